@@ -1,0 +1,4 @@
+{# A text as an SQL identifier, whatever it holds. #}
+{% macro quoted_name(name) -%}
+    "{{ name | replace('"', '""') }}"
+{%- endmacro %}

@@ -1,0 +1,4 @@
+{# A text as an SQL literal, whatever it holds. #}
+{% macro quoted_text(text) -%}
+    '{{ text | replace("'", "''") }}'
+{%- endmacro %}

@@ -1,0 +1,30 @@
+with connections as (
+    select * from {{ ref('int_connections__measured') }}
+),
+
+-- an earlier connection in the order of T5 that was still counted when this one began
+coverings as (
+    select
+        overlapped.connection_id,
+        earlier.session_id = overlapped.session_id as is_same_session
+    from connections as overlapped
+    inner join connections as earlier
+        on
+            overlapped.user_id = earlier.user_id
+            and overlapped.connection_id <> earlier.connection_id
+            and overlapped.connected_at < earlier.counted_until
+            and (earlier.connected_at, earlier.disconnected_at, {{ id_order('earlier.connection_id') }})
+            < (overlapped.connected_at, overlapped.disconnected_at, {{ id_order('overlapped.connection_id') }})
+    where overlapped.overlap_seconds > 0
+),
+
+final as (
+    select
+        connection_id,
+        bool_or(is_same_session) as is_overlapped_in_session,
+        bool_or(not is_same_session) as is_overlapped_outside_session
+    from coverings
+    group by connection_id
+)
+
+select * from final

@@ -1,0 +1,30 @@
+with labels as (
+    select
+        user_id,
+        list(label order by {{ alphabetical('label') }}, label) as labels
+    from {{ ref('stg_user_labels') }}
+    where is_kept
+    group by user_id
+),
+
+final as (
+    select
+        users.user_id,
+        users.email,
+        users.username,
+        users.first_name,
+        users.last_name,
+        users.additional_information,
+        users.status,
+        users.deleted_at,
+        users.status = 'deleted' or users.deleted_at is not null as is_deleted,
+        users.language,
+        users.employer,
+        coalesce(labels.labels, []) as labels,
+        users.fate = 'gone' as is_gone
+    from {{ ref('stg_users') }} as users
+    left join labels on users.user_id = labels.user_id
+    where users.is_kept
+)
+
+select * from final

@@ -1,0 +1,67 @@
+-- depends_on: {{ ref('dim_custom_fields') }}
+-- depends_on: {{ ref('bridge_learner_custom_fields') }}
+{%- set fields = custom_field_columns() %}
+
+with connections as (
+    select * from {{ ref('int_connections__measured') }}
+),
+
+{% if fields -%}
+custom_fields as (
+    select
+        user_id
+        {%- for field in fields %},
+        max({{ 'value_date' if field.value_type == 'date' else 'value' }})
+            filter (where custom_field_id = {{ quoted_text(field.custom_field_id) }}) as {{ quoted_name(field.column_name) }}
+        {%- endfor %}
+    from {{ ref('bridge_learner_custom_fields') }}
+    group by user_id
+),
+
+{% endif -%}
+final as (
+    select
+        connections.connection_id,
+        connections.user_id,
+        connections.session_id,
+        connections.course_id,
+        connections.connected_at,
+        connections.disconnected_at,
+        cast({{ local_time('connections.connected_at') }} as date) as connected_on,
+        connections.end_kind,
+        connections.evidence_level,
+        connections.elapsed_seconds,
+        connections.capped_seconds,
+        connections.overlap_seconds,
+        connections.retained_seconds,
+        connections.time_spent_minutes,
+        coalesce(overlapped.is_overlapped_in_session, false) as is_overlapped_in_session,
+        coalesce(overlapped.is_overlapped_outside_session, false) as is_overlapped_outside_session,
+        flagged.flags,
+        program_sessions.session_name,
+        program_sessions.program_template_id,
+        program_sessions.program_template_name,
+        courses.course_name,
+        learners.last_name,
+        learners.first_name,
+        learners.email,
+        learners.employer,
+        learners.additional_information,
+        learners.labels
+        {%- for field in fields %},
+        custom_fields.{{ quoted_name(field.column_name) }}
+        {%- endfor %}
+    from connections
+    inner join {{ ref('int_connections__flagged') }} as flagged on connections.connection_id = flagged.connection_id
+    inner join {{ ref('dim_program_sessions') }} as program_sessions
+        on connections.session_id = program_sessions.session_id
+    inner join {{ ref('dim_courses') }} as courses on connections.course_id = courses.course_id
+    inner join {{ ref('dim_learners') }} as learners on connections.user_id = learners.user_id
+    left join {{ ref('int_connections__overlapped') }} as overlapped
+        on connections.connection_id = overlapped.connection_id
+    {%- if fields %}
+    left join custom_fields on connections.user_id = custom_fields.user_id
+    {%- endif %}
+)
+
+select * from final

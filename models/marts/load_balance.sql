@@ -1,0 +1,43 @@
+with unattached as (
+    select count(*) as unattached from {{ ref('int_learning_events__marked') }} where is_unattached
+),
+
+superseded as (
+    select count(*) as superseded from {{ ref('int_connections__united') }} where is_superseded and is_native
+),
+
+counted as (
+    select
+        table_name,
+        count(*) filter (where fate <> 'gone') as delivered,
+        count(*) filter (where fate = 'kept') as kept,
+        count(*) filter (where fate = 'duplicate') as duplicate,
+        count(*) filter (where fate = 'rejected') as rejected,
+        count(*) filter (where fate = 'outside_session') as outside_session,
+        count(*) filter (where fate = 'gone') as gone
+    from {{ ref('int_raw_rows__sorted_out') }}
+    group by table_name
+),
+
+-- a table without a row balances too
+final as (
+    select
+        table_name,
+        coalesce(counted.delivered, 0) as delivered,
+        coalesce(counted.kept, 0) as kept,
+        coalesce(counted.duplicate, 0) as duplicate,
+        coalesce(counted.rejected, 0) as rejected,
+        case when table_name = 'learning_events' then coalesce(counted.outside_session, 0) end as outside_session,
+        case when table_name = 'learning_events' then unattached.unattached end as unattached,
+        case when table_name = 'course_connections' then superseded.superseded end as superseded,
+        case
+            when table_name in ('users', 'program_templates', 'program_sessions', 'courses', 'assessments')
+                then coalesce(counted.gone, 0)
+        end as gone
+    from {{ ref('stg_raw_tables') }}
+    cross join unattached
+    cross join superseded
+    left join counted using (table_name)
+)
+
+select * from final

@@ -1,0 +1,42 @@
+{%- set marts = [
+    'bridge_group_members', 'bridge_learner_custom_fields', 'bridge_session_instructors', 'dim_assessments', 'dim_courses',
+    'dim_custom_fields', 'dim_groups', 'dim_learners', 'dim_program_sessions', 'fct_assessment_results',
+    'fct_learner_session_steps', 'fct_learner_sessions', 'fct_opco_connections', 'load_balance', 'rejected_rows',
+] -%}
+
+with row_counts as (
+    {%- for mart in marts %}
+    select
+        '{{ mart }}' as table_name,
+        count(*) as row_count
+    from {{ ref(mart) }}
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+),
+
+counted as (
+    select map_from_entries(list((table_name, row_count) order by table_name)) as row_counts from row_counts
+),
+
+final as (
+    select
+        this_build.build_id,
+        this_build.data_as_of,
+        this_build.built_at,
+        this_build.load_number,
+        cast({{ var('inactivity_timeout_minutes') }} as bigint) as inactivity_timeout_minutes,
+        cast({{ var('max_connection_minutes') or 'null' }} as bigint) as max_connection_minutes,
+        cast({{ var('long_connection_minutes') }} as bigint) as long_connection_minutes,
+        '{{ var("raw_timezone") }}' as raw_timezone,
+        '{{ var("display_timezone") }}' as display_timezone,
+        this_build.opco_version,
+        '{{ dbt_version }}' as dbt_version,
+        this_build.duckdb_version,
+        counted.row_counts
+    from {{ ref('stg_this_build') }} as this_build
+    cross join counted
+)
+
+select * from final

@@ -1,0 +1,8 @@
+with final as (
+    select
+        table_name,
+        is_delivered
+    from {{ source('raw', 'raw_tables') }}
+)
+
+select * from final

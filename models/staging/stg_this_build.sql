@@ -1,0 +1,13 @@
+with final as (
+    select
+        build_id,
+        clock_at,
+        built_at,
+        data_as_of,
+        load_number,
+        opco_version,
+        duckdb_version
+    from {{ source('raw', 'this_build') }}
+)
+
+select * from final

@@ -1,0 +1,1 @@
+"""What comes in and what is published: raw deliveries to the archive, the archive to dbt, marts to the published file."""

@@ -1,0 +1,185 @@
+"""The build file: the DuckDB file that dbt builds in, always made again from the archive.
+
+Schema `raw` holds views over the archive's Parquet files, so loading copies nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import duckdb
+
+from warehouse.archive import FileVersion, Manifest, read_manifest
+from warehouse.contract import RawTable, raw_tables
+from warehouse.errors import OpcoError
+
+BUILD_FILE = "opco.duckdb"
+
+
+@dataclass(frozen=True)
+class BuildIdentity:
+    """What a build is: its id, its clock, when it was made and of which load. Instants are UTC and aware."""
+
+    build_id: str
+    clock_at: datetime
+    built_at: datetime
+    data_as_of: datetime
+    load_number: int
+
+
+@dataclass(frozen=True)
+class Rejects:
+    """Rows of one table that one reason rejected, or whose cell it emptied."""
+
+    table_name: str
+    reason: str
+    row_kept: bool
+    count: int
+
+
+def prepare_build_file(archive: Path, build_file: Path, identity: BuildIdentity) -> None:
+    """Write schema `raw` of the build file anew: a view per raw table, what is archived, and what this build is.
+
+    Raises OpcoError when the archive misses a file that its manifest names, or the build file is locked.
+    """
+    manifest = read_manifest(archive)
+    build_file.parent.mkdir(parents=True, exist_ok=True)
+    with _connect(build_file) as connection:
+        connection.execute("begin")
+        connection.execute("drop schema if exists raw cascade")
+        connection.execute("create schema raw")
+        _create_raw_files(connection, archive, manifest)
+        _create_raw_tables(connection, manifest)
+        _create_this_build(connection, identity)
+        current = manifest.current_files()
+        for table in raw_tables().values():
+            versions = current[table.name]
+            if table.keeps_gone:  # what is delivered no more stays as it was last delivered
+                versions = [file for file in manifest.files if file.table_name == table.name]
+            _create_view(connection, archive, table, versions)
+        connection.execute("commit")
+
+
+def read_rejects(build_file: Path) -> list[Rejects]:
+    """Return the counts of the build's `rejected_rows` by table and reason, most first."""
+    with _connect(build_file, read_only=True) as connection:
+        rows = connection.execute(
+            """
+            select table_name, reason, row_kept, count(*) as row_count
+            from marts.rejected_rows
+            group by table_name, reason, row_kept
+            order by row_count desc, table_name, reason, row_kept
+            """
+        ).fetchall()
+    return [Rejects(*row) for row in rows]
+
+
+def _connect(build_file: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    try:
+        connection = duckdb.connect(str(build_file), read_only=read_only)
+    except duckdb.Error as error:
+        raise OpcoError(
+            f"{build_file}: the build file cannot be opened ({str(error).splitlines()[0]}). "
+            "If another program holds it open, close that program; else delete the file, it is made again from the archive."
+        ) from error
+    connection.execute("set TimeZone = 'UTC'")
+    return connection
+
+
+def _archive_path(archive: Path, version: FileVersion) -> str:
+    path = archive.resolve() / version.archive_file
+    if not path.exists():
+        raise OpcoError(f"{path}: the archive lacks this file, which its manifest names. Restore it from a backup.")
+    return str(path)
+
+
+def _create_raw_files(connection: duckdb.DuckDBPyConnection, archive: Path, manifest: Manifest) -> None:
+    current = {version for versions in manifest.current_files().values() for version in versions}
+    connection.execute(
+        """
+        create table raw.raw_files (
+            table_name varchar not null, file varchar not null, archive_path varchar not null, sha256 varchar not null,
+            row_count bigint not null, loaded_at timestamp not null, last_load_number bigint not null,
+            is_current boolean not null
+        )
+        """
+    )
+    rows = [
+        (
+            version.table_name,
+            version.file,
+            _archive_path(archive, version),
+            version.sha256,
+            version.row_count,
+            version.loaded_at.rstrip("Z"),
+            version.last_load_number,
+            version in current,
+        )
+        for version in manifest.files
+        if version in current or raw_tables()[version.table_name].keeps_gone
+    ]
+    if rows:
+        connection.executemany("insert into raw.raw_files values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+
+
+def _create_raw_tables(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> None:
+    connection.execute("create table raw.raw_tables (table_name varchar not null, is_delivered boolean not null)")
+    current = manifest.current_files()
+    connection.executemany(
+        "insert into raw.raw_tables values (?, ?)", [(name, bool(versions)) for name, versions in current.items()]
+    )
+
+
+def _create_this_build(connection: duckdb.DuckDBPyConnection, identity: BuildIdentity) -> None:
+    connection.execute(
+        """
+        create table raw.this_build as
+        select
+            $build_id as build_id,
+            timezone('UTC', cast($clock_at as timestamptz)) as clock_at,
+            timezone('UTC', cast($built_at as timestamptz)) as built_at,
+            timezone('UTC', cast($data_as_of as timestamptz)) as data_as_of,
+            cast($load_number as bigint) as load_number,
+            $opco_version as opco_version,
+            $duckdb_version as duckdb_version
+        """,
+        {
+            "build_id": identity.build_id,
+            "clock_at": identity.clock_at.isoformat(),
+            "built_at": identity.built_at.isoformat(),
+            "data_as_of": identity.data_as_of.isoformat(),
+            "load_number": identity.load_number,
+            "opco_version": version("opco-warehouse"),
+            "duckdb_version": duckdb.__version__,
+        },
+    )
+
+
+def _create_view(
+    connection: duckdb.DuckDBPyConnection, archive: Path, table: RawTable, versions: Sequence[FileVersion]
+) -> None:
+    cells = "".join(f", records.{name}" for name in table.column_names)
+    if versions:
+        paths = ", ".join("'" + _archive_path(archive, version).replace("'", "''") + "'" for version in versions)
+        records = f"read_parquet([{paths}], filename = 'archive_path', union_by_name = true)"
+    else:
+        nulls = "".join(f", cast(null as varchar) as {name}" for name in table.column_names)
+        records = (
+            "(select cast(null as varchar) as file, cast(null as bigint) as line, "
+            "cast(null as varchar) as malformed_line, cast(null as varchar[]) as unfit_columns, "
+            f"cast(null as varchar) as archive_path{nulls} where false)"
+        )
+    connection.execute(
+        f"""
+        create view raw.{table.name} as
+        select
+            records.file, records.line, records.malformed_line, records.unfit_columns,
+            raw_files.loaded_at, raw_files.last_load_number, raw_files.is_current{cells}
+        from {records} as records
+        inner join raw.raw_files as raw_files on records.archive_path = raw_files.archive_path
+        """
+    )
