@@ -1,4 +1,4 @@
-"""The raw contract as Python sees it; it stands once, in `models/staging/_raw__sources.yml`."""
+"""The raw contract as Python sees it; it stands once, as a var in `dbt_project.yml`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import yaml
 
 from warehouse.project import PROJECT_DIR
 
-SOURCES_FILE = PROJECT_DIR / "models" / "staging" / "_raw__sources.yml"
+DBT_PROJECT_FILE = PROJECT_DIR / "dbt_project.yml"
 
 
 @dataclass(frozen=True)
@@ -51,18 +51,17 @@ class RawTable:
 @cache
 def raw_tables() -> dict[str, RawTable]:
     """Return the tables of the raw contract by name, in the contract's order."""
-    source = yaml.safe_load(SOURCES_FILE.read_text(encoding="utf-8"))["sources"][0]
-    tables = {}
-    for table in source["tables"]:
-        meta = table.get("config", {}).get("meta", {})
-        if "delivery" not in meta:  # what the loader adds beside the delivered tables
-            continue
-        columns = tuple(
-            RawColumn(column["name"], column["config"]["meta"]["kind"], column["config"]["meta"].get("is_required", False))
-            for column in table["columns"]
-            if "config" in column
+    contract = yaml.safe_load(DBT_PROJECT_FILE.read_text(encoding="utf-8"))["vars"]["raw_contract"]
+    return {
+        name: RawTable(
+            name,
+            table["delivery"],
+            table["presence"],
+            table.get("keeps_gone", False),
+            tuple(
+                RawColumn(column, definition["kind"], definition.get("is_required", False))
+                for column, definition in table["columns"].items()
+            ),
         )
-        tables[table["name"]] = RawTable(
-            table["name"], meta["delivery"], meta["presence"], meta.get("keeps_gone", False), columns
-        )
-    return tables
+        for name, table in contract.items()
+    }

@@ -88,7 +88,7 @@ final as (
         occurred_at,
         event_number,
         opening_number,
-        event_number = end_event_number and opening_number > 0 as is_end,
+        coalesce(event_number = end_event_number and opening_number > 0, false) as is_end,
         opening_number = 0 or event_number > coalesce(end_event_number, event_number) as is_unattached
     from ended
 )
