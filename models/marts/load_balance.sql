@@ -1,3 +1,8 @@
+{%- set keeping_gone = [] -%}
+{%- for table_name, table in var('raw_contract').items() if table.keeps_gone -%}
+    {%- do keeping_gone.append(table_name) -%}
+{%- endfor -%}
+
 with unattached as (
     select count(*) as unattached from {{ ref('int_learning_events__marked') }} where is_unattached
 ),
@@ -31,8 +36,7 @@ final as (
         case when table_name = 'learning_events' then unattached.unattached end as unattached,
         case when table_name = 'course_connections' then superseded.superseded end as superseded,
         case
-            when table_name in ('users', 'program_templates', 'program_sessions', 'courses', 'assessments')
-                then coalesce(counted.gone, 0)
+            when table_name in ('{{ keeping_gone | join("', '") }}') then coalesce(counted.gone, 0)
         end as gone
     from {{ ref('stg_raw_tables') }}
     cross join unattached

@@ -1,0 +1,67 @@
+"""Homes that whole-project tests share: each is built once by the `opco` command, as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROJECT_DIR = Path(__file__).resolve().parent.parent
+CAMPUS = PROJECT_DIR / "tests" / "data" / "campus"
+OPCO = Path(sys.executable).with_name("opco")
+
+Opco = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def run_opco(*arguments: str | Path, home: Path) -> subprocess.CompletedProcess[str]:
+    """Run `opco ARGUMENTS --home HOME` in a process of its own, without the caller's OPCO_ variables."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("OPCO_")}
+    return subprocess.run(
+        [str(OPCO), *map(str, arguments), "--home", str(home)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+        timeout=600,
+    )
+
+
+def closing_line(finished: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    """Return what `--json` printed, after checking that the command succeeded."""
+    assert finished.returncode == 0, finished.stderr
+    line: dict[str, Any] = json.loads(finished.stdout)
+    return line
+
+
+@pytest.fixture(scope="session")
+def opco() -> Opco:
+    """Run an `opco` command as a user would."""
+    return run_opco
+
+
+@pytest.fixture(scope="session")
+def campus_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with both deliveries of the real campus, built one after the other."""
+    home = tmp_path_factory.mktemp("campus")
+    for delivery in ("2026-11-05", "2026-11-20"):
+        finished = run_opco("build", "--raw", CAMPUS / delivery, "--as-of", f"{delivery}T22:00:00Z", home=home)
+        assert finished.returncode == 0, finished.stderr
+    return home
+
+
+@pytest.fixture(scope="session")
+def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the demo campus, with the demo's settings and assets."""
+    home = tmp_path_factory.mktemp("demo")
+    demo = PROJECT_DIR / "demo"
+    (home / "opco.toml").write_text((demo / "opco.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    (home / "assets").symlink_to(demo / "assets")
+    finished = run_opco("build", "--raw", demo / "raw", "--as-of", "2026-11-10T18:00:00Z", home=home)
+    assert finished.returncode == 0, finished.stderr
+    return home

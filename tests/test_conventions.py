@@ -1,0 +1,179 @@
+"""The house rules, held by tests: layers, documentation, one place for each list."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import yaml
+
+from warehouse.contract import raw_tables
+from warehouse.project import PROJECT_DIR
+
+pytestmark = pytest.mark.xdist_group("campus")
+
+Manifest = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def manifest(campus_home: Path) -> Manifest:
+    """dbt's manifest of the campus build."""
+    content: Manifest = json.loads((campus_home / "var/build/dbt/manifest.json").read_text(encoding="utf-8"))
+    return content
+
+
+@pytest.fixture(scope="module")
+def built(campus_home: Path) -> duckdb.DuckDBPyConnection:
+    """The campus build file, read-only."""
+    return duckdb.connect(str(campus_home / "var/build/opco.duckdb"), read_only=True)
+
+
+def nodes(manifest: Manifest, kind: str) -> list[dict[str, Any]]:
+    return [node for node in manifest["nodes"].values() if node["resource_type"] == kind]
+
+
+def layer_of(node_id: str, manifest: Manifest) -> str:
+    return node_id.split(".")[0] if not node_id.startswith("model.") else manifest["nodes"][node_id]["fqn"][1]
+
+
+def test_layers_depend_downwards_only(manifest: Manifest) -> None:
+    allowed = {
+        "staging": {"source", "staging"},
+        "intermediate": {"staging", "intermediate", "seed"},
+        "marts": {"staging", "intermediate", "marts", "seed"},
+    }
+    for model in nodes(manifest, "model"):
+        for parent in model["depends_on"]["nodes"]:
+            assert layer_of(parent, manifest) in allowed[model["fqn"][1]], (model["name"], parent)
+
+
+def test_names_carry_the_layer(manifest: Manifest) -> None:
+    patterns = {
+        "staging": r"stg_[a-z_]+",
+        "intermediate": r"int_[a-z_]+__[a-z_]+",
+        "marts": r"(dim|fct|bridge)_[a-z_]+|warehouse_build|load_balance|rejected_rows",
+    }
+    for model in nodes(manifest, "model"):
+        assert re.fullmatch(patterns[model["fqn"][1]], model["name"]), model["name"]
+
+
+def test_one_staging_model_a_raw_table(manifest: Manifest) -> None:
+    staging = {model["name"] for model in nodes(manifest, "model") if model["fqn"][1] == "staging"}
+    assert staging == {f"stg_{name}" for name in raw_tables()} | {"stg_raw_tables", "stg_this_build"}
+
+
+def test_every_model_seed_and_source_is_documented_column_by_column(
+    manifest: Manifest, built: duckdb.DuckDBPyConnection
+) -> None:
+    columns: dict[str, list[str]] = {}
+    for schema, table, column in built.execute(
+        "select schema_name, table_name, column_name from duckdb_columns() order by table_name, column_index"
+    ).fetchall():
+        columns.setdefault(f"{schema}.{table}", []).append(column)
+    documented = [*nodes(manifest, "model"), *nodes(manifest, "seed"), *manifest["sources"].values()]
+    assert len(documented) > 60
+    for node in documented:
+        assert node["description"].startswith("One row"), node["name"]
+        found = columns[f"{node['schema']}.{node.get('identifier') or node['name']}"]
+        described = {name: column["description"] for name, column in node["columns"].items()}
+        assert all(described.values()), node["name"]
+        if node["name"] == "fct_opco_connections":  # the platform's custom fields follow its fixed columns
+            assert found[: len(described)] == list(described)
+        else:
+            assert set(found) == set(described), node["name"]
+
+
+def test_every_macro_and_test_is_documented(manifest: Manifest) -> None:
+    own = [macro for macro in manifest["macros"].values() if macro["package_name"] == "opco_warehouse"]
+    assert len(own) > 20
+    for macro in own:
+        assert macro["description"], macro["name"]
+        arguments = re.findall(r"{%-? (?:macro|test) \w+\(([^)]*)\)", macro["macro_sql"])[0]
+        names = [argument.split("=")[0].strip() for argument in re.sub(r"\[.*?\]", "", arguments).split(",") if argument.strip()]
+        assert [argument["name"] for argument in macro["arguments"]] == names, macro["name"]
+        assert all(argument["description"] for argument in macro["arguments"]), macro["name"]
+    for test in (*nodes(manifest, "test"), *manifest["unit_tests"].values()):
+        if test.get("test_metadata") is None:
+            assert test["description"], test["name"]
+
+
+def test_every_rule_has_a_unit_test(manifest: Manifest) -> None:
+    described = " ".join(test["description"] for test in manifest["unit_tests"].values())
+    for rule in ("T1", "T2", "T3", "T4", "T5", "T6", "T7"):
+        assert f"({rule}" in described or f", {rule}" in described, rule
+    models = {test["model"] for test in manifest["unit_tests"].values()}
+    for model in nodes(manifest, "model"):
+        if re.search(r"\(T\d", model["description"]) and not model["name"].startswith("fct_"):
+            assert model["name"] in models, model["name"]
+
+
+def test_every_mart_has_a_tested_key_and_a_contract(manifest: Manifest) -> None:
+    keyed = {
+        test["attached_node"].split(".")[-1]
+        for test in nodes(manifest, "test")
+        if test.get("test_metadata") and test["test_metadata"]["name"] in ("unique", "unique_together")
+    }
+    for model in nodes(manifest, "model"):
+        if model["fqn"][1] == "marts":
+            assert model["name"] in keyed, model["name"]
+            assert model["config"]["contract"]["enforced"] is (model["name"] != "fct_opco_connections")
+
+
+def test_the_sources_are_those_of_the_contract(manifest: Manifest) -> None:
+    own = ["file", "line", "malformed_line", "unfit_columns", "loaded_at", "last_load_number", "is_current"]
+    sources = {source["name"]: source for source in manifest["sources"].values()}
+    for table in raw_tables().values():
+        assert list(sources[table.name]["columns"]) == [*table.column_names, *own]
+
+
+def test_reasons_stand_in_one_order(manifest: Manifest, built: duckdb.DuckDBPyConnection) -> None:
+    listed = built.execute("select reason from marts.reject_reasons order by reason_rank").fetchall()
+    macro = manifest["macros"]["macro.opco_warehouse.reject_reasons"]["macro_sql"]
+    assert re.findall(r"'(\w+)'", macro) == [reason for (reason,) in listed]
+    contract = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]["raw_contract"]
+    references = {
+        column["reference"] for table in contract.values() for column in table["columns"].values() if "reference" in column
+    }
+    assert references <= {reason for (reason,) in listed}
+
+
+def test_the_fixed_columns_of_the_fact_are_said_once(manifest: Manifest, built: duckdb.DuckDBPyConnection) -> None:
+    macro = manifest["macros"]["macro.opco_warehouse.fixed_connection_columns"]["macro_sql"]
+    fixed = re.findall(r"'(\w+)'", macro)
+    (test,) = (
+        test
+        for test in nodes(manifest, "test")
+        if test.get("test_metadata") and test["test_metadata"]["name"] == "fixed_columns"
+    )
+    assert list(test["test_metadata"]["kwargs"]["columns"]) == fixed
+    fields = built.execute("select column_name from marts.dim_custom_fields order by field_position").fetchall()
+    found = built.execute(
+        "select column_name from duckdb_columns() where table_name = 'fct_opco_connections' order by column_index"
+    ).fetchall()
+    assert found == [(name,) for name in fixed] + fields
+
+
+def test_the_published_file_holds_the_marts_alone(manifest: Manifest, campus_home: Path) -> None:
+    published = duckdb.connect(str((campus_home / "var/published/opco.duckdb").resolve()), read_only=True)
+    found = published.execute("select schema_name, table_name, comment from duckdb_tables()").fetchall()
+    expected = {node["name"] for node in manifest["nodes"].values() if node.get("schema") == "marts" and "fqn" in node
+                and node["resource_type"] in ("model", "seed")}  # fmt: skip
+    assert {(schema, name) for schema, name, _ in found} == {("main", name) for name in expected}
+    assert all(comment and comment.startswith("One row") for _, _, comment in found)
+
+
+def test_every_mart_is_counted_in_the_build(manifest: Manifest, built: duckdb.DuckDBPyConnection) -> None:
+    counted = built.execute("select unnest(map_keys(row_counts)) from marts.warehouse_build").fetchall()
+    marts = {model["name"] for model in nodes(manifest, "model") if model["fqn"][1] == "marts"}
+    assert {name for (name,) in counted} == marts - {"warehouse_build"}
+
+
+def test_no_file_names_a_package_registry() -> None:
+    lock = (PROJECT_DIR / "requirements.lock").read_text(encoding="utf-8")
+    assert "--hash=sha256:" in lock
+    assert "://" not in lock
+    assert "experimental-parser" not in lock

@@ -1,0 +1,140 @@
+"""The archive: what a load takes, what it refuses, and what stays as it was."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from warehouse.archive import MANIFEST, TableLoad, load_delivery, read_manifest
+from warehouse.errors import OpcoError, UserError
+
+LOADED_AT = datetime(2026, 9, 2, 3, 0, tzinfo=UTC)
+
+
+def load(raw_folder: Path, archive: Path):  # type: ignore[no-untyped-def]
+    return load_delivery(raw_folder, archive, loaded_at=LOADED_AT)
+
+
+def test_a_load_archives_every_table(raw_folder: Path, tmp_path: Path) -> None:
+    summary = load(raw_folder, tmp_path / "archive")
+    assert (summary.load_number, summary.warnings) == (1, ())
+    assert summary.tables == {
+        name: TableLoad(files=1, new_files=1, rows=1)
+        for name in ("courses", "learning_events", "program_sessions", "program_templates", "users")
+    }
+    files = {version.file: version for version in read_manifest(tmp_path / "archive").files}
+    assert set(files) == {
+        "users.csv", "program_templates.csv", "program_sessions.csv", "courses.csv", "learning_events/2026-09-01.jsonl",
+    }  # fmt: skip
+    assert all((tmp_path / "archive" / version.archive_file).exists() for version in files.values())
+
+
+def test_an_unchanged_file_is_not_read_again(raw_folder: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    load(raw_folder, archive)
+    (raw_folder / "courses.csv").write_text("course_id,name\nc,Cours\nd,Deux\n", encoding="utf-8")
+    summary = load(raw_folder, archive)
+    assert summary.tables["users"] == TableLoad(files=1, new_files=0, rows=1)
+    assert summary.tables["courses"] == TableLoad(files=1, new_files=1, rows=2)
+
+
+def test_current_files_of_snapshot_and_growing_tables(raw_folder: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    (raw_folder / "groups.csv").write_text("group_id,name\ng,G\n", encoding="utf-8")
+    load(raw_folder, archive)
+    events = raw_folder / "learning_events"
+    first = (events / "2026-09-01.jsonl").read_text(encoding="utf-8")
+    (events / "2026-09-01.jsonl").unlink()
+    (events / "2026-09-02.jsonl").write_text(first.replace('"1"', '"2"'), encoding="utf-8")
+    (raw_folder / "groups.csv").unlink()
+    load(raw_folder, archive)
+    current = read_manifest(archive).current_files()
+    assert [version.file for version in current["learning_events"]] == [
+        "learning_events/2026-09-01.jsonl",
+        "learning_events/2026-09-02.jsonl",
+    ]
+    assert current["groups"] == []
+
+
+def test_a_file_with_new_content_replaces_its_own_rows(raw_folder: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    events = raw_folder / "learning_events" / "2026-09-01.jsonl"
+    first = events.read_text(encoding="utf-8")
+    load(raw_folder, archive)
+    events.write_text(first + first.replace('"1"', '"2"'), encoding="utf-8")
+    load(raw_folder, archive)
+    assert [version.row_count for version in read_manifest(archive).current_files()["learning_events"]] == [2]
+    events.write_text(first, encoding="utf-8")
+    load(raw_folder, archive)
+    assert [version.row_count for version in read_manifest(archive).current_files()["learning_events"]] == [1]
+
+
+def test_names_that_are_ignored_and_files_of_no_table(raw_folder: Path, tmp_path: Path) -> None:
+    (raw_folder / "_DONE").touch()
+    (raw_folder / ".users.csv").write_text("nonsense", encoding="utf-8")
+    (raw_folder / "notes.txt").touch()
+    (raw_folder / "learning_events" / "old").mkdir()
+    (raw_folder / "learning_events" / "_part.jsonl").write_text("{", encoding="utf-8")
+    (raw_folder / "learning_events" / "readme.md").touch()
+    (raw_folder / "groups").mkdir()
+    summary = load(raw_folder, tmp_path / "archive")
+    assert [warning.split(":")[0] for warning in summary.warnings] == ["learning_events/readme.md", "notes.txt"]
+    assert "groups" not in summary.tables
+
+
+def test_a_growing_table_may_come_in_several_forms_a_snapshot_may_not(raw_folder: Path, tmp_path: Path) -> None:
+    shutil.copy(raw_folder / "learning_events" / "2026-09-01.jsonl", raw_folder / "learning_events.jsonl")
+    assert load(raw_folder, tmp_path / "archive").tables["learning_events"].files == 2
+    (raw_folder / "users.jsonl").write_text('{"user_id": "v"}\n', encoding="utf-8")
+    with pytest.raises(UserError, match=r"snapshot table users is delivered in 2 forms \(users.csv, users.jsonl\)"):
+        load(raw_folder, tmp_path / "archive")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda folder: shutil.rmtree(folder), "no such raw folder"),
+        (lambda folder: [shutil.rmtree(folder), folder.mkdir()], "holds no table of the raw contract"),
+        (lambda folder: (folder / "courses.csv").unlink(), "lacks the required table courses"),
+        (lambda folder: shutil.rmtree(folder / "learning_events"), "holds neither course_connections nor learning_events"),
+        (lambda folder: (folder / "users.csv").write_text("name\nx\n"), r"users\.csv: table users lacks the required column user_id"),
+        (lambda folder: (folder / "users.csv").write_text('user_id\n"x\n'), r"users\.csv, line 2: a quote opens"),
+    ],
+)
+def test_what_stops_a_load_leaves_the_archive_as_it_was(raw_folder, tmp_path, spoil, message) -> None:  # type: ignore[no-untyped-def]
+    archive = tmp_path / "archive"
+    with pytest.raises(UserError, match=message):
+        spoil(raw_folder)
+        load(raw_folder, archive)
+    assert not (archive / MANIFEST).exists()
+
+
+def test_an_event_table_delivered_before_is_enough(raw_folder: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    load(raw_folder, archive)
+    shutil.rmtree(raw_folder / "learning_events")
+    assert load(raw_folder, archive).load_number == 2
+    assert len(read_manifest(archive).current_files()["learning_events"]) == 1
+
+
+def test_what_a_stopped_load_left_is_removed_by_the_next(raw_folder: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    load(raw_folder, archive)
+    orphan = archive / "users" / "0123456789abcdef-01234567.parquet"
+    half_written = archive / "users" / f".{orphan.name}.123.tmp"
+    orphan.touch()
+    half_written.touch()
+    load(raw_folder, archive)
+    assert not orphan.exists()
+    assert not half_written.exists()
+    assert len(list((archive / "users").iterdir())) == 1
+
+
+@pytest.mark.parametrize("content", ["{", '{"format": 1}', '{"format": 99, "loads": [], "files": []}'])
+def test_a_manifest_that_cannot_be_read_is_said(tmp_path: Path, content: str) -> None:
+    (tmp_path / MANIFEST).write_text(content, encoding="utf-8")
+    with pytest.raises(OpcoError, match=MANIFEST):
+        read_manifest(tmp_path)

@@ -1,0 +1,180 @@
+"""Reading delivered files: what the raw contract says under "Reading"."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from warehouse.errors import UserError
+from warehouse.readers import FileReading
+
+Read = Callable[[str, str, bytes], tuple[FileReading, list[dict[str, Any]]]]
+
+
+def test_csv_keeps_cells_as_delivered_with_their_lines(read: Read) -> None:
+    content = b'\xef\xbb\xbf User_ID ;LAST_NAME;Shoe size\r\n1; Dupont ;42\r\n\r\n2;"de ""La""\nTour";41\n3;NULL;\n'
+    reading, rows = read("users", "users.csv", content)
+    assert reading == FileReading(rows=3, unlisted_columns=("shoe size",))
+    assert [(row["file"], row["line"], row["user_id"], row["last_name"]) for row in rows] == [
+        ("users.csv", 2, "1", " Dupont "),
+        ("users.csv", 4, "2", 'de "La"\nTour'),
+        ("users.csv", 6, "3", "NULL"),
+    ]
+    assert all(row["email"] is None and row["malformed_line"] is None for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("header", "expected"),
+    [
+        (b"group_id;name;parent_group_id\na;b,c;d\n", ("a", "b,c", "d")),
+        (b"group_id\tname\na\tb;c,d\n", ("a", "b;c,d", None)),
+        (b'group_id,"na;me",name\na,x,b\n', ("a", "b", None)),
+        (b"group_id,name;comment\n", None),
+    ],
+)
+def test_csv_delimiter_is_the_one_with_most_listed_columns(
+    read: Read, header: bytes, expected: tuple[str | None, ...] | None
+) -> None:
+    if expected is None:
+        with pytest.raises(UserError, match="lacks the required column name"):
+            read("groups", "groups.csv", header)
+        return
+    _, rows = read("groups", "groups.csv", header)
+    assert [(row["group_id"], row["name"], row["parent_group_id"]) for row in rows] == [expected]
+
+
+def test_csv_malformed_records_are_counted_and_nothing_after_them_is_lost(read: Read) -> None:
+    content = (
+        b"group_id,name\n"
+        b"a,A\n"
+        b"b,B,too many\n"
+        b"c\n"
+        b'd,"D"x\n'
+        b'e,"E\nstill E"x\n'
+        b"f,\xff\xfe\n"
+        b'g,plain "quote"\n'
+        b"h,H\n"
+    )
+    reading, rows = read("groups", "groups.csv", content)
+    assert reading.rows == 8
+    assert [(row["line"], row["malformed_line"]) for row in rows if row["malformed_line"] is not None] == [
+        (3, "b,B,too many"),
+        (4, "c"),
+        (5, 'd,"D"x'),
+        (6, 'e,"E'),
+        (8, "f,??"),
+    ]
+    assert [(row["line"], row["group_id"], row["name"]) for row in rows if row["malformed_line"] is None] == [
+        (2, "a", "A"),
+        (9, "g", 'plain "quote"'),
+        (10, "h", "H"),
+    ]
+
+
+def test_csv_a_quote_never_closed_stops_the_load(read: Read) -> None:
+    with pytest.raises(UserError, match=r"groups\.csv, line 3: a quote opens that is never closed"):
+        read("groups", "groups.csv", b'group_id,name\na,A\nb,"B\nc,C\n')
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "has no header"),
+        (b"\r\n\n", "has no header"),
+        (b"group_id\na\n", "lacks the required column name"),
+        (b"group_id,name,NAME\na,A,B\n", "column name of table groups stands twice"),
+        (b"group_id,name\xff\na,A\n", "header of table groups is malformed"),
+    ],
+)
+def test_csv_headers_that_stop_the_load(read: Read, content: bytes, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        read("groups", "groups.csv", content)
+
+
+def test_a_header_alone_is_an_empty_table(read: Read) -> None:
+    reading, rows = read("groups", "groups.csv", b"\n\ngroup_id,name\n")
+    assert (reading.rows, rows) == (0, [])
+
+
+def test_json_lines_take_values_as_written(read: Read) -> None:
+    content = (
+        b'{"group_id": 1.50, "NAME": true, "parent_group_id": null}\n'
+        b" \r\n"
+        b'{"group_id": "b", "name": {"fr": ["B", 1]}, "colour": "red"}\n'
+        b"[1, 2]\n"
+        b'{"group_id": NaN, "name": "c"}\n'
+        b'{"group_id": "d", "name": "\xff"}\n'
+        b'{"group_id": "e", "name": "\\ud800"}\n'
+        b"not json\n"
+        b'{"group_id": "f", "name": "F"}'
+    )
+    reading, rows = read("groups", "groups.jsonl", content)
+    assert reading == FileReading(rows=8, unlisted_columns=("colour",))
+    kept = [row for row in rows if row["malformed_line"] is None]
+    assert [(row["line"], row["group_id"], row["name"], row["unfit_columns"]) for row in kept] == [
+        (1, "1.50", "true", None),
+        (3, "b", '{"fr": ["B", 1]}', ["name"]),
+        (9, "f", "F", None),
+    ]
+    assert [row["line"] for row in rows if row["malformed_line"] is not None] == [4, 5, 6, 7, 8]
+
+
+def test_json_lines_lack_a_column_when_no_object_has_it(read: Read) -> None:
+    with pytest.raises(UserError, match="lacks the required column name"):
+        read("groups", "groups.jsonl", b'{"group_id": "a"}\n{"group_id": "b"}\n')
+    reading, _ = read("groups", "groups.jsonl", b'{"group_id": "a"}\n{"group_id": "b", "name": "B"}\n')
+    assert reading.rows == 2
+    reading, _ = read("groups", "groups.jsonl", b"\n")
+    assert reading.rows == 0
+
+
+def test_gzip(read: Read) -> None:
+    content = gzip.compress(b"group_id,name\na,A\n")
+    _, rows = read("groups", "groups.csv.gz", content)
+    assert [(row["group_id"], row["line"]) for row in rows] == [("a", 2)]
+    for broken in (content[:-6], b"group_id,name\n"):
+        with pytest.raises(UserError, match=r"groups\.csv\.gz: the gzip file is broken"):
+            read("groups", "groups.csv.gz", broken)
+
+
+def test_parquet_natural_types_become_their_text(read: Read, tmp_path: Path) -> None:
+    source = tmp_path / "made.parquet"
+    duckdb.sql(
+        f"""
+        copy (
+            select
+                7 as attempt_id, 'u' as user_id, 'c' as "COURSE_ID", timestamp '2026-09-01 08:00:00.5' as first_activity_at,
+                timestamptz '2026-09-01 08:00:00+02' as last_activity_at, date '2026-09-01' as completed_at,
+                60::ubigint as time_spent_seconds, 0.00001::double as progress_pct, 12.50::decimal(5, 2) as score_pct,
+                ['x'] as session_id, 1 as colour
+        ) to '{source}' (format parquet)
+        """
+    )
+    reading, rows = read("course_attempts", "course_attempts.parquet", source.read_bytes())
+    assert reading == FileReading(rows=1, unlisted_columns=("colour",))
+    (row,) = rows
+    assert row["line"] == 1
+    assert (row["attempt_id"], row["course_id"], row["time_spent_seconds"]) == ("7", "c", "60")
+    assert row["first_activity_at"] == "2026-09-01T08:00:00.500000"
+    assert row["last_activity_at"] == "2026-09-01T06:00:00.000000Z"
+    assert row["completed_at"] == "2026-09-01"
+    assert (row["progress_pct"], row["score_pct"]) == ("0.000010000000000", "12.50")
+    assert (row["session_id"], row["unfit_columns"]) == ('["x"]', ["session_id"])
+
+
+def test_parquet_that_is_none(read: Read) -> None:
+    with pytest.raises(UserError, match=r"groups\.parquet: the Parquet file cannot be read"):
+        read("groups", "groups.parquet", b"group_id,name\n")
+
+
+def test_many_rows_pass_in_slices(read: Read) -> None:
+    count = 120_001
+    content = b"group_id,name\n" + b"".join(b"%d,G\n" % number for number in range(count))
+    reading, rows = read("groups", "groups.csv", content)
+    assert reading.rows == count
+    assert (rows[-1]["line"], rows[-1]["group_id"]) == (count + 1, str(count - 1))
