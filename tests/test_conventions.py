@@ -93,7 +93,11 @@ def test_every_macro_and_test_is_documented(manifest: Manifest) -> None:
     for macro in own:
         assert macro["description"], macro["name"]
         arguments = re.findall(r"{%-? (?:macro|test) \w+\(([^)]*)\)", macro["macro_sql"])[0]
-        names = [argument.split("=")[0].strip() for argument in re.sub(r"\[.*?\]", "", arguments).split(",") if argument.strip()]
+        names = [
+            argument.split("=")[0].strip()
+            for argument in re.sub(r"\[.*?\]", "", arguments).split(",")
+            if argument.strip()
+        ]
         assert [argument["name"] for argument in macro["arguments"]] == names, macro["name"]
         assert all(argument["description"] for argument in macro["arguments"]), macro["name"]
     for test in (*nodes(manifest, "test"), *manifest["unit_tests"].values()):
@@ -136,7 +140,10 @@ def test_reasons_stand_in_one_order(manifest: Manifest, built: duckdb.DuckDBPyCo
     assert re.findall(r"'(\w+)'", macro) == [reason for (reason,) in listed]
     contract = yaml.safe_load((PROJECT_DIR / "dbt_project.yml").read_text(encoding="utf-8"))["vars"]["raw_contract"]
     references = {
-        column["reference"] for table in contract.values() for column in table["columns"].values() if "reference" in column
+        column["reference"]
+        for table in contract.values()
+        for column in table["columns"].values()
+        if "reference" in column
     }
     assert references <= {reason for (reason,) in listed}
 
@@ -170,6 +177,13 @@ def test_every_mart_is_counted_in_the_build(manifest: Manifest, built: duckdb.Du
     counted = built.execute("select unnest(map_keys(row_counts)) from marts.warehouse_build").fetchall()
     marts = {model["name"] for model in nodes(manifest, "model") if model["fqn"][1] == "marts"}
     assert {name for (name,) in counted} == marts - {"warehouse_build"}
+
+
+def test_lines_of_sql_are_no_longer_than_120_characters() -> None:
+    for folder in ("models", "macros", "tests/dbt"):
+        for path in (PROJECT_DIR / folder).rglob("*.sql"):
+            for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+                assert len(line) <= 120, (path, number)
 
 
 def test_no_file_names_a_package_registry() -> None:

@@ -1,1 +1,1 @@
-"""What comes in and what is published: raw deliveries to the archive, the archive to dbt, marts to the published file."""
+"""What comes in and what is published: deliveries to the archive, the archive to dbt, marts to the published file."""

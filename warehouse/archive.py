@@ -56,6 +56,7 @@ class Manifest:
 
     @property
     def last_load_number(self) -> int:
+        """The number of the last load; 0 before the first."""
         return self.loads[-1].load_number if self.loads else 0
 
     def current_files(self) -> dict[str, list[FileVersion]]:
@@ -143,7 +144,9 @@ def load_delivery(
                 version, unlisted = _archive_file(path, table, file, digest, archive, loaded_at)
                 new_files += 1
                 if unlisted:
-                    warnings.append(f"{file}: columns that table {table.name} does not have, ignored: {', '.join(unlisted)}")
+                    warnings.append(
+                        f"{file}: columns that table {table.name} does not have, ignored: {', '.join(unlisted)}"
+                    )
             rows += version.row_count
             taken[(table.name, file, digest)] = replace(version, last_load_number=number)
         tables[table.name] = TableLoad(len(paths), new_files, rows)
@@ -193,7 +196,9 @@ def _find_files(raw_folder: Path) -> tuple[dict[RawTable, list[Path]], list[str]
     for table, count in forms.items():
         if count > 1 and not table.is_growing:
             names = ", ".join(dict.fromkeys(path.relative_to(raw_folder).parts[0] for path in found[table]))
-            raise UserError(f"{raw_folder}: snapshot table {table.name} is delivered in {count} forms ({names}). Keep one.")
+            raise UserError(
+                f"{raw_folder}: snapshot table {table.name} is delivered in {count} forms ({names}). Keep one."
+            )
     for paths in found.values():
         paths.sort(key=lambda path: path.relative_to(raw_folder).as_posix().encode())
     return found, warnings
@@ -206,7 +211,9 @@ def _require_tables(raw_folder: Path, found: dict[RawTable, list[Path]], manifes
         )
     missing = [table.name for table in raw_tables().values() if table.presence == "required" and table not in found]
     if missing:
-        raise UserError(f"{raw_folder}: lacks the required table{'s' if len(missing) > 1 else ''} {', '.join(missing)}.")
+        raise UserError(
+            f"{raw_folder}: lacks the required table{'s' if len(missing) > 1 else ''} {', '.join(missing)}."
+        )
     alternatives = [table for table in raw_tables().values() if table.presence == "either"]
     delivered_before = {version.table_name for version in manifest.files}
     if not any(table in found or table.name in delivered_before for table in alternatives):

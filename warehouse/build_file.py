@@ -84,7 +84,8 @@ def _connect(build_file: Path, *, read_only: bool = False) -> duckdb.DuckDBPyCon
     except duckdb.Error as error:
         raise OpcoError(
             f"{build_file}: the build file cannot be opened ({str(error).splitlines()[0]}). "
-            "If another program holds it open, close that program; else delete the file, it is made again from the archive."
+            "If another program holds it open, close that program; "
+            "else delete the file, it is made again from the archive."
         ) from error
     connection.execute("set TimeZone = 'UTC'")
     return connection

@@ -37,14 +37,17 @@ class RawTable:
 
     @property
     def is_growing(self) -> bool:
+        """Whether deliveries add to the table; else each replaces the last."""
         return self.delivery == "growing"
 
     @property
     def column_names(self) -> tuple[str, ...]:
+        """The listed columns, in the contract's order."""
         return tuple(column.name for column in self.columns)
 
     @property
     def required_columns(self) -> tuple[str, ...]:
+        """The columns that every file must have."""
         return tuple(column.name for column in self.columns if column.is_required)
 
 

@@ -14,7 +14,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import duckdb
 import pyarrow as pa
@@ -193,7 +193,7 @@ def _check_header(table: RawTable, file: str, names: list[str]) -> tuple[str, ..
     listed = set(table.column_names)
     for name in listed:
         if names.count(name) > 1:
-            raise UserError(f"{file}: column {name} of table {table.name} stands twice in the header. Keep one of them.")
+            raise UserError(f"{file}: column {name} of table {table.name} stands twice in the header. Keep one.")
     _require_columns(table, file, set(names))
     return tuple(dict.fromkeys(name for name in names if name not in listed))
 
@@ -221,7 +221,7 @@ def _records(lines: Iterator[str], delimiter: str, file: str) -> Iterator[tuple[
         except csv.Error as error:
             if "unexpected end of data" in str(error):
                 raise UserError(
-                    f"{file}, line {first_line}: a quote opens that is never closed. Correct the file and deliver it again."
+                    f"{file}, line {first_line}: a quote opens that is never closed. Close it and deliver again."
                 ) from error
             yield first_line, None, taken[0]
             continue
@@ -270,12 +270,12 @@ def _read_csv(source: Path, table: RawTable, file: str, batches: _Batches) -> tu
     return unlisted
 
 
-class _NotJson(ValueError):
+class _NotJsonError(ValueError):
     """A constant that JSON does not have (NaN, Infinity)."""
 
 
 def _refuse_constant(constant: str) -> None:
-    raise _NotJson(constant)
+    raise _NotJsonError(constant)
 
 
 def _read_json_lines(source: Path, table: RawTable, file: str, batches: _Batches) -> tuple[str, ...]:
@@ -351,7 +351,8 @@ def _read_parquet(source: Path, table: RawTable, file: str, target: Path) -> Fil
             else:
                 text = _PARQUET_TEXT.get(kind, "cast({cell} as varchar)").format(cell=column)
                 cells.append(f"{text} as {_quoted(name)}")
-        unfit_columns = f"nullif(list_filter([{', '.join(unfit)}], lambda name: name is not null), [])" if unfit else "null"
+        listed = f"list_filter([{', '.join(unfit)}], lambda name: name is not null)"
+        unfit_columns = f"nullif({listed}, [])" if unfit else "null"
         connection.execute(
             f"""
             copy (
@@ -366,10 +367,11 @@ def _read_parquet(source: Path, table: RawTable, file: str, target: Path) -> Fil
             """,
             {"file": file, "source": str(source)},
         )
-        count: Any = connection.execute("select count(*) from read_parquet($target)", {"target": str(target)}).fetchone()
-        return FileReading(count[0], unlisted)
+        return FileReading(pq.read_metadata(target).num_rows, unlisted)
     except duckdb.Error as error:
-        raise UserError(f"{file}: the Parquet file cannot be read ({str(error).splitlines()[0]}). Deliver it again.") from error
+        raise UserError(
+            f"{file}: the Parquet file cannot be read ({str(error).splitlines()[0]}). Deliver it again."
+        ) from error
     finally:
         connection.close()
 

@@ -13,7 +13,10 @@ found as (
         column_name,
         data_type
     from duckdb_columns()
-    where database_name = '{{ model.database }}' and schema_name = '{{ model.schema }}' and table_name = '{{ model.identifier }}'
+    where
+        database_name = '{{ model.database }}'
+        and schema_name = '{{ model.schema }}'
+        and table_name = '{{ model.identifier }}'
 )
 
 select

@@ -28,7 +28,8 @@ final as (
         evidence_level,
         row_number() over (
             partition by user_id, session_id, course_id, connected_at
-            order by disconnected_at is null, strength desc, disconnected_at desc, {{ id_order('connection_id') }}, end_kind
+            order by
+                disconnected_at is null, strength desc, disconnected_at desc, {{ id_order('connection_id') }}, end_kind
         ) > 1 as is_superseded,
         evidence_level in ('native_log', 'attempt_span') as is_native
     from identified

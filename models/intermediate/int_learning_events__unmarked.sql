@@ -37,11 +37,13 @@ with_neighbours as (
 with_run_starts as (
     select
         *,
-        previous_occurred_at is null
-        or session_id is distinct from previous_session_id
-        or course_id <> previous_course_id
-        or occurred_at > previous_occurred_at + {{ inactivity_timeout() }}
-        or previous_verb in ('disconnected', 'completed') as is_run_start
+        coalesce(
+            course_id <> previous_course_id
+            or (session_id is distinct from previous_session_id)
+            or occurred_at > previous_occurred_at + {{ inactivity_timeout() }}
+            or previous_verb in ('disconnected', 'completed'),
+            true
+        ) as is_run_start
     from with_neighbours
 ),
 

@@ -1,24 +1,16 @@
 -- depends_on: {{ ref('dim_custom_fields') }}
--- depends_on: {{ ref('bridge_learner_custom_fields') }}
 {%- set fields = custom_field_columns() %}
 
 with connections as (
     select * from {{ ref('int_connections__measured') }}
 ),
 
-{% if fields -%}
 custom_fields as (
-    select
-        user_id
-        {%- for field in fields %},
-        max({{ 'value_date' if field.value_type == 'date' else 'value' }})
-            filter (where custom_field_id = {{ quoted_text(field.custom_field_id) }}) as {{ quoted_name(field.column_name) }}
-        {%- endfor %}
+    select {{ custom_field_values(fields) }} user_id
     from {{ ref('bridge_learner_custom_fields') }}
     group by user_id
 ),
 
-{% endif -%}
 final as (
     select
         connections.connection_id,
@@ -47,10 +39,8 @@ final as (
         learners.email,
         learners.employer,
         learners.additional_information,
-        learners.labels
-        {%- for field in fields %},
-        custom_fields.{{ quoted_name(field.column_name) }}
-        {%- endfor %}
+        learners.labels,
+        custom_fields.* exclude (user_id)
     from connections
     inner join {{ ref('int_connections__flagged') }} as flagged on connections.connection_id = flagged.connection_id
     inner join {{ ref('dim_program_sessions') }} as program_sessions
@@ -59,9 +49,7 @@ final as (
     inner join {{ ref('dim_learners') }} as learners on connections.user_id = learners.user_id
     left join {{ ref('int_connections__overlapped') }} as overlapped
         on connections.connection_id = overlapped.connection_id
-    {%- if fields %}
     left join custom_fields on connections.user_id = custom_fields.user_id
-    {%- endif %}
 )
 
 select * from final

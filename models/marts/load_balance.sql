@@ -1,6 +1,6 @@
 {%- set keeping_gone = [] -%}
-{%- for table_name, table in var('raw_contract').items() if table.keeps_gone -%}
-    {%- do keeping_gone.append(table_name) -%}
+{%- for table_name in var('raw_contract') if var('raw_contract')[table_name].keeps_gone -%}
+{%- do keeping_gone.append(table_name) -%}
 {%- endfor -%}
 
 with unattached as (

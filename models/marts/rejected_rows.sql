@@ -37,9 +37,9 @@ final as (
         table_name,
         file,
         line,
-        fault.reason as reason,
-        fault.column_name as column_name,
-        fault.value as value,
+        fault.reason,
+        fault.column_name,
+        fault.value,
         row_kept,
         loaded_at
     from listed

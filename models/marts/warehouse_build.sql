@@ -1,6 +1,6 @@
 {%- set marts = [
-    'bridge_group_members', 'bridge_learner_custom_fields', 'bridge_session_instructors', 'dim_assessments', 'dim_courses',
-    'dim_custom_fields', 'dim_groups', 'dim_learners', 'dim_program_sessions', 'fct_assessment_results',
+    'bridge_group_members', 'bridge_learner_custom_fields', 'bridge_session_instructors', 'dim_assessments',
+    'dim_courses', 'dim_custom_fields', 'dim_groups', 'dim_learners', 'dim_program_sessions', 'fct_assessment_results',
     'fct_learner_session_steps', 'fct_learner_sessions', 'fct_opco_connections', 'load_balance', 'rejected_rows',
 ] -%}
 

@@ -32,7 +32,11 @@ judged as (
     select
         typed.*,
         {{ first_fault('program_steps', further=[
-            ['unknown_course', 'resource_id', "step_type = 'course' and resource_id is not null and known_course_id is null"],
+            [
+                'unknown_course',
+                'resource_id',
+                "step_type = 'course' and resource_id is not null and known_course_id is null",
+            ],
             [
                 'unknown_assessment',
                 'resource_id',
@@ -59,7 +63,9 @@ sorted_out as (
         min_score_pct,
         fault,
         emptied_cells,
-        {{ fate(['program_template_id', 'position', 'step_type', 'resource_id', 'is_optional', 'min_score_pct']) }} as fate
+        {{ fate([
+            'program_template_id', 'position', 'step_type', 'resource_id', 'is_optional', 'min_score_pct'
+        ]) }} as fate
     from judged
 ),
 

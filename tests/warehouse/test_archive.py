@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from warehouse.archive import MANIFEST, TableLoad, load_delivery, read_manifest
+from warehouse.archive import MANIFEST, DeliverySummary, TableLoad, load_delivery, read_manifest
 from warehouse.errors import OpcoError, UserError
 
 LOADED_AT = datetime(2026, 9, 2, 3, 0, tzinfo=UTC)
 
 
-def load(raw_folder: Path, archive: Path):  # type: ignore[no-untyped-def]
+def load(raw_folder: Path, archive: Path) -> DeliverySummary:
     return load_delivery(raw_folder, archive, loaded_at=LOADED_AT)
 
 
@@ -93,21 +94,43 @@ def test_a_growing_table_may_come_in_several_forms_a_snapshot_may_not(raw_folder
         load(raw_folder, tmp_path / "archive")
 
 
+def without(name: str) -> Callable[[Path], None]:
+    return lambda folder: (folder / name).unlink()
+
+
+def with_users(content: str) -> Callable[[Path], None]:
+    def write(folder: Path) -> None:
+        (folder / "users.csv").write_text(content, encoding="utf-8")
+
+    return write
+
+
+def emptied(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
+
+
+def without_events(folder: Path) -> None:
+    shutil.rmtree(folder / "learning_events")
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda folder: shutil.rmtree(folder), "no such raw folder"),
-        (lambda folder: [shutil.rmtree(folder), folder.mkdir()], "holds no table of the raw contract"),
-        (lambda folder: (folder / "courses.csv").unlink(), "lacks the required table courses"),
-        (lambda folder: shutil.rmtree(folder / "learning_events"), "holds neither course_connections nor learning_events"),
-        (lambda folder: (folder / "users.csv").write_text("name\nx\n"), r"users\.csv: table users lacks the required column user_id"),
-        (lambda folder: (folder / "users.csv").write_text('user_id\n"x\n'), r"users\.csv, line 2: a quote opens"),
+        (shutil.rmtree, "no such raw folder"),
+        (emptied, "holds no table of the raw contract"),
+        (without("courses.csv"), "lacks the required table courses"),
+        (without_events, "holds neither course_connections nor learning_events"),
+        (with_users("name\nx\n"), r"users\.csv: table users lacks the required column user_id"),
+        (with_users('user_id\n"x\n'), r"users\.csv, line 2: a quote opens"),
     ],
 )
-def test_what_stops_a_load_leaves_the_archive_as_it_was(raw_folder, tmp_path, spoil, message) -> None:  # type: ignore[no-untyped-def]
+def test_what_stops_a_load_leaves_the_archive_as_it_was(
+    raw_folder: Path, tmp_path: Path, spoil: Callable[[Path], None], message: str
+) -> None:
     archive = tmp_path / "archive"
+    spoil(raw_folder)
     with pytest.raises(UserError, match=message):
-        spoil(raw_folder)
         load(raw_folder, archive)
     assert not (archive / MANIFEST).exists()
 

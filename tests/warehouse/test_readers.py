@@ -49,17 +49,7 @@ def test_csv_delimiter_is_the_one_with_most_listed_columns(
 
 
 def test_csv_malformed_records_are_counted_and_nothing_after_them_is_lost(read: Read) -> None:
-    content = (
-        b"group_id,name\n"
-        b"a,A\n"
-        b"b,B,too many\n"
-        b"c\n"
-        b'd,"D"x\n'
-        b'e,"E\nstill E"x\n'
-        b"f,\xff\xfe\n"
-        b'g,plain "quote"\n'
-        b"h,H\n"
-    )
+    content = b'group_id,name\na,A\nb,B,too many\nc\nd,"D"x\ne,"E\nstill E"x\nf,\xff\xfe\ng,plain "quote"\nh,H\n'
     reading, rows = read("groups", "groups.csv", content)
     assert reading.rows == 8
     assert [(row["line"], row["malformed_line"]) for row in rows if row["malformed_line"] is not None] == [
@@ -148,7 +138,8 @@ def test_parquet_natural_types_become_their_text(read: Read, tmp_path: Path) -> 
         f"""
         copy (
             select
-                7 as attempt_id, 'u' as user_id, 'c' as "COURSE_ID", timestamp '2026-09-01 08:00:00.5' as first_activity_at,
+                7 as attempt_id, 'u' as user_id, 'c' as "COURSE_ID",
+                timestamp '2026-09-01 08:00:00.5' as first_activity_at,
                 timestamptz '2026-09-01 08:00:00+02' as last_activity_at, date '2026-09-01' as completed_at,
                 60::ubigint as time_spent_seconds, 0.00001::double as progress_pct, 12.50::decimal(5, 2) as score_pct,
                 ['x'] as session_id, 1 as colour

@@ -1,0 +1,28 @@
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint dagster lock
+
+BIN := .venv/bin
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## Set up .venv and the system libraries; does nothing when all is there
+	@scripts/setup.sh
+
+demo: setup ## Build the demo campus, export it and make the attestations of one session
+	@$(BIN)/python scripts/demo.py
+
+test: setup ## Run all tests (ARGS="-k name" for some)
+	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+lint: setup ## Check style and types of Python and SQL
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/sqlfluff lint --disable-progress-bar models tests/dbt
+
+dagster: setup ## Open Dagster's web server on this project's home
+	@$(BIN)/opco dagster
+
+lock: ## Resolve requirements.lock anew from pyproject.toml
+	@scripts/lock.sh

@@ -1,0 +1,421 @@
+"""`opco`: a thin face over the assets.
+
+It starts fast: Dagster and the reports are imported by the command that needs them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from orchestration.terminal import TerminalProgress, print_error, print_json, print_lines, print_settings
+from warehouse.errors import OpcoError
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+    from orchestration.home import Home
+
+app = typer.Typer(
+    name="opco",
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    help="Proof of distance training: raw tables of an LMS in; OPCO export, attestations and a DuckDB file out.",
+    epilog="In this order: opco build --raw FOLDER, then opco export, then opco attest SESSION_ID.",
+)
+
+HomeOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--home",
+        metavar="FOLDER",
+        help="The folder that holds opco.toml, assets/ and var/. Default: OPCO_HOME, else the project's folder.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[
+    bool, typer.Option("--json", help="Print one line of JSON on stdout at the end; all else goes to stderr.")
+]
+DebugOption = Annotated[bool, typer.Option("--debug", help="Show Dagster's log and, after an error, the traceback.")]
+
+
+@app.callback(invoke_without_command=True)
+def opco(
+    context: typer.Context,
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+) -> None:
+    """Print the version, or the help where no command is given."""
+    if show_version:
+        print_lines([f"opco {version('opco-warehouse')}"])
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        print_lines([context.get_help()])
+        raise typer.Exit
+
+
+@app.command(
+    epilog="Examples:  opco build --raw /data/lms   ·   opco build --raw demo/raw --as-of 2026-11-10T06:00:00Z"
+)
+def build(
+    raw: Annotated[
+        Path | None,
+        typer.Option(
+            "--raw",
+            metavar="FOLDER",
+            help="The raw folder: one file or folder a table. Default: the setting build.raw_folder.",
+            show_default=False,
+        ),
+    ] = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            "--as-of",
+            metavar="INSTANT",
+            help="The clock of the load and the build, for rebuilds that can be repeated. Default: now.",
+            show_default=False,
+        ),
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Load a raw folder, compute, test and publish the warehouse.
+
+    What is published changes only when every test has passed; a build that stops leaves it as it was.
+    """
+    from orchestration.clock import clock
+    from orchestration.closing import build_closing, build_lines
+
+    place = _enter(home)
+    clock(as_of)
+    load = {"raw_folder": str(raw.expanduser().resolve()) if raw else None, "as_of": as_of}
+    made = _run(
+        place,
+        lambda: _definitions("raw", "warehouse"),
+        "build",
+        {"raw_tables": load, "dbt_models": {"as_of": as_of}},
+        debug=debug,
+    )
+    closing = build_closing(place, made)
+    if as_json:
+        print_json(closing)
+    else:
+        print_lines(build_lines(closing))
+
+
+@app.command(
+    epilog="Examples:  opco export --from 2026-09-01 --to 2026-09-30   ·   "
+    "opco export --session S-2026-MGMT-09 --language fr --output management.csv"
+)
+def export(
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="The file to write. Default: a telling name in var/exports.", show_default=False
+        ),
+    ] = None,
+    date_from: Annotated[
+        str | None,
+        typer.Option("--from", metavar="DATE", help="First day of connection, YYYY-MM-DD.", show_default=False),
+    ] = None,
+    date_to: Annotated[
+        str | None,
+        typer.Option("--to", metavar="DATE", help="Last day of connection, included.", show_default=False),
+    ] = None,
+    user: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="USER", help="Only this learner: e-mail (any case) or id. Repeatable.", show_default=False
+        ),
+    ] = None,
+    group: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="GROUP",
+            help="Only members of this group or its sub-groups: name or id. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    session: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SESSION", help="Only this program session: id or exact name. Repeatable.", show_default=False
+        ),
+    ] = None,
+    custom_field: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELD", help="Show this custom field: title or id. Repeatable. Default: all.", show_default=False
+        ),
+    ] = None,
+    dialect: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIALECT",
+            help="excel (semicolon, BOM) or rfc4180 (comma). Default: the setting export.dialect.",
+            show_default=False,
+        ),
+    ] = None,
+    language: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LANGUAGE", help="Header in en or fr. Default: the setting export.language.", show_default=False
+        ),
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write the OPCO export: one line per connection per learner per course per session.
+
+    Filters hold together; several values of one filter hold apart. A JSON file beside it says what is in it.
+    """
+    from orchestration.closing import export_closing, export_lines
+
+    place = _enter(home, {"export.dialect": dialect, "export.language": language})
+    config = {
+        "date_from": date_from,
+        "date_to": date_to,
+        "users": user or [],
+        "groups": group or [],
+        "sessions": session or [],
+        "custom_fields": custom_field or [],
+        "dialect": dialect,
+        "language": language,
+        "output": str(output.expanduser().resolve()) if output else None,
+    }
+    made = _run(place, lambda: _definitions("export"), "export", {"opco_export": config}, debug=debug)
+    closing = export_closing(place, made["opco_export"])
+    if as_json:
+        print_json(closing)
+    else:
+        print_lines(export_lines(closing))
+
+
+@app.command(
+    epilog="Examples:  opco attest S-2026-MGMT-09   ·   "
+    "opco attest S-2026-MGMT-09 --output /tmp/attestations --issued-on 2026-11-10 --place Lyon"
+)
+def attest(
+    session_id: Annotated[str, typer.Argument(metavar="SESSION_ID", help="The program session.", show_default=False)],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="A folder that gets a copy of the issue; an earlier copy in it is replaced.",
+            show_default=False,
+        ),
+    ] = None,
+    issued_on: Annotated[
+        str | None, typer.Option(metavar="DATE", help="Date of issue, YYYY-MM-DD. Default: today.", show_default=False)
+    ] = None,
+    organisation_name: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Name of the training organisation.", show_default=False)
+    ] = None,
+    legal_representative: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Name of the legal representative.", show_default=False)
+    ] = None,
+    capacity: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="In which capacity they sign.", show_default=False)
+    ] = None,
+    place: Annotated[str | None, typer.Option(metavar="TEXT", help="Place of signing.", show_default=False)] = None,
+    training_duration: Annotated[
+        str | None,
+        typer.Option(metavar="TEXT", help="Duration of training sessions, printed as typed.", show_default=False),
+    ] = None,
+    footer: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Text at the foot of every page.", show_default=False)
+    ] = None,
+    logo: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Image of the letterhead, in the home's folder assets/.", show_default=False),
+    ] = None,
+    stamp: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="Image of the stamp and signature, in assets/.", show_default=False),
+    ] = None,
+    language: Annotated[str | None, typer.Option(metavar="LANGUAGE", help="fr or en.", show_default=False)] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Make the attestations of one session: a PDF per learner who played it, a ZIP and a manifest.
+
+    Each making is a new issue in a folder of its own under var/attestations. An input not given is taken from
+    the organisation's settings; an empty one ('') is left out of the document.
+    """
+    from orchestration.closing import attest_closing, attest_lines, copy_issue
+
+    inputs = {
+        "name": organisation_name,
+        "legal_representative": legal_representative,
+        "capacity": capacity,
+        "place": place,
+        "training_duration": training_duration,
+        "footer": footer,
+        "logo": logo,
+        "stamp": stamp,
+        "language": language,
+    }
+    where = _enter(home, {f"organisation.{name}": value for name, value in inputs.items()})
+    made = _run(
+        where,
+        lambda: _definitions("attestations"),
+        "attestations",
+        {"opco_attestations": {**inputs, "issued_on": issued_on}},
+        session_id=session_id,
+        debug=debug,
+    )
+    issue = made["opco_attestations"]
+    closing = attest_closing(where, session_id, issue, copy_issue(issue, output))
+    if as_json:
+        print_json(closing)
+    else:
+        print_lines(attest_lines(closing))
+
+
+@app.command(epilog="Example:  opco settings --home /srv/opco")
+def settings(home: HomeOption = None, as_json: JsonOption = False, debug: DebugOption = False) -> None:
+    """Print the settings in force, where each comes from and what it does.
+
+    A command's option wins over the environment, the environment over opco.toml, opco.toml over the default.
+    """
+    from orchestration.settings import settings_in_force
+
+    del debug
+    place = _enter(home)
+    in_force = settings_in_force(place)
+    if as_json:
+        described = {
+            one.key: {
+                "value": one.value,
+                "origin": one.origin,
+                "variable": one.variable,
+                "description": one.description,
+            }
+            for one in in_force
+        }
+        print_json({"command": "settings", "ok": True, "home": str(place.folder), "settings": described})
+        return
+    print_lines([f"Home: {place.folder}", f"File: {place.settings_file}"])
+    print_settings(in_force)
+
+
+@app.command(epilog="Example:  opco dagster --port 3001")
+def dagster(
+    port: Annotated[int, typer.Option(metavar="PORT", help="Port of the web server.", min=1, max=65535)] = 3000,
+    host: Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")] = "127.0.0.1",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Open Dagster's web server on this home: the same assets, runs and files, with a launchpad.
+
+    Ends with Ctrl-C. Anyone who reaches the address can start runs: keep it on this machine or behind a proxy.
+    """
+    from orchestration.webserver import serve
+
+    place = _enter(home)
+    if as_json:
+        print_json({"command": "dagster", "ok": True, "home": str(place.folder), "url": f"http://{host}:{port}"})
+    raise typer.Exit(serve(place, host=host, port=port, debug=debug))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command and return its exit code: 0, 2 for a mistake of the user, 1 for a failure."""
+    try:
+        code = app(arguments, standalone_mode=False, prog_name="opco")
+    except (OpcoError, typer.TyperException, typer.Abort, OSError) as error:
+        return _said(arguments, error, _message(error), getattr(error, "exit_code", 1))
+    except Exception as error:
+        message = f"Something that was not foreseen went wrong: {type(error).__name__}: {error}\n"
+        return _said(arguments, error, message + "Run the command again with --debug to see where.", 1)
+    return code if isinstance(code, int) else 0
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def _message(error: BaseException) -> str:
+    if isinstance(error, typer.TyperException):
+        return f"{error.format_message()}\nopco --help, and --help after a command, tell what can be asked."
+    return str(error)
+
+
+def _said(arguments: list[str], error: BaseException, message: str, exit_code: int) -> int:
+    if "--debug" in arguments:
+        traceback.print_exception(error)
+    print_error(message)
+    if "--json" in arguments:
+        print_json({"ok": False, "error": message, "exit_code": exit_code})
+    return exit_code
+
+
+def _enter(option: Path | None, options: Mapping[str, str | None] | None = None) -> Home:
+    """Return the home, with its settings checked; processes that this one starts find it by OPCO_HOME."""
+    from orchestration.home import HOME_VARIABLE, Home
+    from orchestration.settings import load_settings
+
+    home = Home.find(option)
+    os.environ[HOME_VARIABLE] = str(home.folder)
+    load_settings(home, options)
+    return home
+
+
+def _definitions(*domains: str) -> dg.Definitions:
+    """Return the definitions of some domains only: dbt is not loaded where it is not needed."""
+    from importlib import import_module
+
+    import dagster as dg
+
+    return dg.Definitions.merge(*(import_module(f"orchestration.defs.{domain}.assets").defs() for domain in domains))
+
+
+def _run(
+    home: Home,
+    definitions: Callable[[], dg.Definitions],
+    job: str,
+    ops: Mapping[str, Any],
+    *,
+    session_id: str | None = None,
+    debug: bool,
+) -> dict[str, dict[str, Any]]:
+    progress = TerminalProgress()
+    with progress.shown(), contextlib.ExitStack() as stack:
+        # dbt's words and those of the steps would stand between the closing lines.
+        quiet = sys.stderr if debug else stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
+        stack.enter_context(contextlib.redirect_stdout(quiet))
+        progress.stage("Starting")
+        from orchestration.runs import open_instance, run_job
+
+        instance = stack.enter_context(open_instance(home))
+        key = None
+        if session_id is not None:
+            from orchestration.defs.attestations.partitions import add_session
+
+            key = add_session(instance, home.warehouse, session_id)
+        return run_job(
+            home,
+            definitions(),
+            job,
+            instance=instance,
+            progress=progress,
+            ops=ops,
+            partition_key=key,
+            debug=debug,
+        )
+
+
+if __name__ == "__main__":
+    main()

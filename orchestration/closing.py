@@ -1,0 +1,149 @@
+"""What a command says at its end: the same facts as one line of JSON, or as a few lines that tell what to do next."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from orchestration.home import Home
+from orchestration.terminal import counted, size
+from warehouse.archive import read_manifest
+from warehouse.project import PROJECT_DIR
+
+Closing = dict[str, Any]
+REASONS_SHOWN = 12
+
+
+def build_closing(home: Home, made: Mapping[str, Mapping[str, Any]]) -> Closing:
+    """Return the facts of a build from the metadata of its assets, by asset key."""
+    load = read_manifest(home.archive).loads[-1]
+    tables = {key.removeprefix("raw/"): one for key, one in made.items() if key.startswith("raw/")}
+    published = made["published_warehouse"]
+    return {
+        "command": "build",
+        "ok": True,
+        "home": str(home.folder),
+        "load": {
+            "number": load.load_number,
+            "raw_folder": load.raw_folder,
+            "files": sum(table["files"] for table in tables.values()),
+            "new_files": sum(table["new_files"] for table in tables.values()),
+            "rows": sum(table["dagster/row_count"] for table in tables.values()),
+            "tables": {name: table["dagster/row_count"] for name, table in tables.items() if table["files"]},
+            "warnings": list(load.warnings),
+        },
+        "rejects": published["rejects"],
+        "warehouse": published["link"],
+        "build": published["path"],
+        "bytes": published["bytes"],
+        "sha256": published["sha256"],
+        "row_counts": published["row_counts"],
+    }
+
+
+def build_lines(closing: Closing) -> list[str]:
+    """Return what `opco build` prints at its end."""
+    load = closing["load"]
+    lines = [
+        f"Loaded    {counted(load['rows'], 'row')} of {counted(len(load['tables']), 'table')} in "
+        f"{counted(load['files'], 'file')} ({load['new_files']:,} new), load {load['number']}",
+        f"          from {load['raw_folder']}",
+        *(f"  warning: {warning}" for warning in load["warnings"]),
+    ]
+    rejects = closing["rejects"]
+    rejected = sum(one["count"] for one in rejects if not one["row_kept"])
+    emptied = sum(one["count"] for one in rejects if one["row_kept"])
+    lines.append(f"Rejected  {counted(rejected, 'row')}; cells emptied in kept rows: {emptied:,}")
+    lines += [
+        f"  {one['count']:>9,}  {one['table_name']}: {one['reason']}{' (row kept)' if one['row_kept'] else ''}"
+        for one in rejects[:REASONS_SHOWN]
+    ]
+    if len(rejects) > REASONS_SHOWN:
+        lines.append(f"  and {counted(len(rejects) - REASONS_SHOWN, 'more reason')}")
+    if rejects:
+        lines.append("  Each with its file and line is in the table rejected_rows of the published file.")
+    lines.append(f"Published {counted(len(closing['row_counts']), 'table')}, {size(closing['bytes'])}")
+    lines += [f"  {count:>9,}  {table}" for table, count in sorted(closing["row_counts"].items())]
+    lines += [
+        f"Warehouse {closing['warehouse']}",
+        "Next",
+        f"  opco export{_home_option(closing)}",
+        f"  opco attest SESSION_ID{_home_option(closing)}",
+        f"  duckdb -readonly {shlex.quote(closing['warehouse'])}",
+    ]
+    return lines
+
+
+def export_closing(home: Home, made: Mapping[str, Any]) -> Closing:
+    """Return the facts of an export from its asset's metadata."""
+    names = ("path", "json_path", "bytes", "sha256", "learners", "sessions", "data_as_of", "build_id")
+    return {
+        "command": "export",
+        "ok": True,
+        "home": str(home.folder),
+        "rows": made["dagster/row_count"],
+        **{name: made[name] for name in names},
+    }
+
+
+def export_lines(closing: Closing) -> list[str]:
+    """Return what `opco export` prints at its end."""
+    if closing["rows"] == 0:
+        first = "No line passes the filters: the file holds the header alone."
+    else:
+        first = (
+            f"Exported  {counted(closing['rows'], 'line')}, {counted(closing['learners'], 'learner')}, "
+            f"{counted(closing['sessions'], 'session')}; data as of {closing['data_as_of']}"
+        )
+    return [first, f"File      {closing['path']} ({size(closing['bytes'])})", f"Beside it {closing['json_path']}"]
+
+
+def attest_closing(home: Home, session_id: str, made: Mapping[str, Any], copy: Path | None) -> Closing:
+    """Return the facts of an issue from its asset's metadata."""
+    names = ("issue_number", "folder", "zip_path", "zip_sha256", "documents", "pages", "bytes", "files")
+    return {
+        "command": "attest",
+        "ok": True,
+        "home": str(home.folder),
+        "session_id": session_id,
+        **{name: made[name] for name in (*names, "left_out", "warnings")},
+        "copy": str(copy) if copy else None,
+    }
+
+
+def attest_lines(closing: Closing) -> list[str]:
+    """Return what `opco attest` prints at its end."""
+    reasons = {"never_played": "no connection in this session", "deleted_without_name": "deleted, and without a name"}
+    lines = [
+        f"Made      {counted(closing['documents'], 'attestation')}, {counted(closing['pages'], 'page')}, "
+        f"{size(closing['bytes'])}: issue {closing['issue_number']} of session {closing['session_id']}",
+        *(f"  warning: {warning}" for warning in closing["warnings"]),
+        *(f"  left out: {one['learner']} ({reasons[one['reason']]})" for one in closing["left_out"]),
+        f"Folder    {closing['folder']}",
+        f"ZIP       {closing['zip_path']}",
+    ]
+    return [*lines, f"Copy      {closing['copy']}"] if closing["copy"] else lines
+
+
+def copy_issue(made: Mapping[str, Any], output: Path | None) -> Path | None:
+    """Copy the files of an issue into `output`, in place of an earlier copy there, and return that folder."""
+    if output is None:
+        return None
+    folder = output.expanduser().resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    if (folder / "manifest.json").exists():
+        # Two issues in one folder would be neither.
+        for pattern in ("attestation-*.pdf", "attestations-*.zip"):
+            for path in folder.glob(pattern):
+                path.unlink()
+    for path in sorted(Path(made["folder"]).iterdir()):
+        shutil.copyfile(path, folder / path.name)
+    return folder
+
+
+def _home_option(closing: Closing) -> str:
+    home = Path(closing["home"])
+    return "" if home == PROJECT_DIR else f" --home {shlex.quote(str(home))}"

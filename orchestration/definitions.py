@@ -1,0 +1,17 @@
+"""Everything that Dagster shows and runs: the definitions in `defs/`, for the home that OPCO_HOME names."""
+
+from pathlib import Path
+
+import dagster as dg
+
+from orchestration.home import Home
+from orchestration.resources import run_resources
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Load every domain; in-process, because each process of a run would import everything again."""
+    return dg.Definitions.merge(
+        dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
+        dg.Definitions(resources=run_resources(Home.find()), executor=dg.in_process_executor),
+    )

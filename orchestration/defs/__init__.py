@@ -1,0 +1,1 @@
+"""Dagster's definitions, one folder a domain; each module's `defs` is called when they are asked for."""

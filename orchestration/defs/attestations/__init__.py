@@ -1,0 +1,1 @@
+"""From the published file to the attestations of a session."""

@@ -1,0 +1,45 @@
+"""One partition a program session of the published warehouse."""
+
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import dagster as dg
+
+from reports.attestation.queries import read_build, read_session
+from reports.warehouse import open_published
+
+NAME = "program_session"
+SESSIONS = dg.DynamicPartitionsDefinition(name=NAME)
+# Dagster takes no key with these in it; a session's id may be any text.
+NOT_IN_KEYS = ("...", "\a", "\b", "\f", "\n", "\r", "\t", "\v", "\0")
+
+
+def partition_key(session_id: str) -> str:
+    """Return the partition key of a session: its id, percent-encoded where Dagster would refuse it."""
+    if "%" not in session_id and not any(part in session_id for part in NOT_IN_KEYS):
+        return session_id
+    return quote(session_id, safe="").replace(".", "%2E")
+
+
+def session_of(key: str) -> str:
+    """Return the session id of a partition key."""
+    return unquote(key)
+
+
+def add_session(instance: dg.DagsterInstance, warehouse: Path, session_id: str) -> str:
+    """Return the partition key of one session, adding it where it is missing.
+
+    Raises UserError naming the nearest sessions when the published warehouse holds none of this id.
+    """
+    with open_published(warehouse) as connection:
+        read_session(connection, session_id, read_build(connection))
+    key = partition_key(session_id)
+    instance.add_dynamic_partitions(NAME, [key])
+    return key
+
+
+def add_sessions(instance: dg.DagsterInstance, warehouse: Path) -> None:
+    """Add a partition for each session of the published warehouse that has none."""
+    with open_published(warehouse) as connection:
+        rows = connection.execute("select session_id from dim_program_sessions order by session_id").fetchall()
+    instance.add_dynamic_partitions(NAME, [partition_key(session_id) for (session_id,) in rows])

@@ -1,0 +1,1 @@
+"""From the published file to an OPCO export file."""

@@ -1,0 +1,1 @@
+"""From a raw folder into the archive."""

@@ -1,0 +1,1 @@
+"""From the archive through dbt to the published file."""

@@ -1,0 +1,230 @@
+"""The dbt models, built from the archive, and the published file, made from their marts."""
+
+import json
+import os
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from importlib.metadata import version as installed_version
+from typing import Any
+from uuid import uuid4
+
+import dagster as dg
+from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
+from packaging.version import Version, parse
+from pydantic import Field
+
+from orchestration.clock import clock
+from orchestration.dbt_project import (
+    Relation,
+    dbt_environment,
+    dbt_executable,
+    dbt_target,
+    dbt_variables,
+    failures,
+    parsed_manifest,
+    relations,
+)
+from orchestration.defs.attestations.partitions import add_sessions
+from orchestration.home import Home
+from orchestration.progress import Progress
+from orchestration.resources import BuildLock, HomeResource
+from orchestration.settings import load_settings
+from warehouse.archive import INSTANT, read_manifest
+from warehouse.build_file import BuildIdentity, prepare_build_file, read_rejects
+from warehouse.contract import raw_tables
+from warehouse.errors import OpcoError, UserError
+from warehouse.files import written_atomically
+from warehouse.project import PROJECT_DIR
+from warehouse.publish import publish
+
+TESTED_FILE = "tested.json"
+RESULTS_FILE = "run_results.json"
+
+
+class BuildConfig(dg.Config):
+    """How to build."""
+
+    as_of: str | None = Field(
+        default=None,
+        description="The build's clock, such as 2026-11-10T06:00:00Z, for rebuilds that can be repeated. Default: now.",
+    )
+
+
+class Dbt(DbtCliResource):
+    """dbt of this environment."""
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        # `dbt --version`, which this replaces, asks the package index for the latest release: 2.5 s and a request.
+        return parse(installed_version("dbt-core"))
+
+    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> None:  # type: ignore[override]
+        # An adapter in this process as well is for metadata that `relations` reads in one go: 1 s.
+        del args
+
+
+class Translator(DagsterDbtTranslator):
+    """Assets of dbt models, grouped by layer, without the tables that the build adds beside the delivered ones."""
+
+    def get_asset_spec(self, manifest: Any, unique_id: str, project: Any) -> dg.AssetSpec:
+        """Return the spec of a model, depending on models and delivered tables only."""
+        spec = super().get_asset_spec(manifest, unique_id, project)
+        delivered = {dg.AssetKey(["raw", name]) for name in raw_tables()}
+        return spec.replace_attributes(
+            group_name=spec.key.path[0],
+            deps=[dep for dep in spec.deps if dep.asset_key.path[0] != "raw" or dep.asset_key in delivered],
+        )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Define the dbt models with their tests as checks, the published file, and the job that builds it all."""
+    home = Home.find()
+    manifest_file = parsed_manifest(home, load_settings(home))
+    manifest = json.loads(manifest_file.read_bytes())
+
+    @dbt_assets(manifest=manifest_file, name="dbt_models", dagster_dbt_translator=Translator())
+    def dbt_models(
+        context: dg.AssetExecutionContext,
+        config: BuildConfig,
+        home: HomeResource,
+        dbt: Dbt,
+        build_lock: BuildLock,  # noqa: ARG001 - asked for to be held
+        progress: dg.ResourceParam[Progress],
+    ) -> Iterator[Any]:
+        yield from _build(context, clock(config.as_of), home, dbt, manifest, progress)
+
+    @dg.asset(
+        group_name="published",
+        kinds={"duckdb"},
+        deps=[spec.key for spec in dbt_models.specs if spec.key.path[0] == "marts"],
+        description="The published DuckDB file: the marts of a build whose tests all passed.",
+    )
+    def published_warehouse(
+        context: dg.AssetExecutionContext,
+        home: HomeResource,
+        build_lock: BuildLock,  # noqa: ARG001 - asked for to be held
+        progress: dg.ResourceParam[Progress],
+    ) -> dg.MaterializeResult[None]:
+        place = home.home
+        tested = place.build / TESTED_FILE
+        if not tested.exists():
+            raise OpcoError(
+                "The build file holds no build whose tests all passed, so nothing is published.\n"
+                "Materialise all models with their checks, or run: opco build --raw FOLDER"
+            )
+        progress.stage("Publishing")
+        summary = publish(place.build_file, place.published, json.loads(tested.read_text())["build_id"])
+        add_sessions(context.instance, place.warehouse)
+        return dg.MaterializeResult(
+            metadata={
+                "path": dg.MetadataValue.path(summary.path),
+                "link": dg.MetadataValue.path(summary.link),
+                "bytes": summary.byte_count,
+                "sha256": summary.sha256,
+                "row_counts": dg.MetadataValue.json(summary.row_counts),
+                "rejects": dg.MetadataValue.json([vars(rejects) for rejects in read_rejects(place.build_file)]),
+            }
+        )
+
+    return dg.Definitions(
+        assets=[dbt_models, published_warehouse],
+        jobs=[
+            dg.define_asset_job(
+                "build",
+                selection=dg.AssetSelection.assets(published_warehouse).upstream(),
+                description="From the raw folder to the published file.",
+            )
+        ],
+        resources={
+            "dbt": Dbt(
+                project_dir=str(PROJECT_DIR), profiles_dir=str(PROJECT_DIR), dbt_executable=str(dbt_executable())
+            )
+        },
+    )
+
+
+def _build(
+    context: dg.AssetExecutionContext,
+    clock_at: datetime,
+    home: HomeResource,
+    dbt: Dbt,
+    manifest: dict[str, Any],
+    progress: Progress,
+) -> Iterator[Any]:
+    place, settings = home.home, home.settings()
+    tested = place.build / TESTED_FILE
+    tested.unlink(missing_ok=True)
+    identity = _new_identity(place, clock_at)
+    prepare_build_file(place.archive, place.build_file, identity)
+    (dbt_target(place) / RESULTS_FILE).unlink(missing_ok=True)
+    # dbt-duckdb and dagster-dbt take these from the process's environment only.
+    os.environ.update(dbt_environment(place, settings))
+    invocation = dbt.cli(
+        ["build", "--exclude-resource-type", "unit_test", *dbt_variables(settings)],
+        context=context,
+        target_path=dbt_target(place),
+    )
+    nodes = [node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "seed", "test")]
+    progress.stage("Building", len(nodes))
+    events: list[Any] = []
+    failure: DagsterDbtCliRuntimeError | None = None
+    try:
+        for event in invocation.stream():
+            progress.step()
+            events.append(event)
+    except DagsterDbtCliRuntimeError as error:
+        failure = error
+    # dbt holds the file until its end, so rows are counted then, in one go.
+    built = relations(place.build_file)
+    for event in events:
+        yield _with_relation(event, manifest, built) if isinstance(event, dg.Output) else event
+    if failure is not None:
+        raise OpcoError(_why_dbt_stopped(place, failure)) from failure
+    if not context.is_subset:
+        with written_atomically(tested) as temporary:
+            temporary.write_text(json.dumps({"build_id": identity.build_id}))
+
+
+def _new_identity(home: Home, clock_at: datetime) -> BuildIdentity:
+    loads = read_manifest(home.archive).loads
+    if not loads:
+        raise UserError("Nothing is loaded yet. Load a raw folder first: opco build --raw FOLDER")
+    built_at = datetime.now(UTC)
+    return BuildIdentity(
+        build_id=f"{built_at:%Y%m%dT%H%M%SZ}-{uuid4().hex[:8]}",
+        clock_at=clock_at,
+        built_at=built_at,
+        data_as_of=datetime.strptime(loads[-1].loaded_at, INSTANT).replace(tzinfo=UTC),
+        load_number=loads[-1].load_number,
+    )
+
+
+def _with_relation(
+    output: dg.Output[Any], manifest: dict[str, Any], built: dict[tuple[str, str], Relation]
+) -> dg.Output[Any]:
+    """Add rows and columns, as built and as described, to what dbt said of a model."""
+    node = manifest["nodes"][output.metadata["unique_id"].value]
+    relation = built.get((node["schema"], node["alias"]))
+    if relation is None:
+        return output
+    columns = [
+        dg.TableColumn(name, type_, description=node["columns"].get(name, {}).get("description") or None)
+        for name, type_ in relation.columns
+    ]
+    counted = {} if relation.row_count is None else {"dagster/row_count": relation.row_count}
+    return output.with_metadata(
+        {**output.metadata, **counted, "dagster/column_schema": dg.TableSchema(columns=columns)}
+    )
+
+
+def _why_dbt_stopped(home: Home, failure: DagsterDbtCliRuntimeError) -> str:
+    results = dbt_target(home) / RESULTS_FILE
+    lines = failures(json.loads(results.read_bytes())) if results.exists() else []
+    said = "\n".join(f"  {line}" for line in lines) if lines else str(failure)
+    return (
+        f"The build stopped; what was published before stays. dbt says:\n{said}\n"
+        f"All of its words are in {dbt_target(home) / 'dbt.log'}."
+    )

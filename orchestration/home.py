@@ -1,0 +1,90 @@
+"""The home: the one folder under which everything that a run reads or writes has its place."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from warehouse.build_file import BUILD_FILE
+from warehouse.errors import UserError
+from warehouse.project import PROJECT_DIR
+from warehouse.publish import LINK
+
+HOME_VARIABLE = "OPCO_HOME"
+
+
+@dataclass(frozen=True)
+class Home:
+    """The places under one home folder (an absolute path)."""
+
+    folder: Path
+
+    @classmethod
+    def find(cls, option: Path | None = None) -> Home:
+        """Return the home given as option, else by OPCO_HOME, else the project's folder.
+
+        Raises UserError when the folder does not exist.
+        """
+        variable = os.environ.get(HOME_VARIABLE)
+        chosen, origin = PROJECT_DIR, "the project's folder"
+        if option is not None:
+            chosen, origin = option, "--home"
+        elif variable:
+            chosen, origin = Path(variable), HOME_VARIABLE
+        folder = chosen.expanduser().resolve()
+        if not folder.is_dir():
+            raise UserError(
+                f"The home folder {folder} ({origin}) does not exist.\nMake it (mkdir -p {folder}) or name another one."
+            )
+        return cls(folder)
+
+    @property
+    def settings_file(self) -> Path:
+        """The settings as TOML; may be absent."""
+        return self.folder / "opco.toml"
+
+    @property
+    def assets(self) -> Path:
+        """The organisation's images."""
+        return self.folder / "assets"
+
+    @property
+    def archive(self) -> Path:
+        """Every accepted delivery, as Parquet."""
+        return self.folder / "var" / "raw"
+
+    @property
+    def build(self) -> Path:
+        """What a build needs and may be lost: the build file, dbt's artifacts, the lock."""
+        return self.folder / "var" / "build"
+
+    @property
+    def build_file(self) -> Path:
+        """The DuckDB file that dbt builds in."""
+        return self.build / BUILD_FILE
+
+    @property
+    def published(self) -> Path:
+        """The published builds and the link to the latest."""
+        return self.folder / "var" / "published"
+
+    @property
+    def warehouse(self) -> Path:
+        """The published DuckDB file: a link to the latest build."""
+        return self.published / LINK
+
+    @property
+    def exports(self) -> Path:
+        """The export files made without a name of their own."""
+        return self.folder / "var" / "exports"
+
+    @property
+    def attestations(self) -> Path:
+        """One folder a session, one folder an issue below it."""
+        return self.folder / "var" / "attestations"
+
+    @property
+    def dagster(self) -> Path:
+        """Dagster's own storage: runs, events, partitions."""
+        return self.folder / "var" / "dagster"

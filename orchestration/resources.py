@@ -1,0 +1,66 @@
+"""What the assets are given: the home they work in, the one build at a time, and where progress is told."""
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from orchestration.home import Home
+from orchestration.progress import NoProgress, Progress
+from orchestration.settings import Settings, load_settings
+from warehouse.errors import OpcoError
+
+
+class HomeResource(dg.ConfigurableResource[Any]):
+    """The home folder of this run; its settings are read when a step asks, so that an edit counts at once."""
+
+    folder: str
+
+    @property
+    def home(self) -> Home:
+        """The places under the home."""
+        return Home(Path(self.folder))
+
+    def settings(self, options: dict[str, str | None] | None = None) -> Settings:
+        """Return the settings in force, with the run configuration's values as `options`."""
+        return load_settings(self.home, options)
+
+
+class BuildLock(dg.ConfigurableResource[Any]):
+    """Held from a run's first step of a build to its last: one build at a time in a home."""
+
+    folder: str
+
+    @contextmanager
+    def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["BuildLock"]:
+        """Hold the lock while the run lasts. Raises OpcoError when another process holds it."""
+        del context
+        path = Home(Path(self.folder)).build / "build.lock"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # The kernel drops the lock with its process: one that died blocks nobody.
+        with path.open("a+", encoding="ascii") as stream:
+            try:
+                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                stream.seek(0)
+                raise OpcoError(
+                    f"Another build is running in {self.folder} (process {stream.read().strip() or 'unknown'}).\n"
+                    "Wait for its end, then try again."
+                ) from error
+            stream.truncate(0)
+            stream.write(str(os.getpid()))
+            stream.flush()
+            yield self
+
+
+def run_resources(home: Home, progress: Progress | None = None) -> dict[str, Any]:
+    """Return the resources of every run in `home`."""
+    return {
+        "home": HomeResource(folder=str(home.folder)),
+        "build_lock": BuildLock(folder=str(home.folder)),
+        "progress": progress or NoProgress(),
+    }

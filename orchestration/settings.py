@@ -1,0 +1,344 @@
+"""Typed settings: command option, then environment, then `opco.toml`, then default.
+
+The defaults of the rules stand once, as vars in `dbt_project.yml`; those of everything else stand here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import importlib.resources
+import os
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+
+from orchestration.home import HOME_VARIABLE, Home
+from warehouse.errors import OpcoError, UserError
+from warehouse.project import PROJECT_DIR
+
+PREFIX = "OPCO_"
+# Set by `opco` itself for dbt's profile; a value from outside has no effect.
+BUILD_FILE_VARIABLE = "OPCO_BUILD_FILE"
+THREADS_VARIABLE = "OPCO_THREADS"
+OWN_VARIABLES = (HOME_VARIABLE, BUILD_FILE_VARIABLE, THREADS_VARIABLE)
+
+Origin = Literal["option", "environment", "opco.toml", "default"]
+
+
+def _no_truth_value(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError("a number is needed, not true or false")
+    return value
+
+
+def _none_as_word(value: object) -> object:
+    # TOML has no null, and a variable must be able to take back what opco.toml sets.
+    return None if isinstance(value, str) and value.strip().lower() == "none" else value
+
+
+def _blank_as_none(value: object) -> object:
+    return None if isinstance(value, str) and not value.strip() else value
+
+
+def _known_zone(name: str) -> str:
+    zones = importlib.resources.files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
+    if name not in zones:
+        near = difflib.get_close_matches(name, zones, n=3, cutoff=0.5)
+        raise ValueError("no time zone of the IANA list" + (f"; nearest: {', '.join(near)}" if near else ""))
+    return name
+
+
+Minutes = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=525_600)]
+Zone = Annotated[str, AfterValidator(_known_zone)]
+Text = Annotated[
+    Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)] | None, BeforeValidator(_blank_as_none)
+]
+ALLOWED = "allowed"
+
+
+class Section(BaseModel):
+    """One table of `opco.toml`."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class RuleSettings(Section):
+    """The settings of the rules of time; they reach dbt as vars of the same names."""
+
+    inactivity_timeout_minutes: Minutes = Field(
+        description="Longest silence inside one stay, where the LMS gives events without marks of their end (T3).",
+        json_schema_extra={ALLOWED: "whole minutes, 1 or more"},
+    )
+    max_connection_minutes: Annotated[Minutes | None, BeforeValidator(_none_as_word)] = Field(
+        description="Cap on one connection: what is beyond it does not count (T5).",
+        json_schema_extra={ALLOWED: "whole minutes, 1 or more, or none for no cap"},
+    )
+    long_connection_minutes: Minutes = Field(
+        description="A connection longer than this gets the flag long_connection (T7).",
+        json_schema_extra={ALLOWED: "whole minutes, 1 or more"},
+    )
+    raw_timezone: Zone = Field(
+        description="Time zone of raw instants that carry no offset.",
+        json_schema_extra={ALLOWED: "a name of the IANA list, such as Europe/Paris"},
+    )
+    display_timezone: Zone = Field(
+        description="Time zone in which people read days and hours.",
+        json_schema_extra={ALLOWED: "a name of the IANA list, such as Europe/Paris"},
+    )
+
+
+class OrganisationSettings(Section):
+    """What every attestation says of the training organisation, unless told otherwise."""
+
+    name: Text = Field(
+        default=None, description="Name of the training organisation.", json_schema_extra={ALLOWED: "text"}
+    )
+    legal_representative: Text = Field(
+        default=None, description="Who signs: the legal representative's name.", json_schema_extra={ALLOWED: "text"}
+    )
+    capacity: Text = Field(
+        default=None, description="In which capacity, such as Directrice.", json_schema_extra={ALLOWED: "text"}
+    )
+    place: Text = Field(default=None, description="Place of signing.", json_schema_extra={ALLOWED: "text"})
+    training_duration: Text = Field(
+        default=None,
+        description="Duration of training sessions, printed as typed.",
+        json_schema_extra={ALLOWED: "text"},
+    )
+    footer: Text = Field(
+        default=None, description="Text at the foot of every page.", json_schema_extra={ALLOWED: "text"}
+    )
+    logo: Text = Field(
+        default=None,
+        description="Image of the letterhead, in the home's folder assets/.",
+        json_schema_extra={ALLOWED: "file name (PNG, JPEG or SVG)"},
+    )
+    stamp: Text = Field(
+        default=None,
+        description="Image of the stamp and signature, in the home's folder assets/.",
+        json_schema_extra={ALLOWED: "file name (PNG, JPEG or SVG)"},
+    )
+    language: Literal["fr", "en"] = Field(
+        default="fr", description="Language of the attestations.", json_schema_extra={ALLOWED: "fr, en"}
+    )
+
+
+class ExportSettings(Section):
+    """How export files are written, unless told otherwise."""
+
+    dialect: Literal["excel", "rfc4180"] = Field(
+        default="excel",
+        description="CSV dialect: excel (semicolon, BOM) or rfc4180 (comma, no BOM).",
+        json_schema_extra={ALLOWED: "excel, rfc4180"},
+    )
+    language: Literal["en", "fr"] = Field(
+        default="en", description="Language of the header.", json_schema_extra={ALLOWED: "en, fr"}
+    )
+
+
+class BuildSettings(Section):
+    """Where a build takes its data from, and how much of the machine it may use."""
+
+    raw_folder: Text = Field(
+        default=None,
+        description="Raw folder of a build that is told none, such as one from Dagster's pages; relative to the home.",
+        json_schema_extra={ALLOWED: "a folder"},
+    )
+    threads: Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=256)] = Field(
+        default=2, description="Threads of the build.", json_schema_extra={ALLOWED: "a whole number from 1 to 256"}
+    )
+
+
+class Settings(BaseSettings):
+    """All settings in force. Made by `load_settings`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_nested_delimiter="__", env_ignore_empty=True, extra="forbid", frozen=True
+    )
+
+    rules: RuleSettings
+    organisation: OrganisationSettings = OrganisationSettings()
+    export: ExportSettings = ExportSettings()
+    build: BuildSettings = BuildSettings()
+
+
+@dataclass(frozen=True)
+class SettingInForce:
+    """One setting: `key` as `section.name`, its value, where it comes from, what it may be, what it does."""
+
+    key: str
+    variable: str
+    value: str | int | None
+    origin: Origin
+    allowed: str
+    description: str
+
+
+def load_settings(home: Home, options: Mapping[str, str | None] | None = None) -> Settings:
+    """Return the settings in force in `home`.
+
+    `options` holds command options by key (`"export.dialect"`); None is an option not given.
+    Raises UserError for an unknown key or variable and for a value that is not allowed, naming it, where it
+    comes from and what is allowed.
+    """
+    return _load(home, options or {})[0]
+
+
+def settings_in_force(home: Home) -> list[SettingInForce]:
+    """Return every setting with its value and origin, in the order of the sections. Errors as `load_settings`."""
+    settings, sources = _load(home, {})
+    return [
+        SettingInForce(
+            key=key,
+            variable=variable_of(key),
+            value=getattr(getattr(settings, key.split(".")[0]), key.split(".")[1]),
+            origin=_origin(key, sources),
+            allowed=_allowed(key),
+            description=description,
+        )
+        for key, description in setting_keys().items()
+    ]
+
+
+def setting_keys() -> dict[str, str]:
+    """Return every setting's key (`section.name`) with its description, in the order of the sections."""
+    return {
+        f"{section}.{name}": field.description or ""
+        for section, table in _sections().items()
+        for name, field in table.model_fields.items()
+    }
+
+
+def variable_of(key: str) -> str:
+    """Return the environment variable of a key: `rules.raw_timezone` is OPCO_RULES__RAW_TIMEZONE."""
+    return PREFIX + key.replace(".", "__").upper()
+
+
+def _sections() -> dict[str, type[Section]]:
+    return {
+        name: field.annotation
+        for name, field in Settings.model_fields.items()
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section)
+    }
+
+
+def _allowed(key: str) -> str:
+    section, name = key.split(".")
+    extra = _sections()[section].model_fields[name].json_schema_extra
+    return str(extra[ALLOWED]) if isinstance(extra, dict) else ""
+
+
+def _load(home: Home, options: Mapping[str, str | None]) -> tuple[Settings, dict[Origin, dict[str, Any]]]:
+    # By origin, strongest first; each as {section: {name: value}}.
+    sources: dict[Origin, dict[str, Any]] = {
+        "option": _nested({key: value for key, value in options.items() if value is not None}),
+        "environment": _nested(_environment()),
+        "opco.toml": _toml(home.settings_file),
+    }
+    toml_and_defaults = (sources["opco.toml"], {"rules": _rule_defaults()})
+
+    class HomeSettings(Settings):
+        @classmethod
+        def settings_customise_sources(
+            cls,
+            settings_cls: type[BaseSettings],
+            init_settings: PydanticBaseSettingsSource,
+            env_settings: PydanticBaseSettingsSource,
+            dotenv_settings: PydanticBaseSettingsSource,
+            file_secret_settings: PydanticBaseSettingsSource,
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            del dotenv_settings, file_secret_settings
+            files = (InitSettingsSource(settings_cls, init_kwargs=values) for values in toml_and_defaults)
+            return (init_settings, env_settings, *files)
+
+    try:
+        return HomeSettings(**sources["option"]), sources
+    except ValidationError as error:
+        lines = [_what_is_wrong(dict(detail), sources, home) for detail in error.errors()]
+        raise UserError("\n".join(lines)) from error
+
+
+def _nested(values: Mapping[str, str]) -> dict[str, Any]:
+    nested: dict[str, Any] = {}
+    for key, value in values.items():
+        section, name = key.split(".")
+        nested.setdefault(section, {})[name] = value
+    return nested
+
+
+def _environment() -> dict[str, str]:
+    """Return the settings given as variables, by key; an empty variable counts as absent."""
+    keys = {variable_of(key): key for key in setting_keys()}
+    found: dict[str, str] = {}
+    for variable, value in os.environ.items():
+        if not variable.upper().startswith(PREFIX) or variable in OWN_VARIABLES:
+            continue
+        if variable.upper() not in keys:
+            raise UserError(
+                f"The environment variable {variable} is no setting of OPCO.{_nearest(variable.upper(), keys)}\n"
+                "Correct or unset it; `opco settings` lists them all."
+            )
+        if value:
+            found[keys[variable.upper()]] = value
+    return found
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise UserError(f"{path} is not TOML: {error}.\nCorrect that line.") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} cannot be read: {error}.\nMake it a readable UTF-8 file.") from error
+    sections = _sections()
+    for section, table in tables.items():
+        if section not in sections:
+            raise UserError(f"{path}: unknown section or key `{section}`.{_nearest(section, sections)}")
+        if not isinstance(table, dict):
+            raise UserError(f"{path}: `{section}` is a section: write it as [{section}] with its keys below.")
+        for name in table:
+            if name not in sections[section].model_fields:
+                near = _nearest(name, sections[section].model_fields)
+                raise UserError(f"{path}: unknown key `{name}` in [{section}].{near}")
+    return tables
+
+
+def _rule_defaults() -> dict[str, Any]:
+    path = PROJECT_DIR / "dbt_project.yml"
+    project = yaml.safe_load(path.read_text(encoding="utf-8"))
+    names = RuleSettings.model_fields
+    defaults = {name: value for name, value in project.get("vars", {}).items() if name in names}
+    if missing := sorted(names.keys() - defaults.keys()):
+        raise OpcoError(f"{path}: the vars {', '.join(missing)} are missing: they are the rules' defaults.")
+    return defaults
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(names), n=1, cutoff=0.4)
+    return f" Nearest: {near[0]}." if near else ""
+
+
+def _origin(key: str, sources: Mapping[Origin, dict[str, Any]]) -> Origin:
+    section, name = key.split(".")
+    return next((origin for origin, values in sources.items() if name in values.get(section, {})), "default")
+
+
+def _what_is_wrong(detail: Mapping[str, Any], sources: Mapping[Origin, dict[str, Any]], home: Home) -> str:
+    key = ".".join(str(part) for part in detail["loc"][:2])
+    origin = _origin(key, sources)
+    where = {
+        "option": "from the command's option",
+        "environment": f"from the variable {variable_of(key)}",
+        "opco.toml": f"from {home.settings_file}",
+        "default": "from dbt_project.yml",
+    }[origin]
+    reason = str(detail["msg"]).removeprefix("Value error, ")
+    return f"The setting {key} cannot be {detail['input']!r} ({where}): {reason}.\nAllowed: {_allowed(key)}."

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import dagster as dg
+import pytest
+
+from orchestration import dbt_project
+from orchestration.home import HOME_VARIABLE
+from orchestration.resources import HomeResource
+from orchestration.settings import load_settings
+from warehouse.project import PROJECT_DIR
+
+# Loads everything but the project first: what happens after that, the project does.
+LOADS_NOTHING = """
+import sys
+import dagster, dagster_dbt, dagster._core.instance.ref, duckdb, pydantic_settings, sqlalchemy, typer, yaml
+import rich.console, rich.progress, rich.table, zoneinfo, tomllib, packaging.version
+import reports.export.write, reports.attestation.issue, warehouse.publish, warehouse.archive
+
+found = []
+def watch(event, arguments):
+    if event == "open" and not str(arguments[0]).endswith((".py", ".pyc", ".so")):
+        found.append((event, str(arguments[0])))
+    elif event in ("socket.connect", "sqlite3.connect", "subprocess.Popen", "os.mkdir", "os.rename"):
+        found.append((event, str(arguments)))
+sys.addaudithook(watch)
+def refuse(*arguments, **more):
+    found.append(("duckdb.connect", str(arguments)))
+duckdb.connect = refuse
+
+import orchestration.cli, orchestration.closing, orchestration.definitions, orchestration.webserver
+for domain in ("raw", "warehouse", "export", "attestations"):
+    __import__(f"orchestration.defs.{domain}.assets")
+print(found)
+"""
+
+
+@pytest.fixture(scope="module")
+def definitions(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dg.Definitions]:
+    from orchestration.definitions import defs
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(HOME_VARIABLE, str(tmp_path_factory.mktemp("home")))
+        yield defs()
+
+
+def test_loading_the_modules_opens_nothing() -> None:
+    done = subprocess.run([sys.executable, "-c", LOADS_NOTHING], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_definitions_are_short() -> None:
+    lines = (PROJECT_DIR / "orchestration" / "definitions.py").read_text().splitlines()
+    assert len(lines) < 40
+
+
+def test_assets_run_from_the_raw_tables_to_the_documents(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    keys = {key.to_user_string() for key in graph.get_all_asset_keys()}
+    raw = {"raw/" + path for path in ("users", "program_sessions", "course_connections", "learning_events")}
+    assert raw <= keys
+    assert {"marts/fct_opco_connections", "marts/dim_learners", "marts/rejected_rows", "marts/end_kinds"} <= keys
+    assert {"published_warehouse", "opco_export", "opco_attestations"} <= keys
+    assert graph.unexecutable_asset_keys == set()
+    assert graph.get(dg.AssetKey(["staging", "stg_users"])).parent_keys >= {dg.AssetKey(["raw", "users"])}
+    published = graph.get(dg.AssetKey("published_warehouse"))
+    assert {key.path[0] for key in published.parent_keys} == {"marts"}
+    assert published.child_keys == {dg.AssetKey("opco_export"), dg.AssetKey("opco_attestations")}
+
+
+def test_tests_of_the_models_are_checks(definitions: dg.Definitions) -> None:
+    checks = {key.asset_key.to_user_string() for key in definitions.resolve_asset_graph().asset_check_keys}
+    assert {"marts/fct_opco_connections", "marts/load_balance", "staging/stg_users"} <= checks
+
+
+def test_attestations_are_partitioned_by_session(definitions: dg.Definitions) -> None:
+    attestations = definitions.resolve_asset_graph().get(dg.AssetKey("opco_attestations"))
+    assert isinstance(attestations.partitions_def, dg.DynamicPartitionsDefinition)
+    assert attestations.partitions_def.name == "program_session"
+
+
+def test_the_build_job_makes_all_up_to_the_published_file(definitions: dg.Definitions) -> None:
+    job = definitions.resolve_job_def("build")
+    made = {key.to_user_string() for key in job.asset_layer.executable_asset_keys}
+    assert {"raw/users", "marts/fct_opco_connections", "published_warehouse"} <= made
+    assert "opco_export" not in made
+    assert job.executor_def is dg.in_process_executor
+
+
+def test_the_project_is_parsed_again_only_when_it_changed(
+    definitions: dg.Definitions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = (definitions.resources or {})["home"]
+    assert isinstance(given, HomeResource)
+    home = given.home
+
+    def parse(*arguments: object, **more: object) -> None:
+        raise AssertionError("dbt was started")
+
+    monkeypatch.setattr(subprocess, "run", parse)
+    before = dbt_project.parsed_manifest(home, load_settings(home))
+    assert before.exists()
+    monkeypatch.setattr(dbt_project, "PROJECT_FILES", (*dbt_project.PROJECT_FILES, "pyproject.toml"))
+    with pytest.raises(AssertionError, match="dbt was started"):
+        dbt_project.parsed_manifest(home, load_settings(home))

@@ -1,0 +1,181 @@
+"""Whole runs on the demo campus, by the commands, in one home."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import duckdb
+import pytest
+
+from orchestration.cli import run
+from orchestration.home import HOME_VARIABLE, Home
+from orchestration.runs import open_instance
+from warehouse.project import PROJECT_DIR
+
+BUILD = ["build", "--raw", str(PROJECT_DIR / "demo" / "raw"), "--as-of", "2026-11-10T06:00:00Z"]
+SESSION = "S-2026-MGMT-09"
+
+
+def opco(home: Home, *arguments: str) -> tuple[int, dict[str, Any], str]:
+    """Run a command in a process of its own: its exit code, its closing line, and what it said beside."""
+    command = [sys.executable, "-m", "orchestration.cli", *arguments, "--home", str(home.folder), "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout.count("\n") == 1, done.stdout + done.stderr
+    return done.returncode, json.loads(done.stdout), done.stderr
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, dict[str, Any]]:
+    home = Home(tmp_path_factory.mktemp("built"))
+    code, closing, said = opco(home, *BUILD)
+    assert code == 0, said
+    return home, closing
+
+
+def test_the_closing_line_of_a_build_tells_what_came_and_what_is_published(built: tuple[Home, dict[str, Any]]) -> None:
+    home, closing = built
+    assert closing["load"]["number"] == 1
+    assert closing["load"]["tables"]["users"] == 45
+    assert closing["warehouse"] == str(home.warehouse)
+    assert home.warehouse.resolve() == Path(closing["build"])
+    with duckdb.connect(str(home.warehouse.resolve()), read_only=True) as connection:
+        rows = connection.execute("select count(*) from fct_opco_connections").fetchall()
+        assert rows == [(closing["row_counts"]["fct_opco_connections"],)]
+        rejects = connection.execute("select count(*) from rejected_rows").fetchall()
+        assert rejects == [(sum(one["count"] for one in closing["rejects"]),)]
+        as_of = connection.execute("select strftime(data_as_of, '%Y-%m-%dT%H:%M:%S') from warehouse_build").fetchall()
+        assert as_of == [("2026-11-10T06:00:00",)]
+    assert closing["row_counts"]["fct_opco_connections"] > 0
+
+
+def test_a_build_is_recorded_with_rows_columns_and_checks(built: tuple[Home, dict[str, Any]]) -> None:
+    home, closing = built
+    key = dg.AssetKey(["marts", "fct_opco_connections"])
+    with open_instance(home) as instance:
+        record = next(one for one in instance.get_runs() if one.job_name == "build")
+        assert record.status == dg.DagsterRunStatus.SUCCESS
+        event = instance.get_latest_materialization_event(key)
+        assert event is not None
+        assert event.asset_materialization is not None
+        metadata = event.asset_materialization.metadata
+        assert metadata["dagster/row_count"].value == closing["row_counts"]["fct_opco_connections"]
+        schema = metadata["dagster/column_schema"].value
+        assert isinstance(schema, dg.TableSchema)
+        columns = {column.name: column for column in schema.columns}
+        assert columns["retained_seconds"].type == "BIGINT"
+        assert columns["retained_seconds"].description
+        assert SESSION in instance.get_dynamic_partitions("program_session")
+
+
+def test_an_export_loads_no_dbt_and_is_recorded(built: tuple[Home, dict[str, Any]]) -> None:
+    home, closing = built
+    script = (
+        "import sys; from orchestration.cli import run; code = run(sys.argv[1:]); "
+        "sys.exit(code or 10 * any(name.split('.')[0] in ('dbt', 'dagster_dbt') for name in sys.modules))"
+    )
+    for command in (["export"], ["attest", SESSION]):
+        arguments = [sys.executable, "-c", script, *command, "--home", str(home.folder)]
+        done = subprocess.run(arguments, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    files = list(home.exports.iterdir())
+    name = f"opco-export-2026-11-10-{Path(closing['build']).stem}.csv"
+    assert sorted(path.name for path in files) == [name, f"{name}.json"]
+    with open_instance(home) as instance:
+        jobs = {one.job_name: one.status for one in instance.get_runs()}
+    assert jobs["export"] == jobs["attestations"] == dg.DagsterRunStatus.SUCCESS
+
+
+def test_filters_and_output_reach_the_export(built: tuple[Home, dict[str, Any]], tmp_path: Path) -> None:
+    home, closing = built
+    output = tmp_path / "one session.csv"
+    code, made, _ = opco(home, "export", "--session", SESSION, "--language", "fr", "--output", str(output))
+    assert (code, made["path"], made["sessions"]) == (0, str(output), 1)
+    assert 0 < made["rows"] < closing["row_counts"]["fct_opco_connections"]
+    assert output.read_text(encoding="utf-8-sig").startswith("Nom;Prénom;E-mail;")
+
+
+def test_a_copy_of_an_issue_takes_the_place_of_the_earlier_one(
+    built: tuple[Home, dict[str, Any]], tmp_path: Path
+) -> None:
+    home, _ = built
+    (tmp_path / "manifest.json").write_text("{}")
+    (tmp_path / "attestation-GONE.pdf").write_bytes(b"")
+    (tmp_path / "notes.txt").write_text("mine")
+    code, made, _ = opco(home, "attest", SESSION, "--output", str(tmp_path), "--issued-on", "2026-11-10")
+    assert code == 0
+    issue = {path.name: path.read_bytes() for path in Path(made["folder"]).iterdir()}
+    assert made["documents"] > 1
+    assert len(issue) == made["documents"] + 2
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {**issue, "notes.txt": b"mine"}
+
+
+def test_an_unknown_session_is_a_mistake_that_leaves_nothing(built: tuple[Home, dict[str, Any]]) -> None:
+    home, _ = built
+    code, closing, said = opco(home, "attest", "S-2026-MGMT-99")
+    assert (code, closing["ok"]) == (2, False)
+    assert "S-2026-MGMT-99" in closing["error"]
+    assert SESSION in closing["error"]
+    assert "Traceback" not in said
+    assert not (home.attestations / "S-2026-MGMT-99").exists()
+    with open_instance(home) as instance:
+        assert "S-2026-MGMT-99" not in instance.get_dynamic_partitions("program_session")
+
+
+def test_a_raw_folder_that_is_none_leaves_what_is_published(
+    built: tuple[Home, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, closing = built
+    for folder in (tmp_path / "gone", tmp_path):
+        assert run(["build", "--raw", str(folder), "--home", str(home.folder), "--json"]) == 2
+        assert str(folder) in json.loads(capsys.readouterr().out)["error"]
+    assert str(home.warehouse.resolve()) == closing["build"]
+
+
+def test_two_builds_at_once_are_refused_and_a_dead_one_blocks_nobody(
+    built: tuple[Home, dict[str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, _ = built
+    lock = home.build / "build.lock"
+    lock.write_text("4242")
+    build_of_nothing = ["build", "--raw", str(home.folder / "gone"), "--home", str(home.folder), "--json"]
+    with lock.open("a") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        assert run(build_of_nothing) == 1
+        assert "process 4242" in json.loads(capsys.readouterr().out)["error"]
+    # The lock's file is still there, its holder is not: the next build gets as far as its raw folder.
+    assert run(build_of_nothing) == 2
+    assert str(home.folder / "gone") in json.loads(capsys.readouterr().out)["error"]
+
+
+def test_a_build_that_dbt_stops_publishes_nothing(
+    built: tuple[Home, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, closing = built
+    from orchestration.defs.warehouse import assets
+
+    monkeypatch.setattr(
+        assets, "dbt_variables", lambda settings: ["--vars", json.dumps({"display_timezone": "Mars/Olympus"})]
+    )
+    assert run([*BUILD, "--home", str(home.folder), "--json"]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert "Mars/Olympus" in said["error"]
+    assert "what was published before stays" in said["error"]
+    assert str(home.warehouse.resolve()) == closing["build"]
+    with open_instance(home) as instance:
+        assert instance.get_runs(limit=1)[0].status == dg.DagsterRunStatus.FAILURE
+    # Nor does the published file alone, asked for afterwards.
+    os.environ[HOME_VARIABLE] = str(home.folder)
+    from orchestration.definitions import defs
+
+    with open_instance(home) as instance, pytest.raises(Exception, match="no build whose tests all passed"):
+        defs().resolve_implicit_global_asset_job_def().execute_in_process(
+            instance=instance, asset_selection=[dg.AssetKey("published_warehouse")]
+        )
+    assert str(home.warehouse.resolve()) == closing["build"]

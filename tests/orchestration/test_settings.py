@@ -1,0 +1,110 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from orchestration.home import Home
+from orchestration.settings import load_settings, settings_in_force
+from warehouse.errors import UserError
+from warehouse.project import PROJECT_DIR
+
+
+def test_defaults_of_the_rules_come_from_the_dbt_project(home: Home) -> None:
+    rules = load_settings(home).rules
+    assert rules.inactivity_timeout_minutes == 15
+    assert rules.max_connection_minutes is None
+    assert rules.long_connection_minutes == 480
+    assert rules.raw_timezone == "UTC"
+    assert rules.display_timezone == "Europe/Paris"
+
+
+def test_option_wins_over_environment_over_file_over_default(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings(home).organisation.place is None
+    home.settings_file.write_text('[organisation]\nplace = "Lille"\n')
+    assert load_settings(home).organisation.place == "Lille"
+    monkeypatch.setenv("OPCO_ORGANISATION__PLACE", "Brest")
+    assert load_settings(home).organisation.place == "Brest"
+    assert load_settings(home, {"organisation.place": "Lyon"}).organisation.place == "Lyon"
+    assert load_settings(home, {"organisation.place": None}).organisation.place == "Brest"
+
+
+def test_origin_of_each_setting_is_told(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.settings_file.write_text("[rules]\ninactivity_timeout_minutes = 5\nlong_connection_minutes = 300\n")
+    monkeypatch.setenv("OPCO_RULES__LONG_CONNECTION_MINUTES", "240")
+    monkeypatch.setenv("OPCO_EXPORT__DIALECT", "")
+    told = {one.key: (one.value, one.origin) for one in settings_in_force(home)}
+    assert told["rules.inactivity_timeout_minutes"] == (5, "opco.toml")
+    assert told["rules.long_connection_minutes"] == (240, "environment")
+    assert told["rules.raw_timezone"] == ("UTC", "default")
+    assert told["export.dialect"] == ("excel", "default")
+
+
+def test_a_variable_takes_back_the_cap_that_the_file_sets(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.settings_file.write_text("[rules]\nmax_connection_minutes = 240\n")
+    assert load_settings(home).rules.max_connection_minutes == 240
+    monkeypatch.setenv("OPCO_RULES__MAX_CONNECTION_MINUTES", "none")
+    assert load_settings(home).rules.max_connection_minutes is None
+
+
+def test_an_empty_option_leaves_an_input_out(home: Home) -> None:
+    home.settings_file.write_text('[organisation]\nfooter = "Association loi 1901"\n')
+    assert load_settings(home, {"organisation.footer": ""}).organisation.footer is None
+
+
+@pytest.mark.parametrize(
+    ("toml", "words"),
+    [
+        ("[rules]\ninactivity_minutes = 5\n", ["inactivity_minutes", "[rules]", "inactivity_timeout_minutes"]),
+        ("[organization]\n", ["organization", "organisation"]),
+        ("rules = 5\n", ["rules", "[rules]"]),
+        (
+            "[rules]\ninactivity_timeout_minutes = 0\n",
+            ["rules.inactivity_timeout_minutes", "0", "opco.toml", "1 or more"],
+        ),
+        ("[rules]\nmax_connection_minutes = true\n", ["rules.max_connection_minutes", "True", "none for no cap"]),
+        ('[rules]\ndisplay_timezone = "Europe/Pari"\n', ["rules.display_timezone", "Europe/Pari", "Europe/Paris"]),
+        ('[rules]\nraw_timezone = "localtime"\n', ["rules.raw_timezone", "localtime", "IANA"]),
+        ('[export]\ndialect = "tsv"\n', ["export.dialect", "tsv", "excel, rfc4180"]),
+        ("[build]\nthreads = 0\n", ["build.threads", "0", "from 1 to 256"]),
+        ("[rules\n", ["opco.toml", "not TOML", "line 1"]),
+    ],
+)
+def test_what_is_wrong_in_the_file_is_named(home: Home, toml: str, words: list[str]) -> None:
+    home.settings_file.write_text(toml)
+    with pytest.raises(UserError) as error:
+        load_settings(home)
+    for word in words:
+        assert word in str(error.value)
+
+
+def test_an_unknown_variable_is_named_with_the_nearest(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPCO_RULES__RAW_TIMEZON", "UTC")
+    with pytest.raises(UserError, match=r"OPCO_RULES__RAW_TIMEZON .*\n?.*Nearest: OPCO_RULES__RAW_TIMEZONE"):
+        load_settings(home)
+
+
+def test_a_bad_variable_is_named_with_its_value(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPCO_RULES__INACTIVITY_TIMEOUT_MINUTES", "a while")
+    with pytest.raises(UserError) as error:
+        load_settings(home)
+    for word in ("rules.inactivity_timeout_minutes", "'a while'", "OPCO_RULES__INACTIVITY_TIMEOUT_MINUTES", "minutes"):
+        assert word in str(error.value)
+
+
+def test_two_mistakes_are_both_named(home: Home) -> None:
+    home.settings_file.write_text('[export]\ndialect = "tsv"\nlanguage = "de"\n')
+    with pytest.raises(UserError, match=r"(?s)export\.dialect.*export\.language"):
+        load_settings(home)
+
+
+def test_home_is_option_then_variable_then_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    one.mkdir()
+    other.mkdir()
+    assert Home.find().folder == PROJECT_DIR
+    monkeypatch.setenv("OPCO_HOME", str(one))
+    assert Home.find().folder == one
+    assert Home.find(other).folder == other
+    with pytest.raises(UserError, match="nowhere"):
+        Home.find(tmp_path / "nowhere")
