@@ -13,7 +13,7 @@ demo: setup ## Build the demo campus, export it and make the attestations of one
 	@$(BIN)/python scripts/demo.py
 
 test: setup ## Run all tests (ARGS="-k name" for some)
-	@$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n 2 $(ARGS)
 
 lint: setup ## Check style and types of Python and SQL
 	@$(BIN)/ruff check .

@@ -39,6 +39,14 @@ def closing_line(finished: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return line
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep each file's tests in one worker, so that what a file builds is built once; a file may name a wider group."""
+    for item in items:
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.path.as_posix()))
+
+
 @pytest.fixture(scope="session")
 def opco() -> Opco:
     """Run an `opco` command as a user would."""
