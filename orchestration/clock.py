@@ -1,8 +1,8 @@
-"""The clock of a load and a build: now, or the instant that was asked for."""
+"""Instants and days as they are asked for: the clock of a load and a build, a date of issue, a day."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from warehouse.errors import UserError
 
@@ -23,3 +23,13 @@ def clock(as_of: str | None) -> datetime:
             f"--as-of {as_of!r} says no time zone. Add one: {as_of}{'' if 'T' in as_of else 'T00:00:00'}Z is UTC."
         )
     return instant.astimezone(UTC)
+
+
+def calendar_day(text: str | None, name: str) -> date | None:
+    """Return the day that `text` is, None for None. Raises UserError when it is none; `name` is what asked for it."""
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise UserError(f"{name} {text!r} is no day. Write it like 2026-11-10.") from error

@@ -48,7 +48,7 @@ def prepare_build_file(archive: Path, build_file: Path, identity: BuildIdentity)
     """
     manifest = read_manifest(archive)
     build_file.parent.mkdir(parents=True, exist_ok=True)
-    with _connect(build_file) as connection:
+    with open_build_file(build_file) as connection:
         connection.execute("begin")
         connection.execute("drop schema if exists raw cascade")
         connection.execute("create schema raw")
@@ -66,7 +66,7 @@ def prepare_build_file(archive: Path, build_file: Path, identity: BuildIdentity)
 
 def read_rejects(build_file: Path) -> list[Rejects]:
     """Return the counts of the build's `rejected_rows` by table and reason, most first."""
-    with _connect(build_file, read_only=True) as connection:
+    with open_build_file(build_file, read_only=True) as connection:
         rows = connection.execute(
             """
             select table_name, reason, row_kept, count(*) as row_count
@@ -78,7 +78,8 @@ def read_rejects(build_file: Path) -> list[Rejects]:
     return [Rejects(*row) for row in rows]
 
 
-def _connect(build_file: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+def open_build_file(build_file: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
+    """Open the build file, in UTC. Raises OpcoError when it cannot be opened, as when a build holds it."""
     try:
         connection = duckdb.connect(str(build_file), read_only=read_only)
     except duckdb.Error as error:

@@ -8,13 +8,13 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field
 
+from orchestration.clock import calendar_day
 from orchestration.defs.attestations.partitions import SESSIONS, session_of
 from orchestration.progress import Progress
 from orchestration.resources import HomeResource
 from orchestration.settings import OrganisationSettings
 from reports.attestation.issue import issue_attestations
 from reports.attestation.model import AttestationInputs
-from warehouse.errors import UserError
 from warehouse.files import safe_file_name
 
 INPUTS = tuple(OrganisationSettings.model_fields)
@@ -68,7 +68,7 @@ def opco_attestations(
         ),
         folder=home.home.attestations / _folder_name(session_id),
         assets=home.home.assets,
-        issued_on=_issued_on(config.issued_on),
+        issued_on=calendar_day(config.issued_on, "The date of issue") or date.today(),  # noqa: DTZ011 - the day where the document is signed
         progress=progress.at,
     )
     for warning in summary.warnings:
@@ -106,12 +106,3 @@ def _folder_name(session_id: str) -> str:
     """Return a folder name that no other session shares, though ids may differ only in unsafe characters."""
     name = safe_file_name(session_id)
     return name if name == session_id else f"{name}-{hashlib.sha256(session_id.encode()).hexdigest()[:8]}"
-
-
-def _issued_on(text: str | None) -> date:
-    if text is None:
-        return date.today()  # noqa: DTZ011 - the day where the document is signed
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise UserError(f"The date of issue {text!r} is no date. Write it like 2026-11-10.") from error

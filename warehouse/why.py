@@ -1,0 +1,274 @@
+"""What became of each raw row, and why: the data engineer's question, answered from the build file."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import date, datetime
+from pathlib import Path
+
+import duckdb
+
+from warehouse.build_file import open_build_file
+from warehouse.errors import UserError
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which raw rows are asked about; what is None does not narrow.
+
+    `day` is a day where a person reads; `row` an event id, a connection id, or `FILE:LINE` of any raw table.
+    """
+
+    user_id: str | None = None
+    session_id: str | None = None
+    course_id: str | None = None
+    day: date | None = None
+    row: str | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One raw row and what became of it.
+
+    `outcome` is connection, superseded, unattached, outside_session, duplicate, rejected, gone or kept.
+    `detail` says why: the reason and the cell, the row that won, or where the time went. Of a row that went into
+    a connection, or whose connection gave way to another, that connection follows. Instants are UTC.
+    """
+
+    table_name: str
+    file: str
+    line: int
+    row_id: str | None
+    user_id: str | None
+    session_id: str | None
+    course_id: str | None
+    happened_at: datetime | None
+    outcome: str
+    detail: str | None
+    connection_id: str | None
+    connected_at: datetime | None
+    disconnected_at: datetime | None
+    end_kind: str | None
+    evidence_level: str | None
+    retained_seconds: int | None
+
+
+# Each connection is known by learner, session, course and beginning: T4 leaves one of each.
+ANSWERS = """
+with events_in_connections as (
+    select
+        event_id,
+        user_id,
+        session_id,
+        course_id,
+        min(occurred_at) over opening as connected_at,
+        max(occurred_at) over opening as marked_until
+    from intermediate.int_learning_events__marked
+    where not is_unattached
+    window opening as (partition by user_id, session_id, course_id, attempt_id, opening_number)
+
+    union all
+
+    select
+        event_id,
+        user_id,
+        session_id,
+        course_id,
+        min(occurred_at) over (partition by user_id, run_number) as connected_at,
+        cast(null as timestamp) as marked_until
+    from intermediate.int_learning_events__unmarked
+    where session_id is not null
+),
+
+unattached as (
+    select event_id from intermediate.int_learning_events__marked where is_unattached
+),
+
+connection_rows as (
+    select
+        'course_connections' as table_name,
+        file,
+        line,
+        connection_id as row_id,
+        user_id,
+        session_id,
+        course_id,
+        connected_at as happened_at,
+        connected_at,
+        fate,
+        fault,
+        emptied_cells,
+        case
+            when fate = 'kept' and exists (
+                select 1 from intermediate.int_connections__measured as measured
+                where
+                    measured.user_id = rows.user_id
+                    and measured.session_id = rows.session_id
+                    and measured.course_id = rows.course_id
+                    and measured.connected_at = rows.connected_at
+                    and measured.evidence_level = rows.evidence_level
+                    and measured.disconnected_at is not distinct from rows.disconnected_at
+                    and (rows.connection_id is null or measured.connection_id = rows.connection_id)
+            ) then 'connection'
+            when fate = 'kept' then 'superseded'
+            else fate
+        end as outcome
+    from staging.stg_course_connections as rows
+),
+
+event_rows as (
+    select
+        'learning_events' as table_name,
+        rows.file,
+        rows.line,
+        rows.event_id as row_id,
+        rows.user_id,
+        rows.session_id,
+        rows.course_id,
+        rows.occurred_at as happened_at,
+        events_in_connections.connected_at,
+        rows.fate,
+        rows.fault,
+        rows.emptied_cells,
+        case
+            when rows.fate <> 'kept' then rows.fate
+            when unattached.event_id is not null then 'unattached'
+            -- of marked events the connection that stayed ends where theirs did; of a run it is one made of a run
+            when
+                (measured.evidence_level = 'event_pair' or measured.end_kind = 'no_end_mark')
+                and measured.disconnected_at = events_in_connections.marked_until
+                then 'connection'
+            when
+                measured.evidence_level = 'event_run'
+                and measured.end_kind <> 'no_end_mark'
+                and events_in_connections.marked_until is null
+                then 'connection'
+            else 'superseded'
+        end as outcome
+    from staging.stg_learning_events as rows
+    left join events_in_connections on rows.event_id = events_in_connections.event_id and rows.fate = 'kept'
+    left join unattached on rows.event_id = unattached.event_id and rows.fate = 'kept'
+    left join intermediate.int_connections__measured as measured
+        on
+            rows.user_id = measured.user_id
+            and rows.session_id = measured.session_id
+            and rows.course_id = measured.course_id
+            and events_in_connections.connected_at = measured.connected_at
+),
+
+other_rows as (
+    select
+        table_name,
+        file,
+        line,
+        cast(null as varchar) as row_id,
+        cast(null as varchar) as user_id,
+        cast(null as varchar) as session_id,
+        cast(null as varchar) as course_id,
+        cast(null as timestamp) as happened_at,
+        cast(null as timestamp) as connected_at,
+        fate,
+        fault,
+        emptied_cells,
+        fate as outcome
+    from intermediate.int_raw_rows__sorted_out
+    where table_name not in ('course_connections', 'learning_events')
+),
+
+asked as (
+    select * from (
+        from connection_rows
+        union all
+        from event_rows
+        union all
+        from other_rows
+    )
+    where
+        ($user_id is null or user_id = $user_id)
+        and ($session_id is null or session_id = $session_id)
+        and ($course_id is null or course_id = $course_id)
+        and ($day is null or cast(timezone($zone, timezone('UTC', happened_at)) as date) = $day)
+        and ($row_id is null or row_id = $row_id or (file = $file and line = $line))
+)
+
+select
+    asked.table_name,
+    asked.file,
+    asked.line,
+    asked.row_id,
+    asked.user_id,
+    asked.session_id,
+    asked.course_id,
+    asked.happened_at,
+    asked.outcome,
+    case
+        when asked.outcome = 'rejected'
+            then concat(asked.fault.reason, coalesce(' in ' || asked.fault.column_name, ''),
+                coalesce(': ' || asked.fault.value, ''))
+        when asked.outcome = 'duplicate' then coalesce('the row that counts is ' || winner.file || ':' || winner.line,
+            'a later row has its key')
+        when len(asked.emptied_cells) > 0
+            then 'emptied: ' || list_aggregate(list_transform(asked.emptied_cells,
+                lambda cell: concat(cell.reason, ' in ', cell.column_name, ': ', cell.value)), 'string_agg', '; ')
+    end as detail,
+    connection.connection_id,
+    connection.connected_at,
+    connection.disconnected_at,
+    connection.end_kind,
+    connection.evidence_level,
+    connection.retained_seconds
+from asked
+left join intermediate.int_connections__measured as connection
+    on
+        asked.outcome in ('connection', 'superseded')
+        and asked.user_id = connection.user_id
+        and asked.session_id = connection.session_id
+        and asked.course_id = connection.course_id
+        and asked.connected_at = connection.connected_at
+left join (
+    select 'learning_events' as table_name, event_id as row_id, file, line
+    from staging.stg_learning_events
+    where is_kept
+    union all
+    select 'course_connections' as table_name, connection_id as row_id, file, line
+    from staging.stg_course_connections
+    where is_kept
+) as winner
+    on asked.outcome = 'duplicate' and asked.table_name = winner.table_name and asked.row_id = winner.row_id
+order by asked.happened_at nulls last, asked.table_name, asked.file, asked.line
+"""
+
+
+def explain(build_file: Path, question: Question) -> list[Answer]:
+    """Return what became of the raw rows asked about, in the order of time, then of file and line.
+
+    Raises UserError when nothing narrows the question or nothing is built, OpcoError when the file is locked.
+    """
+    if question == Question():
+        raise UserError("Ask about something: --user, --session, --course, --day or --row (an id, or FILE:LINE).")
+    if not build_file.exists():
+        raise UserError(f"{build_file}: nothing is built yet. Build first: opco build --raw FOLDER")
+    place = re.fullmatch(r"(.+):(\d+)", question.row or "")
+    with open_build_file(build_file, read_only=True) as connection:
+        try:
+            zone = connection.execute("select display_timezone from marts.warehouse_build").fetchall()[0][0]
+            rows = connection.execute(
+                ANSWERS,
+                {
+                    "user_id": question.user_id,
+                    "session_id": question.session_id,
+                    "course_id": question.course_id,
+                    "day": question.day,
+                    "zone": zone,
+                    "row_id": question.row,
+                    "file": place[1] if place else None,
+                    "line": int(place[2]) if place else None,
+                },
+            ).fetchall()
+        except duckdb.CatalogException as error:
+            raise UserError(
+                f"{build_file} holds no whole build: the last one stopped half-way. "
+                "Run it again: opco build --raw FOLDER"
+            ) from error
+    return [Answer(*row) for row in rows]
