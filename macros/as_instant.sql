@@ -5,8 +5,10 @@
     {%- set time = '([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?' -%}
     {%- set zone = "regexp_extract(" ~ cell ~ ", '(Z|z|[+-][0-9]{2}(:?[0-9]{2})?)$')" -%}
     {%- set offset = "rpad(replace(" ~ zone ~ ", ':', ''), 5, '0')" -%}
-    {%- set local_time = "substr(" ~ cell ~ ", 1, 10) || ' ' || regexp_extract(substr(" ~ cell
-        ~ ", 12), '^[0-9:]+([.][0-9]{1,6})?')" -%}
+    {%- set wall_time = "regexp_extract(substr(" ~ cell ~ ", 12), '^[0-9:]+([.][0-9]{1,6})?')" -%}
+    {#- a cast that reads an offset wants the seconds too -#}
+    {%- set local_time = "substr(" ~ cell ~ ", 1, 10) || ' ' || " ~ wall_time ~ " || case when length("
+        ~ wall_time ~ ") = 5 then ':00' else '' end" -%}
     {%- set instant -%}
         case
             when upper({{ zone }}) = 'Z' then try_cast({{ local_time }} as timestamp)
@@ -17,7 +19,12 @@
             else timezone('UTC', timezone('{{ var("raw_timezone") }}', try_cast({{ local_time }} as timestamp)))
         end
     {%- endset -%}
+    {#- nearly every instant has one of two plain shapes, which need no closer look -#}
+    {%- set plain = '[12][0-9]{3}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?' -%}
     case
+        when regexp_full_match({{ cell }}, '{{ plain }}Z') then try_cast(left({{ cell }}, -1) as timestamp)
+        when regexp_full_match({{ cell }}, '{{ plain }}')
+            then timezone('UTC', timezone('{{ var("raw_timezone") }}', try_cast({{ cell }} as timestamp)))
         when
             regexp_full_match(
                 {{ cell }},

@@ -1,4 +1,4 @@
 {# A text as an SQL literal, whatever it holds. #}
 {% macro quoted_text(text) -%}
-    '{{ text | replace("'", "''") }}'
+    '{{ text | replace("'", "''") | replace("\x00", "' || chr(0) || '") }}'
 {%- endmacro %}

@@ -63,7 +63,7 @@ def test_names_carry_the_layer(manifest: Manifest) -> None:
 
 def test_one_staging_model_a_raw_table(manifest: Manifest) -> None:
     staging = {model["name"] for model in nodes(manifest, "model") if model["fqn"][1] == "staging"}
-    assert staging == {f"stg_{name}" for name in raw_tables()} | {"stg_raw_tables", "stg_this_build"}
+    assert staging == {f"stg_{name}" for name in raw_tables()} | {"stg_raw_files", "stg_raw_tables", "stg_this_build"}
 
 
 def test_every_model_seed_and_source_is_documented_column_by_column(

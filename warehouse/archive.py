@@ -7,6 +7,7 @@ rename: a load that stops or is killed half-way leaves the archive as it was.
 from __future__ import annotations
 
 import json
+import os
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -161,9 +162,13 @@ def _suffix(name: str) -> str | None:
 
 
 def _visible(folder: Path) -> Iterator[Path]:
-    for path in sorted(folder.iterdir(), key=lambda path: path.name.encode()):
+    for path in sorted(folder.iterdir(), key=lambda path: os.fsencode(path.name)):
         if not path.name.startswith((".", "_")):
             yield path
+
+
+def _printable(path: Path) -> str:
+    return os.fsencode(path).decode(errors="replace")
 
 
 def _find_files(raw_folder: Path) -> tuple[dict[RawTable, list[Path]], list[str]]:
@@ -178,18 +183,23 @@ def _find_files(raw_folder: Path) -> tuple[dict[RawTable, list[Path]], list[str]
         suffix = None if path.is_dir() else _suffix(path.name)
         table = tables.get(path.name if path.is_dir() else path.name[: -len(suffix)] if suffix else "")
         if table is None:
-            warnings.append(f"{path.name}: belongs to no table of the raw contract, ignored")
+            warnings.append(
+                f"{_printable(path.relative_to(raw_folder))}: belongs to no table of the raw contract, ignored"
+            )
             continue
         if path.is_dir():
             parts = [part for part in _visible(path) if part.is_file()]
             files = [part for part in parts if _suffix(part.name)]
             warnings += [
-                f"{part.relative_to(raw_folder)}: no file of a known format ({', '.join(SUFFIXES)}), ignored"
+                f"{_printable(part.relative_to(raw_folder))}: of no known format ({', '.join(SUFFIXES)}), ignored"
                 for part in parts
                 if part not in files
             ]
         else:
             files = [path]
+        for file in files:
+            if not file.name.isprintable():
+                raise UserError(f"{path}: the file name {file.name!r} is not readable text. Give it another name.")
         if files:
             found.setdefault(table, []).extend(files)
             forms[table] = forms.get(table, 0) + 1

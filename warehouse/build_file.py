@@ -16,6 +16,7 @@ import duckdb
 from warehouse.archive import FileVersion, Manifest, read_manifest
 from warehouse.contract import RawTable, raw_tables
 from warehouse.errors import OpcoError
+from warehouse.readers import literal_path
 
 BUILD_FILE = "opco.duckdb"
 
@@ -166,8 +167,9 @@ def _create_view(
 ) -> None:
     cells = "".join(f", records.{name}" for name in table.column_names)
     if versions:
-        paths = ", ".join("'" + _archive_path(archive, version).replace("'", "''") + "'" for version in versions)
-        records = f"read_parquet([{paths}], filename = 'archive_path', union_by_name = true)"
+        paths = ", ".join(_quoted_path(_archive_path(archive, version)) for version in versions)
+        options = "filename = 'archive_path', union_by_name = true, hive_partitioning = false"
+        records = f"read_parquet([{paths}], {options})"
     else:
         nulls = "".join(f", cast(null as varchar) as {name}" for name in table.column_names)
         records = (
@@ -185,3 +187,7 @@ def _create_view(
         inner join raw.raw_files as raw_files on records.archive_path = raw_files.archive_path
         """
     )
+
+
+def _quoted_path(path: str) -> str:
+    return "'" + literal_path(Path(path)).replace("'", "''") + "'"

@@ -7,14 +7,16 @@ and stop on mixed line ends.
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import json
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -86,14 +88,12 @@ class _Batches:
     lines: list[int] = field(default_factory=list)
     records: list[list[str | None]] = field(default_factory=list)
     unfit: list[list[str] | None] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
     malformed: list[tuple[int, str]] = field(default_factory=list)
 
-    def add(self, line: int, record: list[str | None], text: str, unfit: list[str] | None = None) -> None:
-        """Add a readable record: its cells in contract order, and its first line as delivered."""
+    def add(self, line: int, record: list[str | None], unfit: list[str] | None = None) -> None:
+        """Add a readable record: its cells in contract order, and which of them fit no type."""
         self.lines.append(line)
         self.records.append(record)
-        self.texts.append(text)
         self.unfit.append(unfit)
         if len(self.lines) >= BATCH_ROWS:
             self.flush()
@@ -106,17 +106,12 @@ class _Batches:
             self.flush()
 
     def flush(self) -> None:
-        """Write what has gathered; a record with bytes that are no UTF-8 turns out here, and is malformed."""
-        try:
-            readable = self._table_of_records()
-        except UnicodeEncodeError:
-            self._part_unencodable()
-            readable = self._table_of_records()
-        for slice_ in (readable, self._table_of_malformed()):
+        """Write what has gathered."""
+        for slice_ in (self._table_of_records(), self._table_of_malformed()):
             if slice_.num_rows:
                 self.writer.write_table(slice_)
                 self.rows += slice_.num_rows
-        for gathered in (self.lines, self.records, self.unfit, self.texts, self.malformed):
+        for gathered in (self.lines, self.records, self.unfit, self.malformed):
             gathered.clear()
 
     def _table_of_records(self) -> pa.Table:
@@ -146,33 +141,24 @@ class _Batches:
             schema=archive_schema(self.table),
         )
 
-    def _part_unencodable(self) -> None:
-        gathered = list(zip(self.lines, self.records, self.texts, self.unfit, strict=True))
-        for kept in (self.lines, self.records, self.texts, self.unfit):
-            kept.clear()
-        for line, record, text, unfit in gathered:
-            if all(cell is None or _is_encodable(cell) for cell in record):
-                self.lines.append(line)
-                self.records.append(record)
-                self.texts.append(text)
-                self.unfit.append(unfit)
-            else:
-                self.add_malformed(line, text)
+
+@dataclass(frozen=True)
+class _Line:
+    """A physical line of a text file; bytes that are no UTF-8 stand as surrogates."""
+
+    text: str
+    is_utf8: bool
 
 
-def _is_encodable(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _open_text(source: Path) -> IO[str]:
-    """Open a text file so that lines end at LF alone and bytes that are no UTF-8 survive as surrogates."""
-    if source.name.endswith(".gz"):
-        return gzip.open(source, "rt", encoding="utf-8-sig", errors="surrogateescape", newline="\n")
-    return source.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n")
+def _lines(source: Path) -> Iterator[_Line]:
+    """Yield the lines of a text file, which end at LF alone, without the byte order mark."""
+    with gzip.open(source) if source.name.endswith(".gz") else source.open("rb") as stream:
+        for number, line in enumerate(stream):
+            content = line.removeprefix(codecs.BOM_UTF8) if number == 0 else line
+            try:
+                yield _Line(content.decode(), True)
+            except UnicodeDecodeError:
+                yield _Line(content.decode(errors="surrogateescape"), False)
 
 
 def _column_name(delivered: str) -> str:
@@ -198,17 +184,17 @@ def _check_header(table: RawTable, file: str, names: list[str]) -> tuple[str, ..
     return tuple(dict.fromkeys(name for name in names if name not in listed))
 
 
-def _records(lines: Iterator[str], delimiter: str, file: str) -> Iterator[tuple[int, list[str] | None, str]]:
-    """Yield each CSV record: its first physical line, its cells (None: not RFC 4180), that line's text.
+def _records(lines: Iterator[_Line], delimiter: str, file: str) -> Iterator[tuple[int, list[str] | None, str]]:
+    """Yield each CSV record: its first physical line, its cells (None: not RFC 4180 or not UTF-8), that line's text.
 
     After a malformed record the reader goes on with the next physical line. An empty line is no record.
     """
-    taken: list[str] = []
+    taken: list[_Line] = []
 
     def remembered() -> Iterator[str]:
         for line in lines:
             taken.append(line)
-            yield line
+            yield line.text
 
     reader = csv.reader(remembered(), delimiter=delimiter, strict=True)
     while True:
@@ -223,10 +209,10 @@ def _records(lines: Iterator[str], delimiter: str, file: str) -> Iterator[tuple[
                 raise UserError(
                     f"{file}, line {first_line}: a quote opens that is never closed. Close it and deliver again."
                 ) from error
-            yield first_line, None, taken[0]
+            yield first_line, None, taken[0].text
             continue
         if cells:
-            yield first_line, cells, taken[0]
+            yield first_line, cells if all(line.is_utf8 for line in taken) else None, taken[0].text
 
 
 def _csv_header(source: Path, table: RawTable, file: str) -> tuple[str, list[str]]:
@@ -234,15 +220,14 @@ def _csv_header(source: Path, table: RawTable, file: str) -> tuple[str, list[str
     listed = set(table.column_names)
     best: tuple[int, str, list[str]] | None = None
     for delimiter in DELIMITERS:
-        with _open_text(source) as stream:
-            try:
-                header = next(_records(stream, delimiter, file), None)
-            except UserError:  # this delimiter leaves a quote open; another may not
-                continue
+        try:
+            header = next(_records(_lines(source), delimiter, file), None)
+        except UserError:  # this delimiter leaves a quote open; another may not
+            continue
         if header is None:
             raise UserError(f"{file}: table {table.name} has no header. A CSV file begins with its column names.")
         _, cells, _ = header
-        if cells is None or not all(_is_encodable(cell) for cell in cells):
+        if cells is None:
             continue
         names = [_column_name(cell) for cell in cells]
         found = len(listed.intersection(names))
@@ -259,14 +244,13 @@ def _read_csv(source: Path, table: RawTable, file: str, batches: _Batches) -> tu
     unlisted = _check_header(table, file, names)
     width = len(names)
     places = [names.index(name) if name in names else None for name in table.column_names]
-    with _open_text(source) as stream:
-        records = _records(stream, delimiter, file)
-        next(records)
-        for line, cells, text in records:
-            if cells is None or len(cells) != width:
-                batches.add_malformed(line, text)
-            else:
-                batches.add(line, [None if place is None else cells[place] for place in places], text)
+    records = _records(_lines(source), delimiter, file)
+    next(records)
+    for line, cells, text in records:
+        if cells is None or len(cells) != width:
+            batches.add_malformed(line, text)
+        else:
+            batches.add(line, [None if place is None else cells[place] for place in places])
     return unlisted
 
 
@@ -278,67 +262,112 @@ def _refuse_constant(constant: str) -> None:
     raise _NotJsonError(constant)
 
 
+class _Written(str):
+    """A JSON number as it is written."""
+
+    __slots__ = ()
+
+
+def _json_text(value: object) -> str:
+    """Return the JSON of a value whose numbers are `_Written`."""
+    match value:
+        case _Written():
+            return str(value)
+        case list():
+            return f"[{', '.join(_json_text(one) for one in value)}]"
+        case dict():
+            return f"{{{', '.join(f'{_json_text(key)}: {_json_text(one)}' for key, one in value.items())}}}"
+        case _:
+            return json.dumps(value, ensure_ascii=False)
+
+
+def _json_object(line: _Line) -> dict[str, Any] | None:
+    """Return the object that a line holds; None where it holds none, or text that is not UTF-8."""
+    if not line.is_utf8:
+        return None
+    try:
+        record = _DECODER.decode(line.text.strip(BLANKS))
+        if "\\u" in line.text:  # an escape may stand for half a character
+            _json_text(record).encode()
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+_DECODER = json.JSONDecoder(parse_int=_Written, parse_float=_Written, parse_constant=_refuse_constant)
+
+
 def _read_json_lines(source: Path, table: RawTable, file: str, batches: _Batches) -> tuple[str, ...]:
     places = {name: place for place, name in enumerate(table.column_names)}
     width = len(places)
-    decode = json.JSONDecoder(parse_int=str, parse_float=str, parse_constant=_refuse_constant).decode
     seen: dict[str, int | None] = {}
     object_count = 0
-    with _open_text(source) as stream:
-        for line, text in enumerate(stream, start=1):
-            stripped = text.strip(BLANKS)
-            if not stripped:
+    for number, line in enumerate(_lines(source), start=1):
+        if not line.text.strip(BLANKS):
+            continue
+        record = _json_object(line)
+        if record is None:
+            batches.add_malformed(number, line.text)
+            continue
+        object_count += 1
+        cells: list[str | None] = [None] * width
+        unfit: list[str] = []
+        for key, value in record.items():
+            if key not in seen:
+                seen[key] = places.get(_column_name(key))
+            place = seen[key]
+            if place is None or value is None:
                 continue
-            try:
-                record = decode(stripped)
-            except (ValueError, RecursionError):
-                record = None
-            if not isinstance(record, dict):
-                batches.add_malformed(line, text)
-                continue
-            object_count += 1
-            cells: list[str | None] = [None] * width
-            unfit: list[str] = []
-            for key, value in record.items():
-                if key not in seen:
-                    seen[key] = places.get(_column_name(key))
-                place = seen[key]
-                if place is None or value is None:
-                    continue
-                if isinstance(value, str):
-                    cells[place] = value
-                elif isinstance(value, bool):
-                    cells[place] = "true" if value else "false"
-                else:
-                    cells[place] = json.dumps(json.loads(stripped)[key], ensure_ascii=False)
-                    unfit.append(table.column_names[place])
-            batches.add(line, cells, text, unfit or None)
+            if isinstance(value, str):
+                cells[place] = value
+            elif isinstance(value, bool):
+                cells[place] = "true" if value else "false"
+            else:
+                cells[place] = _json_text(value)
+                unfit.append(table.column_names[place])
+        batches.add(number, cells, unfit or None)
     if object_count:
         _require_columns(table, file, {_column_name(key) for key in seen})
     return tuple(dict.fromkeys(_column_name(key) for key, place in seen.items() if place is None))
 
 
 # How a natural Parquet type becomes the text that a CSV file would have held.
+_DOUBLE_TEXT = (
+    # the shortest text that reads back as the same number; only a very small or large one has an exponent
+    "case when contains(cast({cell} as varchar), 'e') "
+    "then coalesce(cast(try_cast({cell} as decimal(38, 15)) as varchar), cast({cell} as varchar)) "
+    "else cast({cell} as varchar) end"
+)
 _PARQUET_TEXT = {
     "TIMESTAMP": "strftime({cell}, '%Y-%m-%dT%H:%M:%S.%f')",
     "TIMESTAMP_S": "strftime({cell}::timestamp, '%Y-%m-%dT%H:%M:%S.%f')",
     "TIMESTAMP_MS": "strftime({cell}::timestamp, '%Y-%m-%dT%H:%M:%S.%f')",
     "TIMESTAMP_NS": "strftime({cell}, '%Y-%m-%dT%H:%M:%S.%n')",
     "TIMESTAMP WITH TIME ZONE": "strftime(timezone('UTC', {cell}), '%Y-%m-%dT%H:%M:%S.%fZ')",
-    # Fifteen decimals are more than a percentage holds, and never an exponent.
-    "FLOAT": "cast(cast({cell} as decimal(38, 15)) as varchar)",
-    "DOUBLE": "cast(cast({cell} as decimal(38, 15)) as varchar)",
+    "FLOAT": _DOUBLE_TEXT,
+    "DOUBLE": _DOUBLE_TEXT,
+    # text that the writer did not mark as text
+    "BLOB": "decode({cell})",
 }
+ROW_NUMBER = "file_row_number"
 
 
 def _read_parquet(source: Path, table: RawTable, file: str, target: Path) -> FileReading:
     connection = duckdb.connect()
     try:
+        delivered_names = pq.read_schema(source).names
+        unlisted = _check_header(table, file, [_column_name(column) for column in delivered_names])
+        # DuckDB numbers the rows itself, unless the file has a column of that name: then one thread keeps their order.
+        has_own = ROW_NUMBER in delivered_names
+        options = f"hive_partitioning = false{'' if has_own else f', {ROW_NUMBER} = true'}"
+        line = "row_number() over ()" if has_own else f"{ROW_NUMBER} + 1"
         connection.execute("set TimeZone = 'UTC'")
-        delivered = connection.read_parquet(str(source))
-        types = dict(zip(delivered.columns, (str(kind) for kind in delivered.types), strict=True))
-        names = {_column_name(column): column for column in reversed(delivered.columns)}
-        unlisted = _check_header(table, file, [_column_name(column) for column in delivered.columns])
+        if has_own:
+            connection.execute("set threads = 1")
+        delivered = f"read_parquet($source, {options})"
+        described = connection.execute(f"describe from {delivered}", {"source": literal_path(source)}).fetchall()
+        types = {column: kind for column, kind, *_ in described}
+        names = {_column_name(column): column for column in reversed(delivered_names)}
         cells, unfit = [], []
         for name in table.column_names:
             if name not in names:
@@ -358,22 +387,26 @@ def _read_parquet(source: Path, table: RawTable, file: str, target: Path) -> Fil
             copy (
                 select
                     $file as file,
-                    file_row_number + 1 as line,
+                    {line} as line,
                     cast(null as varchar) as malformed_line,
                     cast({unfit_columns} as varchar[]) as unfit_columns,
                     {", ".join(cells)}
-                from read_parquet($source, file_row_number = true)
+                from {delivered}
             ) to '{str(target).replace("'", "''")}' (format parquet, compression zstd)
             """,
-            {"file": file, "source": str(source)},
+            {"file": file, "source": literal_path(source)},
         )
         return FileReading(pq.read_metadata(target).num_rows, unlisted)
-    except duckdb.Error as error:
-        raise UserError(
-            f"{file}: the Parquet file cannot be read ({str(error).splitlines()[0]}). Deliver it again."
-        ) from error
+    except (duckdb.Error, pa.ArrowException) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"{file}: the Parquet file cannot be read ({reason}). Deliver it again.") from error
     finally:
         connection.close()
+
+
+def literal_path(path: Path) -> str:
+    """Return a path as DuckDB's readers take it: its own signs for many files stand for themselves."""
+    return re.sub(r"([*?\[])", r"[\1]", str(path))
 
 
 def _quoted(identifier: str) -> str:

@@ -39,7 +39,10 @@ sessions_with_enrollments as (
 
 judged_by_enrollments as (
     select
-        connections.connection_id,
+        connections.user_id,
+        connections.session_id,
+        connections.course_id,
+        connections.connected_at,
         bool_or(
             coalesce(enrollments.enrolled_at <= connections.present_until, true)
             and coalesce(connections.connected_at <= enrollments.unenrolled_at, true)
@@ -47,7 +50,7 @@ judged_by_enrollments as (
     from connections
     inner join enrollments
         on connections.session_id = enrollments.session_id and connections.user_id = enrollments.user_id
-    group by connections.connection_id
+    group by connections.user_id, connections.session_id, connections.course_id, connections.connected_at
 ),
 
 conditions as (
@@ -58,18 +61,27 @@ conditions as (
         or connections.present_until > program_sessions.ends_at as is_outside_session_dates,
         not judged_by_enrollments.is_within_enrollment as is_outside_enrollment,
         sessions_with_enrollments.session_id is not null
-        and judged_by_enrollments.connection_id is null as is_not_enrolled
+        and judged_by_enrollments.user_id is null as is_not_enrolled
     from connections
     inner join program_sessions on connections.session_id = program_sessions.session_id
     inner join learners on connections.user_id = learners.user_id
     left join sessions_with_enrollments on connections.session_id = sessions_with_enrollments.session_id
-    left join judged_by_enrollments on connections.connection_id = judged_by_enrollments.connection_id
+    left join judged_by_enrollments
+        on
+            connections.user_id = judged_by_enrollments.user_id
+            and connections.session_id = judged_by_enrollments.session_id
+            and connections.course_id = judged_by_enrollments.course_id
+            and connections.connected_at = judged_by_enrollments.connected_at
 ),
 
 -- in alphabetical order, so that the list is sorted
 final as (
     select
         connection_id,
+        user_id,
+        session_id,
+        course_id,
+        connected_at,
         list_filter(
             [
                 case when capped_seconds > 0 then 'capped' end,

@@ -19,7 +19,7 @@ covered as (
         *,
         max(counted_until) over (
             partition by user_id
-            order by connected_at, disconnected_at, {{ id_order('connection_id') }}
+            order by {{ counting_order() }}
             rows between unbounded preceding and 1 preceding
         ) as covered_until
     from capped

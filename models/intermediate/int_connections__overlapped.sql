@@ -6,25 +6,31 @@ with connections as (
 coverings as (
     select
         overlapped.connection_id,
+        overlapped.user_id,
+        overlapped.session_id,
+        overlapped.course_id,
+        overlapped.connected_at,
         earlier.session_id = overlapped.session_id as is_same_session
     from connections as overlapped
     inner join connections as earlier
         on
             overlapped.user_id = earlier.user_id
-            and overlapped.connection_id <> earlier.connection_id
             and overlapped.connected_at < earlier.counted_until
-            and (earlier.connected_at, earlier.disconnected_at, {{ id_order('earlier.connection_id') }})
-            < (overlapped.connected_at, overlapped.disconnected_at, {{ id_order('overlapped.connection_id') }})
+            and ({{ counting_order('earlier.') }}) < ({{ counting_order('overlapped.') }})
     where overlapped.overlap_seconds > 0
 ),
 
 final as (
     select
         connection_id,
+        user_id,
+        session_id,
+        course_id,
+        connected_at,
         bool_or(is_same_session) as is_overlapped_in_session,
         bool_or(not is_same_session) as is_overlapped_outside_session
     from coverings
-    group by connection_id
+    group by connection_id, user_id, session_id, course_id, connected_at
 )
 
 select * from final

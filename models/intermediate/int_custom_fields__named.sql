@@ -2,12 +2,14 @@ with recursive fields as (
     select
         custom_field_id,
         title,
+        -- no identifier holds a NUL
+        replace(title, chr(0), '') as name,
         value_type,
         row_number() over (
             order by {{ alphabetical('title') }}, title, {{ id_order('custom_field_id') }}
         ) as field_position,
-        count(*) over (partition by lower(title)) > 1
-        or lower(title) in ('{{ fixed_connection_columns() | join("', '") }}') as meets_another
+        count(*) over (partition by lower(name)) > 1
+        or lower(name) in ('{{ fixed_connection_columns() | join("', '") }}') as meets_another
     from {{ ref('stg_custom_fields') }}
     where is_kept
 ),
@@ -28,7 +30,7 @@ named as (
         cast(null as varchar) as column_name,
         list_concat(
             ['{{ fixed_connection_columns() | join("', '") }}'],
-            coalesce((select list(lower(title)) from fields where not meets_another), [])
+            coalesce((select list(lower(name)) from fields where not meets_another), [])
         ) as taken
 
     union all
@@ -38,15 +40,15 @@ named as (
         meeting.custom_field_id,
         list_filter(
             list_concat(
-                [meeting.title || '_' || meeting.custom_field_id],
+                [meeting.name || '_' || meeting.custom_field_id],
                 list_transform(
                     range(2, len(named.taken) + 3),
-                    lambda number: meeting.title || '_' || meeting.custom_field_id || '_' || number
+                    lambda number: meeting.name || '_' || meeting.custom_field_id || '_' || number
                 )
             ),
             lambda candidate: not list_contains(named.taken, lower(candidate))
-        )[1] as column_name,
-        list_append(named.taken, lower(column_name)) as taken
+        )[1] as free_name,
+        list_append(named.taken, lower(free_name)) as taken
     from named
     inner join meeting on named.turn + 1 = meeting.turn
 ),
@@ -57,7 +59,7 @@ final as (
         fields.title,
         fields.value_type,
         fields.field_position,
-        coalesce(named.column_name, fields.title) as column_name
+        coalesce(named.column_name, fields.name) as column_name
     from fields
     left join named on fields.custom_field_id = named.custom_field_id
 )

@@ -12,14 +12,13 @@ instants_in_session as (
 
 -- a page of the site that loads with a page of the course says nothing of its own
 followed as (
+    select * from unmarked where session_id is not null
+    union all
     select unmarked.*
     from unmarked
     left join instants_in_session
-        on
-            unmarked.session_id is null
-            and unmarked.user_id = instants_in_session.user_id
-            and unmarked.occurred_at = instants_in_session.occurred_at
-    where instants_in_session.user_id is null
+        on unmarked.user_id = instants_in_session.user_id and unmarked.occurred_at = instants_in_session.occurred_at
+    where unmarked.session_id is null and instants_in_session.user_id is null
 ),
 
 with_neighbours as (

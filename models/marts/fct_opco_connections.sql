@@ -42,13 +42,22 @@ final as (
         learners.labels,
         custom_fields.* exclude (user_id)
     from connections
-    inner join {{ ref('int_connections__flagged') }} as flagged on connections.connection_id = flagged.connection_id
+    inner join {{ ref('int_connections__flagged') }} as flagged
+        on
+            connections.user_id = flagged.user_id
+            and connections.session_id = flagged.session_id
+            and connections.course_id = flagged.course_id
+            and connections.connected_at = flagged.connected_at
     inner join {{ ref('dim_program_sessions') }} as program_sessions
         on connections.session_id = program_sessions.session_id
     inner join {{ ref('dim_courses') }} as courses on connections.course_id = courses.course_id
     inner join {{ ref('dim_learners') }} as learners on connections.user_id = learners.user_id
     left join {{ ref('int_connections__overlapped') }} as overlapped
-        on connections.connection_id = overlapped.connection_id
+        on
+            connections.user_id = overlapped.user_id
+            and connections.session_id = overlapped.session_id
+            and connections.course_id = overlapped.course_id
+            and connections.connected_at = overlapped.connected_at
     left join custom_fields on connections.user_id = custom_fields.user_id
 )
 

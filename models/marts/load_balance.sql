@@ -14,7 +14,6 @@ superseded as (
 counted as (
     select
         table_name,
-        count(*) filter (where fate <> 'gone') as delivered,
         count(*) filter (where fate = 'kept') as kept,
         count(*) filter (where fate = 'duplicate') as duplicate,
         count(*) filter (where fate = 'rejected') as rejected,
@@ -24,11 +23,21 @@ counted as (
     group by table_name
 ),
 
+-- as the reader counted them, file by file: what staging loses or doubles does not balance
+delivered as (
+    select
+        table_name,
+        sum(row_count) as delivered
+    from {{ ref('stg_raw_files') }}
+    where is_current
+    group by table_name
+),
+
 -- a table without a row balances too
 final as (
     select
         table_name,
-        coalesce(counted.delivered, 0) as delivered,
+        cast(coalesce(delivered.delivered, 0) as bigint) as delivered,
         coalesce(counted.kept, 0) as kept,
         coalesce(counted.duplicate, 0) as duplicate,
         coalesce(counted.rejected, 0) as rejected,
@@ -41,6 +50,7 @@ final as (
     from {{ ref('stg_raw_tables') }}
     cross join unattached
     cross join superseded
+    left join delivered using (table_name)
     left join counted using (table_name)
 )
 

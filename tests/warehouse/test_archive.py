@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -84,6 +85,16 @@ def test_names_that_are_ignored_and_files_of_no_table(raw_folder: Path, tmp_path
     summary = load(raw_folder, tmp_path / "archive")
     assert [warning.split(":")[0] for warning in summary.warnings] == ["learning_events/readme.md", "notes.txt"]
     assert "groups" not in summary.tables
+
+
+def test_a_file_name_that_is_no_text_is_said(raw_folder: Path, tmp_path: Path) -> None:
+    Path(os.fsdecode(os.fsencode(raw_folder) + b"/notes\xe9.txt")).touch()
+    assert load(raw_folder, tmp_path / "archive").warnings == (
+        "notes\ufffd.txt: belongs to no table of the raw contract, ignored",
+    )
+    Path(os.fsdecode(os.fsencode(raw_folder) + b"/learning_events/\xe9.csv")).touch()
+    with pytest.raises(UserError, match="is not readable text"):
+        load(raw_folder, tmp_path / "archive")
 
 
 def test_a_growing_table_may_come_in_several_forms_a_snapshot_may_not(raw_folder: Path, tmp_path: Path) -> None:

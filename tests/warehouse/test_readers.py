@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+from warehouse.contract import raw_tables
 from warehouse.errors import UserError
-from warehouse.readers import FileReading
+from warehouse.readers import FileReading, read_file
 
 Read = Callable[[str, str, bytes], tuple[FileReading, list[dict[str, Any]]]]
 
@@ -169,3 +172,59 @@ def test_many_rows_pass_in_slices(read: Read) -> None:
     reading, rows = read("groups", "groups.csv", content)
     assert reading.rows == count
     assert (rows[-1]["line"], rows[-1]["group_id"]) == (count + 1, str(count - 1))
+
+
+def test_a_record_with_bytes_that_are_no_utf_8_is_malformed_whatever_its_column(read: Read) -> None:
+    _, rows = read("user_labels", "a.csv", b'user_id,label,junk\n1,x,\xff\n2,y,"a\n\xff"\n3,z,ok\n')
+    assert [row["line"] for row in rows if row["malformed_line"] is not None] == [2, 3]
+    assert [row["user_id"] for row in rows if row["malformed_line"] is None] == ["3"]
+    _, rows = read("user_labels", "b.jsonl", b'{"user_id": 1, "label": "x", "junk": "\xff"}\n')
+    assert [row["malformed_line"] is None for row in rows] == [False]
+
+
+def test_json_of_a_list_keeps_its_numbers_as_written(read: Read) -> None:
+    digits = b"1" * 5000
+    content = b'{"user_id": "u", "label": ["a", 1.10, 1e5, {"b": null}], "junk": ' + digits + b"}\n"
+    _, rows = read("user_labels", "a.jsonl", content)
+    assert (rows[0]["label"], rows[0]["unfit_columns"]) == ('["a", 1.10, 1e5, {"b": null}]', ["label"])
+
+
+@pytest.mark.parametrize(
+    ("number", "expected"),
+    [("8.2", "8.2"), ("'nan'", "nan"), ("1e-7", "0.000000100000000"), ("1e30", "1e+30"), ("100", "100.0")],
+)
+def test_parquet_doubles_are_taken_as_they_read(read: Read, tmp_path: Path, number: str, expected: str) -> None:
+    source = tmp_path / "made.parquet"
+    columns = "'a' as attempt_id, 'u' as user_id, 'c' as course_id"
+    duckdb.sql(f"copy (select {columns}, {number}::double as score_pct) to '{source}'")
+    _, rows = read("course_attempts", "course_attempts.parquet", source.read_bytes())
+    assert rows[0]["score_pct"] == expected
+
+
+def test_parquet_names_are_taken_literally(tmp_path: Path) -> None:
+    folder = tmp_path / "user_id=9" / "[x]"
+    folder.mkdir(parents=True)
+    for name, value in (("part-[0].parquet", "right"), ("part-0.parquet", "wrong")):
+        duckdb.sql(f"copy (select '1' as user_id, '{value}' as label) to '{tmp_path / 'made.parquet'}'")
+        (tmp_path / "made.parquet").rename(folder / name)
+    read_file(
+        folder / "part-[0].parquet", raw_tables()["user_labels"], "part-[0].parquet", tmp_path / "archived.parquet"
+    )
+    assert duckdb.sql(f"select user_id, label from '{tmp_path / 'archived.parquet'}'").fetchall() == [("1", "right")]
+
+
+def test_parquet_columns_of_odd_names(read: Read, tmp_path: Path) -> None:
+    source = tmp_path / "made.parquet"
+    duckdb.sql(
+        "copy (select 'u' || n as user_id, 'x' as label, 7 as file_row_number from range(3) as r (n) order by n) "
+        f"to '{source}'"
+    )
+    reading, rows = read("user_labels", "user_labels.parquet", source.read_bytes())
+    assert reading.unlisted_columns == ("file_row_number",)
+    assert [(row["line"], row["user_id"]) for row in rows] == [(1, "u0"), (2, "u1"), (3, "u2")]
+    pq.write_table(pa.table([["u"], ["v"], ["x"]], names=["User_ID", "user_id", "label"]), source)
+    with pytest.raises(UserError, match="column user_id of table user_labels stands twice"):
+        read("user_labels", "user_labels.parquet", source.read_bytes())
+    pq.write_table(pa.table([[b"u"], ["é".encode()]], names=["user_id", "label"]), source)
+    _, rows = read("user_labels", "user_labels.parquet", source.read_bytes())
+    assert rows[0]["label"] == "é"

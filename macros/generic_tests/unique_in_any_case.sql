@@ -1,0 +1,9 @@
+{# No two rows have the same name, capitals or not. #}
+{% test unique_in_any_case(model, column_name) %}
+select
+    lower({{ column_name }}) as name,
+    count(*) as row_count
+from {{ model }}
+group by lower({{ column_name }})
+having count(*) > 1
+{% endtest %}

@@ -1,0 +1,13 @@
+with final as (
+    select
+        table_name,
+        file,
+        sha256,
+        row_count,
+        loaded_at,
+        last_load_number,
+        is_current
+    from {{ source('raw', 'raw_files') }}
+)
+
+select * from final
