@@ -1,0 +1,245 @@
+"""Properties that hold for any raw folder, held against the project's own SQL."""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from datetime import datetime, timedelta
+from random import Random
+
+import pytest
+from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import strategies as st
+
+from tests.properties.built import CLOCK, Built, Project, RawFolder, Row, build, compile_project, table_of
+from tests.properties.folders import GROWING, parts, raw_folders, shuffled
+from tests.properties.reference import EPOCH, Answer, Rules, answer
+
+pytestmark = pytest.mark.xdist_group("properties")
+
+# How many times as many examples to try, then not the same ones each time: PROPERTY_EXAMPLES=20 make test ARGS=…
+TIMES = int(os.environ.get("PROPERTY_EXAMPLES", "1"))
+FIRST_INSTANT = datetime(1, 1, 1)  # noqa: DTZ001 - the marts' instants are UTC and carry no zone
+STRICT = Rules(5, 12, 10, "Europe/Paris", "America/Cayenne")
+
+
+def examples(count: int) -> settings:
+    return settings(
+        max_examples=count * TIMES,
+        derandomize=TIMES == 1,
+        deadline=None,
+        # Explaining would build a hundred times more.
+        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+# T3: two runs of one event each, alike in everything but the event, of which T4 keeps one.
+TWO_ENDS_AT_ONCE: RawFolder = {
+    "program_templates.csv": [{"program_template_id": "p", "name": "Programme"}],
+    "program_sessions.csv": [
+        {"session_id": "s", "program_template_id": "p", "name": "Session", "starts_at": "", "ends_at": ""}
+    ],
+    "courses.csv": [{"course_id": "c", "name": "Course"}],
+    "users.csv": [{"user_id": "u", "status": "", "deleted_at": ""}],
+    "learning_events.csv": [
+        {
+            "event_id": event_id,
+            "user_id": "u",
+            "session_id": "s",
+            "course_id": "c",
+            "verb": "disconnected",
+            "occurred_at": "2026-09-01T08:00:00Z",
+            "attempt_id": "",
+        }
+        for event_id in ("1", "2")
+    ],
+}
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    return compile_project(tmp_path_factory.mktemp("default"), {})
+
+
+@pytest.fixture(scope="session")
+def strict_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    changed = {name: str(value) for name, value in vars(STRICT).items()}
+    return compile_project(tmp_path_factory.mktemp("strict"), changed)
+
+
+@examples(20)
+@given(folder=raw_folders())
+@example(folder=TWO_ENDS_AT_ONCE)
+def test_a_build_keeps_the_rules(project: Project, folder: RawFolder) -> None:
+    keeps_the_rules(project, Rules(), folder)
+
+
+@examples(20)
+@given(folder=raw_folders())
+def test_a_build_with_other_settings_keeps_the_rules(strict_project: Project, folder: RawFolder) -> None:
+    keeps_the_rules(strict_project, STRICT, folder)
+
+
+def keeps_the_rules(project: Project, rules: Rules, *deliveries: RawFolder) -> Built:
+    built = build(project, *deliveries)
+    expected = answer(deliveries, rules, CLOCK)
+    rows_have_their_fates(built, expected)
+    connections_are_those_of_the_reference(built, expected, rules)
+    runs_never_overlap(built)
+    retained_seconds_stay_within_the_union(built, rules)
+    books_balance(built, expected)
+    assert built.failed_checks == ()
+    return built
+
+
+def rows_have_their_fates(built: Built, expected: Answer) -> None:
+    fates = {
+        (table, row["file"], row["line"]): row["fate"] for table in GROWING for row in built.tables[f"stg_{table}"]
+    }
+    assert fates == {place: fate for place, fate in expected.fates.items() if place[0] in GROWING}
+    rejects = [
+        (
+            row["table_name"], row["file"], row["line"],
+            row["reason"], row["column_name"], row["value"], row["row_kept"],
+        )
+        for row in built.tables["rejected_rows"]
+        if row["table_name"] in (*GROWING, "enrollments")
+    ]  # fmt: skip
+    assert sorted(rejects, key=repr) == sorted(map(tuple, expected.rejects), key=repr)
+
+
+def connections_are_those_of_the_reference(built: Built, expected: Answer, rules: Rules) -> None:
+    found = [
+        (
+            row["connection_id"], row["user_id"], row["session_id"], row["course_id"],
+            microseconds(row["connected_at"]), microseconds(row["disconnected_at"]), row["connected_on"].isoformat(),
+            row["end_kind"], row["evidence_level"],
+            row["elapsed_seconds"], row["capped_seconds"], row["overlap_seconds"], row["retained_seconds"],
+            row["time_spent_minutes"],
+            row["is_overlapped_in_session"], row["is_overlapped_outside_session"], row["flags"],
+        )
+        for row in built.tables["fct_opco_connections"]
+    ]  # fmt: skip
+    wanted = [
+        (
+            one.connection_id, one.user_id, one.session_id, one.course_id,
+            one.connected_at, one.disconnected_at, one.connected_on(rules),
+            one.end_kind, one.evidence_level,
+            one.elapsed, one.capped, one.overlap, one.retained,
+            one.minutes,
+            one.is_overlapped_in_session, one.is_overlapped_outside_session, one.flags,
+        )
+        for one in expected.connections
+    ]  # fmt: skip
+    assert sorted(found, key=repr) == sorted(wanted, key=repr)
+
+
+def microseconds(instant: datetime | None) -> int | None:
+    return None if instant is None else (instant - EPOCH.replace(tzinfo=None)) // timedelta(microseconds=1)
+
+
+def by_learner(built: Built) -> list[list[Row]]:
+    learners: dict[str, list[Row]] = defaultdict(list)
+    for row in sorted(built.tables["fct_opco_connections"], key=lambda row: row["connected_at"]):
+        if row["disconnected_at"] is not None:
+            learners[row["user_id"]].append(row)
+    return list(learners.values())
+
+
+def runs_never_overlap(built: Built) -> None:
+    for rows in by_learner(built):
+        covered_until = FIRST_INSTANT
+        for row in sorted(rows, key=lambda row: (row["connected_at"], row["disconnected_at"])):
+            if row["evidence_level"] == "event_run" and row["end_kind"] != "no_end_mark":
+                assert row["connected_at"] >= covered_until, row
+                covered_until = row["disconnected_at"]
+
+
+def retained_seconds_stay_within_the_union(built: Built, rules: Rules) -> None:
+    for rows in by_learner(built):
+        union, covered_until = timedelta(), FIRST_INSTANT
+        for row in rows:
+            counted_until = row["disconnected_at"]
+            if rules.max_connection_minutes is not None:
+                counted_until = min(
+                    counted_until, row["connected_at"] + timedelta(minutes=rules.max_connection_minutes)
+                )
+            union += max(timedelta(), counted_until - max(row["connected_at"], covered_until))
+            covered_until = max(covered_until, counted_until)
+        short = union - timedelta(seconds=sum(row["retained_seconds"] for row in rows))
+        assert timedelta() <= short < timedelta(seconds=len(rows)), rows
+        if all(row[end].microsecond == 0 for row in rows for end in ("connected_at", "disconnected_at")):
+            assert short == timedelta(), rows
+
+
+def books_balance(built: Built, expected: Answer) -> None:
+    for table in (*GROWING, "enrollments"):
+        fates = [fate for (of_table, _, _), fate in expected.fates.items() if of_table == table]
+        book = built.book(table)
+        assert book["delivered"] == len(fates)
+        for fate in ("kept", "duplicate", "rejected"):
+            assert book[fate] == fates.count(fate), (table, fate)
+    events, connections = built.book("learning_events"), built.book("course_connections")
+    assert (events["outside_session"], events["unattached"], connections["superseded"]) == (
+        list(expected.fates.values()).count("outside_session"), expected.unattached, expected.superseded
+    )  # fmt: skip
+
+
+@examples(6)
+@given(folder=raw_folders())
+def test_files_may_be_loaded_in_any_order_and_again(project: Project, folder: RawFolder) -> None:
+    at_once = build(project, folder).marts()
+    first, second, third = parts(folder, 3)
+    assert build(project, first, second, third).marts() == at_once
+    # Only the first file is sure to be there, and a delivery must hold one of the two tables or have held it.
+    assert build(project, first | third, second, first).marts() == at_once
+    assert build(project, folder, folder).marts() == at_once
+
+
+@examples(6)
+@given(folder=raw_folders(), other=raw_folders())
+def test_a_file_with_new_content_replaces_its_rows(project: Project, folder: RawFolder, other: RawFolder) -> None:
+    # The snapshot tables and the names of the files are the second delivery's: nothing of the first remains.
+    earlier = {path: other.get(path, ()) if table_of(path) in GROWING else rows for path, rows in folder.items()}
+    assert build(project, earlier, folder).marts() == build(project, folder).marts()
+
+
+@examples(6)
+@given(folder=raw_folders(), random=st.randoms(use_true_random=False))
+def test_rows_with_distinct_keys_may_stand_in_any_file_and_line(
+    project: Project, folder: RawFolder, random: Random
+) -> None:
+    distinct = without_duplicates(folder)
+    unplaced = {"rejected_rows": ("file", "line")}
+    facts = build(project, distinct).marts(leave_out=unplaced)
+    in_one_file = shuffled(distinct, random, lambda table, _: f"{table}.csv")
+    assert build(project, in_one_file).marts(leave_out=unplaced) == facts
+    in_many_files = shuffled(distinct, random, lambda table, number: f"{table}/{number}.jsonl")
+    assert build(project, in_many_files).marts(leave_out=unplaced) == facts
+
+
+def without_duplicates(folder: RawFolder) -> RawFolder:
+    fates = answer([folder], Rules(), CLOCK).fates
+    return {
+        path: [
+            cells
+            for line, cells in enumerate(rows, start=1 if path.endswith(".jsonl") else 2)
+            if fates.get((table_of(path), path, line)) != "duplicate"
+        ]
+        for path, rows in folder.items()
+    }
+
+
+@examples(6)
+@given(folder=raw_folders(), random=st.randoms(use_true_random=False))
+def test_what_is_no_longer_delivered_proves_as_before(project: Project, folder: RawFolder, random: Random) -> None:
+    tidied = {
+        path: rows if table_of(path) == "enrollments" else [cells for cells in rows if random.random() < 0.5]
+        for path, rows in folder.items()
+        if table_of(path) not in GROWING
+    }
+    before = build(project, folder).marts()
+    after = keeps_the_rules(project, Rules(), folder, tidied).marts()
+    for mart in ("fct_opco_connections", "fct_learner_sessions"):
+        assert after[mart] == before[mart]
