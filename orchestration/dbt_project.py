@@ -20,6 +20,7 @@ from orchestration.settings import BUILD_FILE_VARIABLE, THREADS_VARIABLE, Settin
 from warehouse.errors import OpcoError
 from warehouse.files import written_atomically
 from warehouse.project import PROJECT_DIR
+from warehouse.sql import quoted_identifier
 
 PROJECT_FILES = ("dbt_project.yml", "profiles.yml", "models", "seeds", "macros", "tests/dbt")
 
@@ -117,7 +118,7 @@ def relations(build_file: Path) -> dict[tuple[str, str], Relation]:
         for schema, name, is_table, described in columns:
             row_count = None
             if is_table:
-                quoted = ".".join('"' + part.replace('"', '""') + '"' for part in (schema, name))
+                quoted = f"{quoted_identifier(schema)}.{quoted_identifier(name)}"
                 counted = connection.execute(f"select count(*) from {quoted}").fetchone()
                 row_count = counted[0] if counted else None
             found[schema, name] = Relation(row_count, tuple((column["name"], column["type"]) for column in described))

@@ -17,6 +17,7 @@ from warehouse.archive import FileVersion, Manifest, read_manifest
 from warehouse.contract import RawTable, raw_tables
 from warehouse.errors import OpcoError
 from warehouse.readers import literal_path
+from warehouse.sql import quoted_literal
 
 BUILD_FILE = "opco.duckdb"
 
@@ -93,11 +94,11 @@ def open_build_file(build_file: Path, *, read_only: bool = False) -> duckdb.Duck
     return connection
 
 
-def _archive_path(archive: Path, version: FileVersion) -> str:
+def _archive_path(archive: Path, version: FileVersion) -> Path:
     path = archive.resolve() / version.archive_file
     if not path.exists():
         raise OpcoError(f"{path}: the archive lacks this file, which its manifest names. Restore it from a backup.")
-    return str(path)
+    return path
 
 
 def _create_raw_files(connection: duckdb.DuckDBPyConnection, archive: Path, manifest: Manifest) -> None:
@@ -115,7 +116,7 @@ def _create_raw_files(connection: duckdb.DuckDBPyConnection, archive: Path, mani
         (
             version.table_name,
             version.file,
-            _archive_path(archive, version),
+            str(_archive_path(archive, version)),
             version.sha256,
             version.row_count,
             version.loaded_at.rstrip("Z"),
@@ -167,7 +168,7 @@ def _create_view(
 ) -> None:
     cells = "".join(f", records.{name}" for name in table.column_names)
     if versions:
-        paths = ", ".join(_quoted_path(_archive_path(archive, version)) for version in versions)
+        paths = ", ".join(quoted_literal(literal_path(_archive_path(archive, version))) for version in versions)
         options = "filename = 'archive_path', union_by_name = true, hive_partitioning = false"
         records = f"read_parquet([{paths}], {options})"
     else:
@@ -187,7 +188,3 @@ def _create_view(
         inner join raw.raw_files as raw_files on records.archive_path = raw_files.archive_path
         """
     )
-
-
-def _quoted_path(path: str) -> str:
-    return "'" + literal_path(Path(path)).replace("'", "''") + "'"

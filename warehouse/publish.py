@@ -10,6 +10,7 @@ import duckdb
 
 from warehouse.errors import OpcoError
 from warehouse.files import fsync_path, sha256_of, written_atomically
+from warehouse.sql import quoted_identifier, quoted_literal
 
 LINK = "opco.duckdb"
 BUILDS = "builds"
@@ -47,11 +48,11 @@ def publish(build_file: Path, published: Path, build_id: str) -> PublishSummary:
 
 def _copy_marts(build_file: Path, target: Path, build_id: str) -> dict[str, int]:
     with duckdb.connect() as connection:
-        connection.execute(f"attach '{_escaped(build_file)}' as build (read_only)")
+        connection.execute(f"attach {quoted_literal(build_file)} as build (read_only)")
         found = connection.execute("select build_id from build.marts.warehouse_build").fetchall()
         if found != [(build_id,)]:
             raise OpcoError(f"{build_file} holds another build than {build_id}. Run the build again.")
-        connection.execute(f"attach '{_escaped(target)}' as published")
+        connection.execute(f"attach {quoted_literal(target)} as published")
         tables = connection.execute(
             """
             select table_name, comment from duckdb_tables()
@@ -60,12 +61,12 @@ def _copy_marts(build_file: Path, target: Path, build_id: str) -> dict[str, int]
         ).fetchall()
         row_counts = {}
         for table, comment in tables:
-            name = _quoted(table)
+            name = quoted_identifier(table)
             connection.execute(f"create table published.main.{name} as from build.marts.{name}")
             counted = connection.execute(f"select count(*) from published.main.{name}").fetchone()
             row_counts[table] = counted[0] if counted else 0
             if comment:
-                connection.execute(f"comment on table published.main.{name} is '{_escaped(comment)}'")
+                connection.execute(f"comment on table published.main.{name} is {quoted_literal(comment)}")
         for table, column, comment in connection.execute(
             """
             select table_name, column_name, comment from duckdb_columns()
@@ -73,9 +74,8 @@ def _copy_marts(build_file: Path, target: Path, build_id: str) -> dict[str, int]
             order by table_name, column_index
             """
         ).fetchall():
-            connection.execute(
-                f"comment on column published.main.{_quoted(table)}.{_quoted(column)} is '{_escaped(comment)}'"
-            )
+            place = f"published.main.{quoted_identifier(table)}.{quoted_identifier(column)}"
+            connection.execute(f"comment on column {place} is {quoted_literal(comment)}")
         connection.execute("detach published")
     return row_counts
 
@@ -86,11 +86,3 @@ def _set_link(link: Path, target: Path) -> None:
     temporary.symlink_to(target.relative_to(link.parent))
     temporary.replace(link)
     fsync_path(link.parent)
-
-
-def _quoted(identifier: str) -> str:
-    return '"' + identifier.replace('"', '""') + '"'
-
-
-def _escaped(text: object) -> str:
-    return str(text).replace("'", "''")

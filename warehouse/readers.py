@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from warehouse.contract import RawTable
 from warehouse.errors import UserError
+from warehouse.sql import quoted_identifier, quoted_literal
 
 BLANKS = " \t\r\n"
 DELIMITERS = (",", ";", "\t")
@@ -371,15 +372,15 @@ def _read_parquet(source: Path, table: RawTable, file: str, target: Path) -> Fil
         cells, unfit = [], []
         for name in table.column_names:
             if name not in names:
-                cells.append(f"cast(null as varchar) as {_quoted(name)}")
+                cells.append(f"cast(null as varchar) as {quoted_identifier(name)}")
                 continue
-            column, kind = _quoted(names[name]), types[names[name]]
+            column, kind = quoted_identifier(names[name]), types[names[name]]
             if kind.endswith("]") or kind.startswith(("STRUCT", "MAP", "UNION")):
                 unfit.append(f"case when {column} is not null then '{name}' end")
-                cells.append(f"cast(to_json({column}) as varchar) as {_quoted(name)}")
+                cells.append(f"cast(to_json({column}) as varchar) as {quoted_identifier(name)}")
             else:
                 text = _PARQUET_TEXT.get(kind, "cast({cell} as varchar)").format(cell=column)
-                cells.append(f"{text} as {_quoted(name)}")
+                cells.append(f"{text} as {quoted_identifier(name)}")
         listed = f"list_filter([{', '.join(unfit)}], lambda name: name is not null)"
         unfit_columns = f"nullif({listed}, [])" if unfit else "null"
         connection.execute(
@@ -392,7 +393,7 @@ def _read_parquet(source: Path, table: RawTable, file: str, target: Path) -> Fil
                     cast({unfit_columns} as varchar[]) as unfit_columns,
                     {", ".join(cells)}
                 from {delivered}
-            ) to '{str(target).replace("'", "''")}' (format parquet, compression zstd)
+            ) to {quoted_literal(target)} (format parquet, compression zstd)
             """,
             {"file": file, "source": literal_path(source)},
         )
@@ -407,7 +408,3 @@ def _read_parquet(source: Path, table: RawTable, file: str, target: Path) -> Fil
 def literal_path(path: Path) -> str:
     """Return a path as DuckDB's readers take it: its own signs for many files stand for themselves."""
     return re.sub(r"([*?\[])", r"[\1]", str(path))
-
-
-def _quoted(identifier: str) -> str:
-    return '"' + identifier.replace('"', '""') + '"'

@@ -8,6 +8,8 @@ from typing import Literal
 
 import duckdb
 
+from warehouse.sql import quoted_identifier
+
 Language = Literal["en", "fr"]
 
 
@@ -104,8 +106,3 @@ def export_columns(connection: duckdb.DuckDBPyConnection, wanted_fields: tuple[s
         for custom_field_id, title, value_type, column_name in fields
     )
     return COLUMNS_BEFORE_FIELDS + field_columns + COLUMNS_AFTER_FIELDS
-
-
-def quoted_identifier(name: str) -> str:
-    """Return `name` as one SQL identifier, whatever is in it."""
-    return '"' + name.replace('"', '""') + '"'
