@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint dagster lock
+.PHONY: help setup demo test lint bench dagster pictures lock
 
 BIN := .venv/bin
 
@@ -21,8 +21,14 @@ lint: setup ## Check style and types of Python and SQL
 	@$(BIN)/mypy
 	@$(BIN)/sqlfluff lint --disable-progress-bar models tests/dbt
 
+bench: setup ## Measure a full build against its floor (EVENTS=1000000)
+	@$(BIN)/python -m benchmarks.run --events $(or $(EVENTS),1000000)
+
 dagster: setup ## Open Dagster's web server on this project's home
 	@$(BIN)/opco dagster
+
+pictures: setup ## Draw the README's pictures from the demo (run make demo first)
+	@$(BIN)/python scripts/pictures.py
 
 lock: ## Resolve requirements.lock anew from pyproject.toml
 	@scripts/lock.sh
