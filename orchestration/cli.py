@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from orchestration.terminal import TerminalProgress, print_error, print_json, print_lines, print_settings
-from warehouse.errors import OpcoError
+from warehouse.errors import OpcoError, UserError
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -267,6 +267,10 @@ def attest(
         "language": language,
     }
     where = _enter(home, {f"organisation.{name}": value for name, value in inputs.items()})
+    if output is not None:
+        where.refuse_own_place(output.expanduser(), "--output")
+        if output.expanduser().exists() and not output.expanduser().is_dir():
+            raise UserError(f"--output {output} is a file. Name a folder for the copy.")
     made = _run(
         where,
         lambda: _definitions("attestations"),

@@ -12,6 +12,8 @@ from warehouse.project import PROJECT_DIR
 from warehouse.publish import LINK
 
 HOME_VARIABLE = "OPCO_HOME"
+# Under var/; only var/exports takes files of a chosen name.
+OWN_FOLDERS = ("raw", "build", "published", "attestations", "dagster")
 
 
 @dataclass(frozen=True)
@@ -88,3 +90,10 @@ class Home:
     def dagster(self) -> Path:
         """Dagster's own storage: runs, events, partitions."""
         return self.folder / "var" / "dagster"
+
+    def refuse_own_place(self, target: Path, option: str) -> None:
+        """Raise UserError when `target` lies where the home keeps what must not be written over."""
+        place = target.resolve()
+        own = [self.settings_file, self.assets, *(self.folder / "var" / name for name in OWN_FOLDERS)]
+        if any(place.is_relative_to(one.resolve()) for one in own):
+            raise UserError(f"{option} {target} lies among the home's own files. Name a place outside of them.")

@@ -103,6 +103,11 @@ def read_manifest(archive: Path) -> Manifest:
     """Return the archive's manifest; an archive without one is empty. Raises OpcoError if it cannot be read."""
     path = archive / MANIFEST
     if not path.exists():
+        if any(archive.glob("*/[!.]*.parquet")):
+            raise OpcoError(
+                f"{path} is missing, but the archive holds files. Restore the manifest from a backup. Only if no load "
+                f"into this home ever ended well, remove {archive} and load again."
+            )
         return Manifest()
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -134,23 +139,30 @@ def load_delivery(
     known = {(version.table_name, version.file, version.sha256): version for version in manifest.files}
     taken: dict[tuple[str, str, str], FileVersion] = {}
     tables: dict[str, TableLoad] = {}
-    for table, paths in found.items():
-        new_files = rows = 0
-        for path in paths:
-            file = path.relative_to(raw_folder).as_posix()
-            digest = sha256_of(path)
-            version = known.get((table.name, file, digest))
-            if version is None:
-                progress(f"reading {file}")
-                version, unlisted = _archive_file(path, table, file, digest, archive, loaded_at)
-                new_files += 1
-                if unlisted:
-                    warnings.append(
-                        f"{file}: columns that table {table.name} does not have, ignored: {', '.join(unlisted)}"
-                    )
-            rows += version.row_count
-            taken[(table.name, file, digest)] = replace(version, last_load_number=number)
-        tables[table.name] = TableLoad(len(paths), new_files, rows)
+    archived: list[Path] = []
+    try:
+        for table, paths in found.items():
+            new_files = rows = 0
+            for path in paths:
+                file = path.relative_to(raw_folder).as_posix()
+                digest = sha256_of(path)
+                version = known.get((table.name, file, digest))
+                if version is None:
+                    progress(f"reading {file}")
+                    version, unlisted = _archive_file(path, table, file, digest, archive, loaded_at)
+                    archived.append(archive / version.archive_file)
+                    new_files += 1
+                    if unlisted:
+                        warnings.append(
+                            f"{file}: columns that table {table.name} does not have, ignored: {', '.join(unlisted)}"
+                        )
+                rows += version.row_count
+                taken[(table.name, file, digest)] = replace(version, last_load_number=number)
+            tables[table.name] = TableLoad(len(paths), new_files, rows)
+    except BaseException:
+        for path in archived:
+            path.unlink(missing_ok=True)
+        raise
     load = Load(number, loaded_at.strftime(INSTANT), str(raw_folder), tuple(warnings))
     _write_manifest(archive, Manifest((*manifest.loads, load), tuple({**known, **taken}.values())))
     _remove_orphans(archive)

@@ -172,3 +172,22 @@ def test_a_manifest_that_cannot_be_read_is_said(tmp_path: Path, content: str) ->
     (tmp_path / MANIFEST).write_text(content, encoding="utf-8")
     with pytest.raises(OpcoError, match=MANIFEST):
         read_manifest(tmp_path)
+
+
+def test_a_lost_manifest_stops_the_load_and_deletes_nothing(raw_folder: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    load(raw_folder, archive)
+    (archive / MANIFEST).unlink()
+    files = sorted(archive.glob("*/*.parquet"))
+    with pytest.raises(OpcoError, match="is missing, but the archive holds files"):
+        load(raw_folder, archive)
+    assert sorted(archive.glob("*/*.parquet")) == files
+
+
+def test_a_first_load_that_failed_does_not_block_the_next(raw_folder: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "archive"
+    with_users("name\nx\n")(raw_folder)
+    with pytest.raises(UserError):
+        load(raw_folder, archive)
+    with_users("user_id\nu\n")(raw_folder)
+    assert load(raw_folder, archive).load_number == 1

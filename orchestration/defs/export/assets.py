@@ -46,6 +46,7 @@ def opco_export(
     options = ExportOptions(dialect=settings.dialect, language=settings.language)
     place = home.home
     output = place.folder / config.output if config.output else _default_output(place, filters, options)
+    place.refuse_own_place(output, "--output")
     progress.stage("Exporting")
     summary = write_export(place.warehouse, output, filters, options, progress=progress.at)
     return dg.MaterializeResult(
