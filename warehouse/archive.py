@@ -139,7 +139,6 @@ def load_delivery(
     known = {(version.table_name, version.file, version.sha256): version for version in manifest.files}
     taken: dict[tuple[str, str, str], FileVersion] = {}
     tables: dict[str, TableLoad] = {}
-    archived: list[Path] = []
     try:
         for table, paths in found.items():
             new_files = rows = 0
@@ -150,7 +149,6 @@ def load_delivery(
                 if version is None:
                     progress(f"reading {file}")
                     version, unlisted = _archive_file(path, table, file, digest, archive, loaded_at)
-                    archived.append(archive / version.archive_file)
                     new_files += 1
                     if unlisted:
                         warnings.append(
@@ -160,12 +158,12 @@ def load_delivery(
                 taken[(table.name, file, digest)] = replace(version, last_load_number=number)
             tables[table.name] = TableLoad(len(paths), new_files, rows)
     except BaseException:
-        for path in archived:
-            path.unlink(missing_ok=True)
+        _remove_orphans(archive, manifest)
         raise
     load = Load(number, loaded_at.strftime(INSTANT), str(raw_folder), tuple(warnings))
-    _write_manifest(archive, Manifest((*manifest.loads, load), tuple({**known, **taken}.values())))
-    _remove_orphans(archive)
+    loaded = Manifest((*manifest.loads, load), tuple({**known, **taken}.values()))
+    _write_manifest(archive, loaded)
+    _remove_orphans(archive, loaded)
     return DeliverySummary(number, loaded_at, tuple(warnings), tables)
 
 
@@ -267,9 +265,9 @@ def _write_manifest(archive: Path, manifest: Manifest) -> None:
     fsync_path(archive)
 
 
-def _remove_orphans(archive: Path) -> None:
+def _remove_orphans(archive: Path, manifest: Manifest) -> None:
     """Remove what a load that was stopped left behind: Parquet files that the manifest does not name."""
-    named = {version.archive_file for version in read_manifest(archive).files}
+    named = {version.archive_file for version in manifest.files}
     for path in archive.glob("*/*.parquet*"):
         if path.relative_to(archive).as_posix() not in named:
             path.unlink()
