@@ -21,10 +21,14 @@
     {%- endset -%}
     {#- nearly every instant has one of two plain shapes, which need no closer look -#}
     {%- set plain = '[12][0-9]{3}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?' -%}
+    {%- set is_utc = var('raw_timezone') == 'UTC' -%}
     case
-        when regexp_full_match({{ cell }}, '{{ plain }}Z') then try_cast(left({{ cell }}, -1) as timestamp)
+        when regexp_full_match({{ cell }}, '{{ plain }}{{ 'Z?' if is_utc else 'Z' }}')
+            then try_cast({{ cell }} as timestamp)
+        {%- if not is_utc %}
         when regexp_full_match({{ cell }}, '{{ plain }}')
             then timezone('UTC', timezone('{{ var("raw_timezone") }}', try_cast({{ cell }} as timestamp)))
+        {%- endif %}
         when
             regexp_full_match(
                 {{ cell }},

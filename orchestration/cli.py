@@ -84,13 +84,18 @@ def build(
             show_default=False,
         ),
     ] = None,
+    full_refresh: Annotated[
+        bool,
+        typer.Option("--full-refresh", help="Make everything again from the archive, with the same result."),
+    ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Load a raw folder, compute, test and publish the warehouse.
 
-    What is published changes only when every test has passed; a build that stops leaves it as it was.
+    A build goes on from the last one: only what is new or changed is read, only learners that it touches are made
+    anew. What is published changes only when every test has passed; a build that stops leaves it as it was.
     """
     from orchestration.clock import clock
     from orchestration.closing import build_closing, build_lines
@@ -102,7 +107,7 @@ def build(
         place,
         lambda: _definitions("raw", "warehouse"),
         "build",
-        {"raw_tables": load, "dbt_models": {"as_of": as_of}},
+        {"raw_tables": load, "dbt_models": {"as_of": as_of, "full_refresh": full_refresh}},
         debug=debug,
     )
     closing = build_closing(place, made)

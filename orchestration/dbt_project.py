@@ -16,7 +16,7 @@ from typing import Any
 import duckdb
 
 from orchestration.home import Home
-from orchestration.settings import BUILD_FILE_VARIABLE, THREADS_VARIABLE, Settings
+from orchestration.settings import BUILD_FILE_VARIABLE, MEMORY_LIMIT_VARIABLE, THREADS_VARIABLE, Settings
 from warehouse.errors import OpcoError
 from warehouse.files import written_atomically
 from warehouse.project import PROJECT_DIR
@@ -53,6 +53,7 @@ def dbt_environment(home: Home, settings: Settings) -> dict[str, str]:
     return {
         BUILD_FILE_VARIABLE: str(home.build_file),
         THREADS_VARIABLE: str(settings.build.threads),
+        MEMORY_LIMIT_VARIABLE: settings.build.memory_limit,
         "DBT_TARGET_PATH": str(dbt_target(home)),
         "DBT_LOG_PATH": str(dbt_target(home)),
         "DBT_PROFILES_DIR": str(PROJECT_DIR),
@@ -67,7 +68,7 @@ def parsed_manifest(home: Home, settings: Settings) -> Path:
 
     Raises OpcoError with dbt's words when the project cannot be parsed.
     """
-    stamp = _stamp()
+    stamp = project_stamp()
     manifest = home.build / "manifests" / f"{stamp}.json"
     if manifest.exists():
         return manifest
@@ -125,8 +126,10 @@ def relations(build_file: Path) -> dict[tuple[str, str], Relation]:
     return found
 
 
-def _stamp() -> str:
-    digest = hashlib.sha256(f"{version('dbt-core')} {version('dbt-duckdb')} {PROJECT_DIR}".encode())
+def project_stamp() -> str:
+    """Return 16 hex digits that change with the dbt project's files, its folder, and the packages that run it."""
+    packages = " ".join(f"{name} {version(name)}" for name in ("dbt-core", "dbt-duckdb", "duckdb"))
+    digest = hashlib.sha256(f"{packages} {PROJECT_DIR}".encode())
     for name in PROJECT_FILES:
         start = PROJECT_DIR / name
         for path in sorted(start.rglob("*")) if start.is_dir() else [start]:

@@ -26,7 +26,8 @@ PREFIX = "OPCO_"
 # Set by `opco` itself for dbt's profile; a value from outside has no effect.
 BUILD_FILE_VARIABLE = "OPCO_BUILD_FILE"
 THREADS_VARIABLE = "OPCO_THREADS"
-OWN_VARIABLES = (HOME_VARIABLE, BUILD_FILE_VARIABLE, THREADS_VARIABLE)
+MEMORY_LIMIT_VARIABLE = "OPCO_MEMORY_LIMIT"
+OWN_VARIABLES = (HOME_VARIABLE, BUILD_FILE_VARIABLE, THREADS_VARIABLE, MEMORY_LIMIT_VARIABLE)
 
 Origin = Literal["option", "environment", "opco.toml", "default"]
 
@@ -152,6 +153,13 @@ class BuildSettings(Section):
     )
     threads: Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=256)] = Field(
         default=2, description="Threads of the build.", json_schema_extra={ALLOWED: "a whole number from 1 to 256"}
+    )
+    memory_limit: Annotated[
+        str, StringConstraints(strip_whitespace=True, pattern=r"^[1-9][0-9]{0,5} ?(MB|GB|MiB|GiB)$")
+    ] = Field(
+        default="4GB",
+        description="Memory that the build's database may take; beyond it, it works on the disk beside the build file.",
+        json_schema_extra={ALLOWED: "a size in MB, GB, MiB or GiB, such as 4GB"},
     )
 
 

@@ -1,12 +1,13 @@
 """The build file: the DuckDB file that dbt builds in, always made again from the archive.
 
-Schema `raw` holds views over the archive's Parquet files, so loading copies nothing.
+Schema `raw` holds views over the archive's Parquet files, so loading copies nothing. A build that goes on from the last
+one sees of a growing table only the files that this one had not read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -43,27 +44,64 @@ class Rejects:
     count: int
 
 
-def prepare_build_file(archive: Path, build_file: Path, identity: BuildIdentity) -> None:
+def prepare_build_file(archive: Path, build_file: Path, identity: BuildIdentity, *, goes_on: bool = False) -> None:
     """Write schema `raw` of the build file anew: a view per raw table, what is archived, and what this build is.
 
+    With `goes_on`, the build keeps what the last one made: the views of growing tables hold only files that the last
+    build had not read, and `raw.this_build` says whether anything else than growing tables changed since.
     Raises OpcoError when the archive misses a file that its manifest names, or the build file is locked.
     """
     manifest = read_manifest(archive)
     build_file.parent.mkdir(parents=True, exist_ok=True)
     with open_build_file(build_file) as connection:
         connection.execute("begin")
+        before = _Delivered.by(connection) if goes_on else _Delivered()
         connection.execute("drop schema if exists raw cascade")
         connection.execute("create schema raw")
         _create_raw_files(connection, archive, manifest)
         _create_raw_tables(connection, manifest)
-        _create_this_build(connection, identity)
+        now = _Delivered.by(connection)
+        _create_this_build(connection, identity, have_snapshots_changed=not before.same_beside_growing(now))
         current = manifest.current_files()
         for table in raw_tables().values():
             versions = current[table.name]
             if table.keeps_gone:  # what is delivered no more stays as it was last delivered
                 versions = [file for file in manifest.files if file.table_name == table.name]
+            elif table.is_growing:
+                numbers = _file_numbers(manifest)
+                versions = [file for file in versions if numbers[file] not in before.files[table.name]]
             _create_view(connection, archive, table, versions)
         connection.execute("commit")
+
+
+@dataclass(frozen=True)
+class _Delivered:
+    """What a build file takes as delivered now: the numbers of the current files by table, and the delivered tables."""
+
+    files: Mapping[str, frozenset[int]] = field(default_factory=lambda: dict.fromkeys(raw_tables(), frozenset()))
+    tables: frozenset[str] = frozenset()
+
+    @classmethod
+    def by(cls, connection: duckdb.DuckDBPyConnection) -> _Delivered:
+        """Return what schema `raw` says."""
+        files: dict[str, set[int]] = {name: set() for name in raw_tables()}
+        for table, number in connection.execute(
+            "select table_name, file_number from raw.raw_files where is_current"
+        ).fetchall():
+            files[table].add(number)
+        tables = connection.execute("select table_name from raw.raw_tables where is_delivered").fetchall()
+        return cls({name: frozenset(numbers) for name, numbers in files.items()}, frozenset(name for (name,) in tables))
+
+    def same_beside_growing(self, other: _Delivered) -> bool:
+        """Whether both hold the same snapshot files and the same tables, so that only growing tables may differ."""
+        return self.tables == other.tables and all(
+            table.is_growing or self.files[table.name] == other.files[table.name] for table in raw_tables().values()
+        )
+
+
+def _file_numbers(manifest: Manifest) -> dict[FileVersion, int]:
+    """Return the number of each file version: its place in the manifest, which only grows."""
+    return {version: number for number, version in enumerate(manifest.files, start=1)}
 
 
 def read_rejects(build_file: Path) -> list[Rejects]:
@@ -106,14 +144,15 @@ def _create_raw_files(connection: duckdb.DuckDBPyConnection, archive: Path, mani
     connection.execute(
         """
         create table raw.raw_files (
-            table_name varchar not null, file varchar not null, archive_path varchar not null, sha256 varchar not null,
-            row_count bigint not null, loaded_at timestamp not null, last_load_number bigint not null,
+            file_number bigint not null, table_name varchar not null, file varchar not null,
+            archive_path varchar not null, sha256 varchar not null, row_count bigint not null, loaded_at timestamp not null, last_load_number bigint not null,
             is_current boolean not null
         )
         """
     )
     rows = [
         (
+            number,
             version.table_name,
             version.file,
             str(_archive_path(archive, version)),
@@ -123,11 +162,11 @@ def _create_raw_files(connection: duckdb.DuckDBPyConnection, archive: Path, mani
             version.last_load_number,
             version in current,
         )
-        for version in manifest.files
+        for version, number in _file_numbers(manifest).items()
         if version in current or raw_tables()[version.table_name].keeps_gone
     ]
     if rows:
-        connection.executemany("insert into raw.raw_files values (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        connection.executemany("insert into raw.raw_files values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def _create_raw_tables(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> None:
@@ -138,7 +177,9 @@ def _create_raw_tables(connection: duckdb.DuckDBPyConnection, manifest: Manifest
     )
 
 
-def _create_this_build(connection: duckdb.DuckDBPyConnection, identity: BuildIdentity) -> None:
+def _create_this_build(
+    connection: duckdb.DuckDBPyConnection, identity: BuildIdentity, *, have_snapshots_changed: bool
+) -> None:
     connection.execute(
         """
         create table raw.this_build as
@@ -149,7 +190,8 @@ def _create_this_build(connection: duckdb.DuckDBPyConnection, identity: BuildIde
             timezone('UTC', cast($data_as_of as timestamptz)) as data_as_of,
             cast($load_number as bigint) as load_number,
             $opco_version as opco_version,
-            $duckdb_version as duckdb_version
+            $duckdb_version as duckdb_version,
+            cast($have_snapshots_changed as boolean) as have_snapshots_changed
         """,
         {
             "build_id": identity.build_id,
@@ -159,6 +201,7 @@ def _create_this_build(connection: duckdb.DuckDBPyConnection, identity: BuildIde
             "load_number": identity.load_number,
             "opco_version": version("opco-warehouse"),
             "duckdb_version": duckdb.__version__,
+            "have_snapshots_changed": have_snapshots_changed,
         },
     )
 
@@ -183,7 +226,7 @@ def _create_view(
         create view raw.{table.name} as
         select
             records.file, records.line, records.malformed_line, records.unfit_columns,
-            raw_files.loaded_at, raw_files.last_load_number, raw_files.is_current{cells}
+            raw_files.file_number, raw_files.loaded_at, raw_files.last_load_number, raw_files.is_current{cells}
         from {records} as records
         inner join raw.raw_files as raw_files on records.archive_path = raw_files.archive_path
         """

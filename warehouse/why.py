@@ -54,35 +54,67 @@ class Answer:
     retained_seconds: int | None
 
 
+# What a row of the tables of connections and events must fulfil; {happened_at} and {row_id} are columns.
+ASKED = """
+        fate <> 'past'
+        and ($user_id is null or user_id = $user_id)
+        and ($session_id is null or session_id = $session_id)
+        and ($course_id is null or course_id = $course_id)
+        and ($day is null or cast(timezone($zone, timezone('UTC', {happened_at})) as date) = $day)
+        and ($row_id is null or {row_id} = $row_id or (file = $file and line = $line))
+"""
+
 # Each connection is known by learner, session, course and beginning: T4 leaves one of each.
-ANSWERS = """
-with events_in_connections as (
+ANSWERS = f"""
+with asked_connections as (
+    select * from staging.stg_course_connections
+    where {ASKED.format(happened_at="connected_at", row_id="connection_id")}
+),
+
+asked_events as (
+    select * from staging.stg_learning_events
+    where {ASKED.format(happened_at="occurred_at", row_id="event_id")}
+),
+
+marked as (
     select
         event_id,
-        user_id,
-        session_id,
-        course_id,
+        is_unattached,
         min(occurred_at) over opening as connected_at,
         max(occurred_at) over opening as marked_until
     from intermediate.int_learning_events__marked
-    where not is_unattached
-    window opening as (partition by user_id, session_id, course_id, attempt_id, opening_number)
+    where user_id in (select user_id from asked_events)
+    window opening as (
+        partition by user_id, session_id, course_id, attempt_id, opening_number, is_unattached
+    )
+),
+
+events_in_connections as (
+    select event_id, connected_at, marked_until from marked where not is_unattached
 
     union all
 
+    -- of a run are the learner's events in its session and course from its first to its last
     select
-        event_id,
-        user_id,
-        session_id,
-        course_id,
-        min(occurred_at) over (partition by user_id, run_number) as connected_at,
+        events.event_id,
+        runs.connected_at,
         cast(null as timestamp) as marked_until
-    from intermediate.int_learning_events__unmarked
-    where session_id is not null
+    from asked_events as events
+    anti join marked on events.event_id = marked.event_id
+    inner join intermediate.int_connections__runs as runs
+        on
+            events.user_id = runs.user_id
+            and events.session_id = runs.session_id
+            and events.course_id = runs.course_id
+            and events.occurred_at between runs.connected_at and runs.last_event_at
+    where
+        (events.occurred_at, length(events.event_id), events.event_id)
+        between (runs.connected_at, length(runs.first_event_id), runs.first_event_id)
+        and (runs.last_event_at, length(runs.last_event_id), runs.last_event_id)
 ),
 
 unattached as (
-    select event_id from intermediate.int_learning_events__marked where is_unattached
+    select event_id from marked where is_unattached
 ),
 
 connection_rows as (
@@ -114,7 +146,7 @@ connection_rows as (
             when fate = 'kept' then 'superseded'
             else fate
         end as outcome
-    from staging.stg_course_connections as rows
+    from asked_connections as rows
 ),
 
 event_rows as (
@@ -146,7 +178,7 @@ event_rows as (
                 then 'connection'
             else 'superseded'
         end as outcome
-    from staging.stg_learning_events as rows
+    from asked_events as rows
     left join events_in_connections on rows.event_id = events_in_connections.event_id and rows.fate = 'kept'
     left join unattached on rows.event_id = unattached.event_id and rows.fate = 'kept'
     left join intermediate.int_connections__measured as measured
@@ -173,23 +205,19 @@ other_rows as (
         emptied_cells,
         fate as outcome
     from intermediate.int_raw_rows__sorted_out
-    where table_name not in ('course_connections', 'learning_events')
+    where
+        table_name not in ('course_connections', 'learning_events')
+        and coalesce($user_id, $session_id, $course_id, cast($day as varchar)) is null
+        and file = $file
+        and line = $line
 ),
 
 asked as (
-    select * from (
-        from connection_rows
-        union all
-        from event_rows
-        union all
-        from other_rows
-    )
-    where
-        ($user_id is null or user_id = $user_id)
-        and ($session_id is null or session_id = $session_id)
-        and ($course_id is null or course_id = $course_id)
-        and ($day is null or cast(timezone($zone, timezone('UTC', happened_at)) as date) = $day)
-        and ($row_id is null or row_id = $row_id or (file = $file and line = $line))
+    from connection_rows
+    union all
+    from event_rows
+    union all
+    from other_rows
 )
 
 select

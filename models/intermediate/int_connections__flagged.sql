@@ -1,9 +1,12 @@
+{{ config(materialized='incremental', incremental_strategy='touched_learners', tags=['reads_snapshots']) }}
+
 with connections as (
     select
         *,
         -- an open connection is judged by connected_at alone
         coalesce(disconnected_at, connected_at) as present_until
     from {{ ref('int_connections__measured') }}
+    where {{ touched_learners_only() }}
 ),
 
 program_sessions as (

@@ -1,5 +1,7 @@
+{{ config(materialized='incremental', incremental_strategy='touched_learners') }}
+
 with attached as (
-    select * from {{ ref('int_learning_events__marked') }} where not is_unattached
+    select * from {{ ref('int_learning_events__marked') }} where not is_unattached and {{ touched_learners_only() }}
 ),
 
 final as (

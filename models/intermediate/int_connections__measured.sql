@@ -1,7 +1,9 @@
+{{ config(materialized='incremental', incremental_strategy='touched_learners') }}
+
 with connections as (
     select * exclude (is_superseded)
     from {{ ref('int_connections__united') }}
-    where not is_superseded
+    where not is_superseded and {{ touched_learners_only() }}
 ),
 
 -- T5: with a cap, a longer connection ends at connected_at + cap for what follows; an open one takes no part

@@ -1,5 +1,7 @@
+{{ config(materialized='incremental', incremental_strategy='touched_learners') }}
+
 with connections as (
-    select * from {{ ref('int_connections__measured') }}
+    select * from {{ ref('int_connections__measured') }} where {{ touched_learners_only() }}
 ),
 
 -- an earlier connection in the order of T5 that was still counted when this one began

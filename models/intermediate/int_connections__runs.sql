@@ -1,16 +1,97 @@
-with runs as (
+{{ config(materialized='incremental', incremental_strategy='touched_learners') }}
+
+with unmarked as (
+    select
+        events.event_id,
+        events.user_id,
+        events.session_id,
+        events.course_id,
+        events.verb,
+        events.occurred_at
+    from {{ ref('stg_learning_events') }} as events
+    left join {{ ref('int_event_groups__marked') }} as marked
+        on
+            events.user_id = marked.user_id
+            and events.session_id = marked.session_id
+            and events.course_id = marked.course_id
+            and events.attempt_id is not distinct from marked.attempt_id
+    where events.is_kept and marked.user_id is null and {{ touched_learners_only('events.user_id') }}
+),
+
+-- a page of the site that loads with a page of the course says nothing of its own
+loaded_together as (
+    select distinct
+        outside.user_id,
+        outside.occurred_at
+    from unmarked as outside
+    inner join unmarked as inside on outside.user_id = inside.user_id and outside.occurred_at = inside.occurred_at
+    where outside.session_id is null and inside.session_id is not null
+),
+
+followed as (
+    select unmarked.*
+    from unmarked
+    left join loaded_together
+        on
+            unmarked.session_id is null
+            and unmarked.user_id = loaded_together.user_id
+            and unmarked.occurred_at = loaded_together.occurred_at
+    where loaded_together.user_id is null
+),
+
+with_neighbours as (
+    select
+        *,
+        lag(session_id) over learner as previous_session_id,
+        lag(course_id) over learner as previous_course_id,
+        lag(verb) over learner as previous_verb,
+        lag(occurred_at) over learner as previous_occurred_at,
+        lag(event_id) over learner as previous_event_id,
+        lead(event_id) over learner is null as is_last
+    from followed
+    window learner as (partition by user_id order by occurred_at, {{ id_order('event_id') }})
+),
+
+with_run_starts as (
+    select
+        *,
+        coalesce(
+            course_id <> previous_course_id
+            or (session_id is distinct from previous_session_id)
+            or occurred_at > previous_occurred_at + {{ inactivity_timeout() }}
+            or previous_verb in ('disconnected', 'completed'),
+            true
+        ) as is_run_start
+    from with_neighbours
+),
+
+-- a run reaches to the event before the next one's first, the learner's last run to the last event of all: only these
+-- events are needed to know all runs
+boundaries as (
+    select
+        *,
+        case when is_run_start then previous_event_id else event_id end as ended_event_id,
+        case when is_run_start then previous_occurred_at else occurred_at end as ended_occurred_at,
+        case when is_run_start then previous_verb else verb end as ended_verb,
+        case when is_run_start then occurred_at end as followed_at
+    from with_run_starts
+    where is_run_start or is_last
+),
+
+runs as (
     select
         user_id,
         session_id,
         course_id,
-        run_number,
-        min(occurred_at) as first_event_at,
-        max(occurred_at) as last_event_at,
-        {{ last_in_run('verb') }} as last_verb,
-        {{ last_in_run('next_occurred_at') }} as next_event_at
-    from {{ ref('int_learning_events__unmarked') }}
-    where session_id is not null
-    group by user_id, session_id, course_id, run_number
+        is_run_start,
+        event_id as first_event_id,
+        occurred_at as first_event_at,
+        coalesce(lead(ended_event_id) over learner, event_id) as last_event_id,
+        coalesce(lead(ended_occurred_at) over learner, occurred_at) as last_event_at,
+        coalesce(lead(ended_verb) over learner, verb) as last_verb,
+        lead(followed_at) over learner as next_event_at
+    from boundaries
+    window learner as (partition by user_id order by occurred_at, {{ id_order('event_id') }})
 ),
 
 ended as (
@@ -23,6 +104,7 @@ ended as (
             else 'inactivity'
         end as end_kind
     from runs
+    where is_run_start and session_id is not null
 ),
 
 final as (
@@ -33,7 +115,10 @@ final as (
         first_event_at as connected_at,
         case when end_kind = 'moved_on' then next_event_at else last_event_at end as disconnected_at,
         end_kind,
-        'event_run' as evidence_level
+        'event_run' as evidence_level,
+        first_event_id,
+        last_event_id,
+        last_event_at
     from ended
 )
 

@@ -1,9 +1,11 @@
+{{ config(materialized='incremental', incremental_strategy='touched_learners') }}
+
 with united as (
     select * from {{ ref('int_connections__native') }}
     union all by name
     select * from {{ ref('int_connections__marked') }}
     union all by name
-    select * from {{ ref('int_connections__runs') }}
+    select * exclude (first_event_id, last_event_id, last_event_at) from {{ ref('int_connections__runs') }}
 ),
 
 identified as (
@@ -14,6 +16,7 @@ identified as (
         evidence_levels.strength
     from united
     inner join {{ ref('evidence_levels') }} as evidence_levels on united.evidence_level = evidence_levels.evidence_level
+    where {{ touched_learners_only('united.user_id') }}
 ),
 
 final as (

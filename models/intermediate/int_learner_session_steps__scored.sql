@@ -1,3 +1,5 @@
+{{ config(materialized='incremental', incremental_strategy='touched_learners', tags=['reads_snapshots']) }}
+
 with learner_sessions as (
     select
         found.user_id,
@@ -6,6 +8,7 @@ with learner_sessions as (
     from {{ ref('int_learner_sessions__found') }} as found
     inner join {{ ref('stg_program_sessions') }} as program_sessions
         on found.session_id = program_sessions.session_id and program_sessions.is_kept
+    where {{ touched_learners_only('found.user_id') }}
 ),
 
 program as (
@@ -30,6 +33,7 @@ course_connections as (
         count(*) as connection_count,
         cast(sum(retained_seconds) as bigint) as retained_seconds
     from {{ ref('int_connections__measured') }}
+    where {{ touched_learners_only() }}
     group by user_id, session_id, course_id
 ),
 
@@ -43,7 +47,7 @@ course_attempts as (
         max(score_pct) as score_pct,
         min(completed_at) as completed_at
     from {{ ref('stg_course_attempts') }}
-    where is_kept and session_id is not null
+    where is_kept and session_id is not null and {{ touched_learners_only() }}
     group by user_id, session_id, course_id
 ),
 
@@ -60,7 +64,7 @@ assessment_results as (
             else max(submitted_at)
         end as completed_at
     from {{ ref('stg_assessment_results') }}
-    where is_kept
+    where is_kept and {{ touched_learners_only() }}
     group by user_id, session_id, assessment_id
 ),
 

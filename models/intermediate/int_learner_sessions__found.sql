@@ -1,3 +1,5 @@
+{{ config(materialized='incremental', incremental_strategy='touched_learners', tags=['reads_snapshots']) }}
+
 with enrolled as (
     select
         user_id,
@@ -49,6 +51,7 @@ final as (
         session_id,
         bool_or(is_enrolled) as is_enrolled
     from traces
+    where {{ touched_learners_only() }}
     group by user_id, session_id
 )
 

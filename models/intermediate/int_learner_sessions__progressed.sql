@@ -1,8 +1,11 @@
+{{ config(materialized='incremental', incremental_strategy='touched_learners', tags=['reads_snapshots']) }}
+
 with learner_sessions as (
     select
         user_id,
         session_id
     from {{ ref('int_learner_sessions__found') }}
+    where {{ touched_learners_only() }}
 ),
 
 -- of the enrolments that have the value, the one with the latest enrolled_at; an empty one is the earliest
@@ -13,7 +16,7 @@ enrolled as (
         {{ of_latest_enrollment('progress_pct') }} as progress_pct,
         {{ of_latest_enrollment('score_pct') }} as score_pct
     from {{ ref('stg_enrollments') }}
-    where is_kept
+    where is_kept and {{ touched_learners_only() }}
     group by user_id, session_id
 ),
 
@@ -26,7 +29,7 @@ program_steps as (
         *,
         coalesce(progress_pct, 0) as progress_or_zero_pct
     from {{ ref('int_learner_session_steps__scored') }}
-    where is_in_program
+    where is_in_program and {{ touched_learners_only() }}
 ),
 
 -- where no enrolment says it, from the steps of the program

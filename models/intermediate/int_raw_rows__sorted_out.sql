@@ -9,6 +9,7 @@ with final as (
         fault,
         emptied_cells
     from {{ ref('stg_' ~ table_name) }}
+    where fate <> 'past'
     {%- if not loop.last %}
     union all
     {%- endif %}

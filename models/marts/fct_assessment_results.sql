@@ -1,3 +1,5 @@
+{{ config(materialized='incremental', incremental_strategy='touched_learners', tags=['reads_snapshots']) }}
+
 with final as (
     select
         results.result_id,
@@ -12,7 +14,7 @@ with final as (
     from {{ ref('stg_assessment_results') }} as results
     inner join {{ ref('stg_assessments') }} as assessments
         on results.assessment_id = assessments.assessment_id and assessments.is_kept
-    where results.is_kept
+    where results.is_kept and {{ touched_learners_only('results.user_id') }}
 )
 
 select * from final

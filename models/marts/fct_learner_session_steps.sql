@@ -1,5 +1,7 @@
+{{ config(materialized='incremental', incremental_strategy='touched_learners', tags=['reads_snapshots']) }}
+
 with steps as (
-    select * from {{ ref('int_learner_session_steps__scored') }}
+    select * from {{ ref('int_learner_session_steps__scored') }} where {{ touched_learners_only() }}
 ),
 
 named as (

@@ -1,3 +1,5 @@
+{{ config(materialized='incremental', incremental_strategy='touched_learners', tags=['reads_snapshots']) }}
+
 with connections as (
     select
         user_id,
@@ -12,6 +14,7 @@ with connections as (
         max(coalesce(disconnected_at, connected_at)) as last_connection_at,
         count(distinct connected_on) as connection_day_count
     from {{ ref('fct_opco_connections') }}
+    where {{ touched_learners_only() }}
     group by user_id, session_id
 ),
 
@@ -37,6 +40,7 @@ final as (
     from {{ ref('int_learner_sessions__found') }} as found
     inner join {{ ref('int_learner_sessions__progressed') }} as progressed using (user_id, session_id)
     left join connections using (user_id, session_id)
+    where {{ touched_learners_only() }}
 )
 
 select * from final

@@ -1,13 +1,15 @@
+{{ config(materialized='incremental', incremental_strategy='touched_learners', tags=['reads_snapshots']) }}
 -- depends_on: {{ ref('dim_custom_fields') }}
 {%- set fields = custom_field_columns() %}
 
 with connections as (
-    select * from {{ ref('int_connections__measured') }}
+    select * from {{ ref('int_connections__measured') }} where {{ touched_learners_only() }}
 ),
 
 custom_fields as (
     select {{ custom_field_values(fields) }} user_id
     from {{ ref('bridge_learner_custom_fields') }}
+    where {{ touched_learners_only() }}
     group by user_id
 ),
 

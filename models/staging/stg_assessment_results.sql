@@ -1,7 +1,7 @@
+{{ config(materialized='incremental', incremental_strategy='changed_rows') }}
+
 with cells as (
-    select
-        {{ delivered_cells('assessment_results') }}
-    from {{ source('raw', 'assessment_results') }}
+    {{ cells_to_judge('assessment_results') }}
 ),
 
 known_users as (
@@ -14,6 +14,10 @@ known_program_sessions as (
 
 known_assessments as (
     select assessment_id as known_assessment_id from {{ ref('stg_assessments') }} where is_kept
+),
+
+this_build as (
+    select built_at from {{ source('raw', 'this_build') }}
 ),
 
 typed as (
@@ -30,7 +34,7 @@ typed as (
     from cells
 ),
 
-judged as (
+examined as (
     select
         typed.*,
         {{ first_fault('assessment_results') }} as fault,
@@ -41,8 +45,9 @@ judged as (
     left join known_assessments on typed.assessment_id = known_assessments.known_assessment_id
 ),
 
-sorted_out as (
+judged as (
     select
+        file_number,
         file,
         line,
         loaded_at,
@@ -56,15 +61,30 @@ sorted_out as (
         is_passed,
         fault,
         emptied_cells,
-        {{ fate(['result_id']) }} as fate
-    from judged
+        {{ waiting_cells('assessment_results') }} as waiting_cells,
+        earlier_fault,
+        earlier_fate
+    from examined
+),
+
+competing as (
+    {{ with_rivals('assessment_results', ['result_id']) }}
+),
+
+sorted_out as (
+    select
+        *,
+        {{ fate_of_growing(['result_id']) }} as fate
+    from competing
 ),
 
 final as (
     select
-        *,
-        fate = 'kept' as is_kept
+        * exclude (earlier_fault, earlier_fate),
+        fate = 'kept' as is_kept,
+        (select built_at from this_build) as written_at
     from sorted_out
+    {{ changed_rows('assessment_results') }}
 )
 
 select * from final

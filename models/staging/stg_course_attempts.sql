@@ -1,7 +1,7 @@
+{{ config(materialized='incremental', incremental_strategy='changed_rows') }}
+
 with cells as (
-    select
-        {{ delivered_cells('course_attempts') }}
-    from {{ source('raw', 'course_attempts') }}
+    {{ cells_to_judge('course_attempts') }}
 ),
 
 known_users as (
@@ -14,6 +14,10 @@ known_courses as (
 
 known_program_sessions as (
     select session_id as known_session_id from {{ ref('stg_program_sessions') }} where is_kept
+),
+
+this_build as (
+    select built_at from {{ source('raw', 'this_build') }}
 ),
 
 typed as (
@@ -32,7 +36,7 @@ typed as (
     from cells
 ),
 
-judged as (
+examined as (
     select
         typed.*,
         {{ first_fault('course_attempts') }} as fault,
@@ -43,8 +47,9 @@ judged as (
     left join known_program_sessions on typed.session_id = known_program_sessions.known_session_id
 ),
 
-sorted_out as (
+judged as (
     select
+        file_number,
         file,
         line,
         loaded_at,
@@ -60,15 +65,30 @@ sorted_out as (
         score_pct,
         fault,
         emptied_cells,
-        {{ fate(['attempt_id']) }} as fate
-    from judged
+        {{ waiting_cells('course_attempts') }} as waiting_cells,
+        earlier_fault,
+        earlier_fate
+    from examined
+),
+
+competing as (
+    {{ with_rivals('course_attempts', ['attempt_id']) }}
+),
+
+sorted_out as (
+    select
+        *,
+        {{ fate_of_growing(['attempt_id']) }} as fate
+    from competing
 ),
 
 final as (
     select
-        *,
-        fate = 'kept' as is_kept
+        * exclude (earlier_fault, earlier_fate),
+        fate = 'kept' as is_kept,
+        (select built_at from this_build) as written_at
     from sorted_out
+    {{ changed_rows('course_attempts') }}
 )
 
 select * from final

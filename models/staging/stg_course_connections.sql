@@ -1,7 +1,14 @@
+{{ config(materialized='incremental', incremental_strategy='changed_rows') }}
+{%- set key = [
+    'connection_id',
+    'case when connection_id is null then user_id end',
+    'case when connection_id is null then session_id end',
+    'case when connection_id is null then course_id end',
+    'case when connection_id is null then connected_at end',
+] %}
+
 with cells as (
-    select
-        {{ delivered_cells('course_connections') }}
-    from {{ source('raw', 'course_connections') }}
+    {{ cells_to_judge('course_connections') }}
 ),
 
 known_users as (
@@ -17,7 +24,10 @@ known_courses as (
 ),
 
 this_build as (
-    select clock_at from {{ source('raw', 'this_build') }}
+    select
+        clock_at,
+        built_at
+    from {{ source('raw', 'this_build') }}
 ),
 
 typed as (
@@ -35,7 +45,7 @@ typed as (
     from cells
 ),
 
-judged as (
+examined as (
     select
         typed.*,
         {{ first_fault('course_connections', further=[
@@ -50,8 +60,9 @@ judged as (
     left join known_courses on typed.course_id = known_courses.known_course_id
 ),
 
-sorted_out as (
+judged as (
     select
+        file_number,
         file,
         line,
         loaded_at,
@@ -70,21 +81,30 @@ sorted_out as (
         attempt_id,
         fault,
         emptied_cells,
-        {{ fate([
-            'connection_id',
-            'case when connection_id is null then user_id end',
-            'case when connection_id is null then session_id end',
-            'case when connection_id is null then course_id end',
-            'case when connection_id is null then connected_at end',
-        ]) }} as fate
-    from judged
+        {{ waiting_cells('course_connections') }} as waiting_cells,
+        earlier_fault,
+        earlier_fate
+    from examined
+),
+
+competing as (
+    {{ with_rivals('course_connections', key) }}
+),
+
+sorted_out as (
+    select
+        *,
+        {{ fate_of_growing(key) }} as fate
+    from competing
 ),
 
 final as (
     select
-        *,
-        fate = 'kept' as is_kept
+        * exclude (earlier_fault, earlier_fate),
+        fate = 'kept' as is_kept,
+        (select built_at from this_build) as written_at
     from sorted_out
+    {{ changed_rows('course_connections') }}
 )
 
 select * from final

@@ -1,7 +1,7 @@
-with cells as (
-    select
-        {{ delivered_cells('learning_events') }}
-    from {{ source('raw', 'learning_events') }}
+{{ config(materialized='incremental', incremental_strategy='changed_rows') }}
+
+with cells as not materialized (
+    {{ cells_to_judge('learning_events') }}
 ),
 
 known_users as (
@@ -17,10 +17,13 @@ known_courses as (
 ),
 
 this_build as (
-    select clock_at from {{ source('raw', 'this_build') }}
+    select
+        clock_at,
+        built_at
+    from {{ source('raw', 'this_build') }}
 ),
 
-typed as (
+typed as not materialized (
     select
         *,
         {{ as_text('event_id') }} as event_id,
@@ -33,20 +36,32 @@ typed as (
     from cells
 ),
 
-judged as (
+-- nearly every event is delivered once; only those that are not compete (a build that goes on has few rows, and lets
+-- all of them compete)
+repeated as (
+    select event_id_cell as repeated_event_id
+    from cells
+    group by event_id_cell
+    having count(*) > 1
+),
+
+examined as not materialized (
     select
         typed.*,
+        repeated.repeated_event_id is not null as is_repeated,
         {{ first_fault('learning_events', further=time_faults(['occurred_at'])) }} as fault,
         {{ emptied_cells('learning_events') }} as emptied_cells
     from typed
     cross join this_build
+    left join repeated on typed.event_id_cell = repeated.repeated_event_id
     left join known_users on typed.user_id = known_users.known_user_id
     left join known_program_sessions on typed.session_id = known_program_sessions.known_session_id
     left join known_courses on typed.course_id = known_courses.known_course_id
 ),
 
-sorted_out as (
+judged as not materialized (
     select
+        file_number,
         file,
         line,
         loaded_at,
@@ -59,20 +74,48 @@ sorted_out as (
         attempt_id,
         fault,
         emptied_cells,
-        {{ fate(['event_id']) }} as fate
-    from judged
+        {{ waiting_cells('learning_events') }} as waiting_cells,
+        earlier_fault,
+        earlier_fate,
+        is_repeated
+    from examined
+),
+
+competing as not materialized (
+    {{ with_rivals('learning_events', ['event_id']) }}
+),
+
+ranked as (
+    select
+        * exclude (is_repeated),
+        {{ fate_of_growing(['event_id']) }} as fate
+    from competing
+    {%- if not is_incremental() %}
+    where is_repeated
+
+    union all by name
+
+    select
+        * exclude (is_repeated),
+        case when fault is null then 'kept' else 'rejected' end as fate
+    from competing
+    where not is_repeated
+    {%- endif %}
 ),
 
 -- played outside any session: no proof for one, but it shows where the learner was (T3)
+sorted_out as (
+    select * replace (case when fate = 'kept' and session_id is null then 'outside_session' else fate end as fate)
+    from ranked
+),
+
 final as (
     select
-        sorted_out.* exclude (fate),
-        case
-            when sorted_out.fate = 'kept' and sorted_out.session_id is null then 'outside_session'
-            else sorted_out.fate
-        end as fate,
-        sorted_out.fate = 'kept' as is_kept
+        * exclude (earlier_fault, earlier_fate),
+        fate in ('kept', 'outside_session') as is_kept,
+        (select built_at from this_build) as written_at
     from sorted_out
+    {{ changed_rows('learning_events') }}
 )
 
 select * from final

@@ -1,5 +1,6 @@
 with final as (
     select
+        file_number,
         table_name,
         file,
         sha256,

@@ -6,7 +6,8 @@ with final as (
         data_as_of,
         load_number,
         opco_version,
-        duckdb_version
+        duckdb_version,
+        have_snapshots_changed
     from {{ source('raw', 'this_build') }}
 )
 

@@ -24,6 +24,7 @@ from orchestration.dbt_project import (
     dbt_variables,
     failures,
     parsed_manifest,
+    project_stamp,
     relations,
 )
 from orchestration.defs.attestations.partitions import add_sessions
@@ -31,11 +32,11 @@ from orchestration.home import Home
 from orchestration.progress import Progress
 from orchestration.resources import BuildLock, HomeResource
 from orchestration.settings import load_settings
-from warehouse.archive import INSTANT, read_manifest
+from warehouse.archive import INSTANT, Manifest, read_manifest
 from warehouse.build_file import BuildIdentity, prepare_build_file, read_rejects
+from warehouse.build_state import read_state, state_of, why_in_full, write_state
 from warehouse.contract import raw_tables
 from warehouse.errors import OpcoError, UserError
-from warehouse.files import written_atomically
 from warehouse.project import PROJECT_DIR
 from warehouse.publish import publish
 
@@ -49,6 +50,9 @@ class BuildConfig(dg.Config):
     as_of: str | None = Field(
         default=None,
         description="The build's clock, such as 2026-11-10T06:00:00Z, for rebuilds that can be repeated. Default: now.",
+    )
+    full_refresh: bool = Field(
+        default=False, description="Make everything again from the archive, instead of going on from the last build."
     )
 
 
@@ -94,7 +98,7 @@ def defs() -> dg.Definitions:
         build_lock: BuildLock,  # noqa: ARG001 - asked for to be held
         progress: dg.ResourceParam[Progress],
     ) -> Iterator[Any]:
-        yield from _build(context, clock(config.as_of), home, dbt, manifest, progress)
+        yield from _build(context, config, home, dbt, manifest, progress)
 
     @dg.asset(
         group_name="published",
@@ -109,14 +113,14 @@ def defs() -> dg.Definitions:
         progress: dg.ResourceParam[Progress],
     ) -> dg.MaterializeResult[None]:
         place = home.home
-        tested = place.build / TESTED_FILE
-        if not tested.exists():
+        tested = read_state(place.build / TESTED_FILE)
+        if tested is None:
             raise OpcoError(
                 "The build file holds no build whose tests all passed, so nothing is published.\n"
                 "Materialise all models with their checks, or run: opco build --raw FOLDER"
             )
         progress.stage("Publishing")
-        summary = publish(place.build_file, place.published, json.loads(tested.read_text())["build_id"])
+        summary = publish(place.build_file, place.published, tested.build_id)
         add_sessions(context.instance, place.warehouse)
         return dg.MaterializeResult(
             metadata={
@@ -148,7 +152,7 @@ def defs() -> dg.Definitions:
 
 def _build(
     context: dg.AssetExecutionContext,
-    clock_at: datetime,
+    config: BuildConfig,
     home: HomeResource,
     dbt: Dbt,
     manifest: dict[str, Any],
@@ -156,14 +160,31 @@ def _build(
 ) -> Iterator[Any]:
     place, settings = home.home, home.settings()
     tested = place.build / TESTED_FILE
+    delivered = read_manifest(place.archive)
+    identity = _new_identity(delivered, clock(config.as_of))
+    state = state_of(
+        identity.build_id, identity.clock_at, project_stamp(), settings.rules.model_dump(mode="json"), delivered
+    )
+    why_full = (
+        "it was asked for"
+        if config.full_refresh
+        else why_in_full(read_state(tested), state, delivered, place.build_file)
+    )
+    # A build that stops half-way leaves no state, so that the next one is made in full.
     tested.unlink(missing_ok=True)
-    identity = _new_identity(place, clock_at)
-    prepare_build_file(place.archive, place.build_file, identity)
+    prepare_build_file(place.archive, place.build_file, identity, goes_on=why_full is None)
+    context.log.info(f"A full build: {why_full}" if why_full else "Going on from the last build")
     (dbt_target(place) / RESULTS_FILE).unlink(missing_ok=True)
     # dbt-duckdb and dagster-dbt take these from the process's environment only.
     os.environ.update(dbt_environment(place, settings))
     invocation = dbt.cli(
-        ["build", "--exclude-resource-type", "unit_test", *dbt_variables(settings)],
+        [
+            "build",
+            "--exclude-resource-type",
+            "unit_test",
+            *(["--full-refresh"] if why_full else []),
+            *dbt_variables(settings),
+        ],
         context=context,
         target_path=dbt_target(place),
     )
@@ -184,12 +205,11 @@ def _build(
     if failure is not None:
         raise OpcoError(_why_dbt_stopped(place, failure)) from failure
     if not context.is_subset:
-        with written_atomically(tested) as temporary:
-            temporary.write_text(json.dumps({"build_id": identity.build_id}))
+        write_state(tested, state)
 
 
-def _new_identity(home: Home, clock_at: datetime) -> BuildIdentity:
-    loads = read_manifest(home.archive).loads
+def _new_identity(delivered: Manifest, clock_at: datetime) -> BuildIdentity:
+    loads = delivered.loads
     if not loads:
         raise UserError("Nothing is loaded yet. Load a raw folder first: opco build --raw FOLDER")
     built_at = datetime.now(UTC)

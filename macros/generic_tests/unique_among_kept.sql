@@ -1,0 +1,16 @@
+{# No two kept rows have this value. A build that goes on from the last one looks at the values that it wrote. #}
+{% test unique_among_kept(model, column_name) %}
+select
+    {{ column_name }},
+    count(*) as row_count
+from {{ model }}
+where
+    is_kept
+    {%- if not flags.FULL_REFRESH %}
+    and {{ column_name }} in (
+        select {{ column_name }} from {{ model }} where written_at = (select max(written_at) from {{ model }})
+    )
+    {%- endif %}
+group by {{ column_name }}
+having count(*) > 1
+{% endtest %}
