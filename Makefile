@@ -21,8 +21,8 @@ lint: setup ## Check style and types of Python and SQL
 	@$(BIN)/mypy
 	@$(BIN)/sqlfluff lint --disable-progress-bar models tests/dbt
 
-bench: setup ## Measure a full build against its floor (EVENTS=1000000)
-	@$(BIN)/python -m benchmarks.run --events $(or $(EVENTS),1000000)
+bench: setup ## Measure builds against their floor (EVENTS=1000000 MEMORY_LIMIT=4GB)
+	@$(BIN)/python -m benchmarks.run --events $(or $(EVENTS),1000000) --memory-limit $(or $(MEMORY_LIMIT),4GB)
 
 dagster: setup ## Open Dagster's web server on this project's home
 	@$(BIN)/opco dagster

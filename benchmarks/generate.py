@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 from pathlib import Path
 
 import duckdb
@@ -39,22 +40,22 @@ placed as (
 )
 
 select
-    'e' || number as event_id,
+    '{prefix}' || number as event_id,
     'u' || learner as user_id,
     case when place % 5 <> 4 then 's' || learner // {learners_a_session} end as session_id,
     case when place % 5 <> 4 then 'c' || (place % 5) else 'site' end as course_id,
     case when turn = 99 then 'completed' when turn = 98 then 'disconnected' else 'active' end as verb,
-    timestamp '2024-01-08 06:00:00' + to_seconds(cast(elapsed as bigint)) as occurred_at,
+    timestamp '{beginning}' + to_seconds(cast(elapsed as bigint)) as occurred_at,
     cast(null as varchar) as attempt_id
 from placed
 order by occurred_at
 """
 
 
-def generate(folder: Path, events: int, *, first: int = 0, seed: int = 1, learners: int | None = None) -> None:
-    """Write a raw folder with `events` events from number `first` on; the snapshot tables know `learners` learners."""
+def generate(folder: Path, events: int) -> None:
+    """Write a raw folder with `events` events, and the snapshot tables of their learners."""
     folder.mkdir(parents=True)
-    learners = learners or -(-events // EVENTS_A_LEARNER)
+    learners = -(-events // EVENTS_A_LEARNER)
     sessions = -(-learners // LEARNERS_A_SESSION)
     with duckdb.connect() as connection:
         for name, query in {
@@ -69,15 +70,40 @@ def generate(folder: Path, events: int, *, first: int = 0, seed: int = 1, learne
             connection.execute(f"copy ({query}) to '{folder / name}.csv' (header)")
         (folder / "learning_events").mkdir()
         slice_ = -(-events // FILES // EVENTS_A_LEARNER) * EVENTS_A_LEARNER
-        for number, start in enumerate(range(first, first + events, slice_)):
+        for number, start in enumerate(range(0, events, slice_)):
             query = EVENTS.format(
                 events_a_learner=EVENTS_A_LEARNER,
                 learners_a_session=LEARNERS_A_SESSION,
                 first=start,
-                last=min(start + slice_, first + events),
-                seed=seed,
+                last=min(start + slice_, events),
+                seed=1,
+                prefix="e",
+                beginning="2024-01-08 06:00:00",
             )
-            connection.execute(f"copy ({query}) to '{folder}/learning_events/{seed:03d}-{number:03d}.parquet'")
+            connection.execute(f"copy ({query}) to '{folder}/learning_events/{number:03d}.parquet'")
+
+
+def generate_night(folder: Path, day: Path, events: int) -> None:
+    """Write the delivery of a night after `day`, of `events` events: 1 % more events of 2 % of its learners.
+
+    The snapshot tables are those of `day`.
+    """
+    (folder / "learning_events").mkdir(parents=True)
+    for path in day.glob("*.csv"):
+        shutil.copy(path, folder)
+    learners = max(events // EVENTS_A_LEARNER * 2 // 100, 1)
+    new = events // 100
+    query = EVENTS.format(
+        events_a_learner=-(-new // learners),
+        learners_a_session=LEARNERS_A_SESSION,
+        first=0,
+        last=new,
+        seed=2,
+        prefix="n",
+        beginning="2024-09-02 06:00:00",
+    )
+    with duckdb.connect() as connection:
+        connection.execute(f"copy ({query}) to '{folder}/learning_events/night.parquet'")
 
 
 def main() -> None:

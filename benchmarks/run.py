@@ -1,80 +1,116 @@
-"""Measures a full build against its floor in one run, and prints ratio and peak memory: `make bench EVENTS=1000000`."""
+"""Measures builds against their floor in one run: `make bench EVENTS=10000000 MEMORY_LIMIT=4GB`.
+
+A full build is compared with a hand-written script (`floor.sql`), a night's build with the full build. What a build of
+nearly nothing takes as well, dbt's start-up and Dagster's, is measured in the same run and taken off both.
+"""
 
 from __future__ import annotations
 
 import argparse
 import os
-import resource
+import subprocess
 import sys
 import tempfile
 import time
-from multiprocessing import Process
+from dataclasses import dataclass
 from pathlib import Path
-from subprocess import run
 
 import duckdb
 
-from benchmarks.generate import generate
+from benchmarks.generate import generate, generate_night
 
 FLOOR = Path(__file__).with_name("floor.sql")
 THREADS = 2
 TINY_EVENTS = 1000
 
 
-def floor(folder: Path, target: Path) -> None:
+@dataclass(frozen=True)
+class Cost:
+    """What a process took, those that it started included: wall and processor seconds, peak memory in GiB."""
+
+    wall: float
+    processor: float
+    memory: float
+
+    def __sub__(self, start_up: Cost) -> Cost:
+        return Cost(self.wall - start_up.wall, self.processor - start_up.processor, self.memory)
+
+    def __str__(self) -> str:
+        return f"{self.wall:8.1f} s wall {self.processor:8.1f} s processor {self.memory:6.2f} GiB"
+
+
+def cost_of(command: list[str | Path], settings: dict[str, str] | None = None) -> Cost:
+    """Run a command to its end and return what it took; stop where it fails."""
+    start = time.perf_counter()
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            list(map(str, command)), stdout=said, stderr=said, env={**os.environ, **(settings or {})}
+        )
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.perf_counter() - start
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            said.seek(0)
+            sys.exit(f"{command} failed:\n{said.read().decode()}")
+    return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024**2)
+
+
+def floor(folder: Path, target: Path, memory_limit: str) -> None:
     """Run the floor's script on the events of a raw folder, into a new DuckDB file."""
     with duckdb.connect(str(target)) as connection:
         connection.execute(f"set threads = {THREADS}")
+        connection.execute(f"set memory_limit = '{memory_limit}'")
         connection.execute(FLOOR.read_text(encoding="utf-8").replace("{folder}", str(folder)))
-
-
-def seconds_of_floor(folder: Path, target: Path) -> float:
-    """Return the wall time of the floor, in a process of its own."""
-    start = time.perf_counter()
-    process = Process(target=floor, args=(folder, target))
-    process.start()
-    process.join()
-    if process.exitcode:
-        sys.exit("The floor failed.")
-    return time.perf_counter() - start
-
-
-def seconds_of_build(folder: Path, home: Path) -> float:
-    """Return the wall time of `opco build` on a new home."""
-    home.mkdir()
-    command = [
-        str(Path(sys.executable).with_name("opco")),
-        "build",
-        "--raw",
-        str(folder),
-        "--home",
-        str(home),
-        "--json",
-    ]
-    start = time.perf_counter()
-    run(command, check=True, capture_output=True, env={**os.environ, "OPCO_BUILD__THREADS": str(THREADS)})
-    return time.perf_counter() - start
 
 
 def main() -> None:
     """Generate, measure, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=1_000_000, help="How many events. Default: 1,000,000.")
-    events = parser.parse_args().events
+    parser.add_argument("--memory-limit", default="4GB", help="Of the floor's and the build's database. Default: 4GB.")
+    parser.add_argument("--floor", nargs=2, type=Path, metavar=("RAW", "FILE"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.floor:
+        floor(*arguments.floor, arguments.memory_limit)
+        return
+
+    settings = {"OPCO_BUILD__THREADS": str(THREADS), "OPCO_BUILD__MEMORY_LIMIT": arguments.memory_limit}
+    opco = Path(sys.executable).with_name("opco")
+
+    def build(raw: Path, home: Path) -> Cost:
+        home.mkdir(exist_ok=True)
+        return cost_of([opco, "build", "--raw", raw, "--home", home, "--json"], settings)
+
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
-        generate(place / "tiny", TINY_EVENTS)
-        generate(place / "raw", events)
-        floor_seconds = seconds_of_floor(place / "raw", place / "floor.duckdb")
-        start_up = seconds_of_build(place / "tiny", place / "tiny-home")
-        build = seconds_of_build(place / "raw", place / "home")
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024**2
+        for size, events in (("tiny", TINY_EVENTS), ("raw", arguments.events)):
+            generate(place / size, events)
+            generate_night(place / f"{size}-night", place / size, events)
+        itself: list[str | Path] = [sys.executable, "-m", "benchmarks.run", "--memory-limit", arguments.memory_limit]
+        floor_cost = cost_of([*itself, "--floor", place / "raw", place / "floor.duckdb"])
+        # Twice: the first build also lets dbt parse the project, which no later one does.
+        build(place / "tiny", place / "parsed-home")
+        full_start_up = build(place / "tiny", place / "tiny-home")
+        night_start_up = build(place / "tiny-night", place / "tiny-home")
+        full = build(place / "raw", place / "home")
+        night = build(place / "raw-night", place / "home")
+        spread = sum(path.stat().st_size for path in (place / "home").rglob("*") if path.is_file()) / 1024**3
+
+    full_alone, night_alone = full - full_start_up, night - night_start_up
     sys.stdout.write(
-        f"{events:,} events, {THREADS} threads\n"
-        f"floor       {floor_seconds:8.1f} s\n"
-        f"full build  {build:8.1f} s, of which {start_up:.1f} s a build of {TINY_EVENTS:,} events takes too\n"
-        f"ratio       {(build - start_up) / floor_seconds:8.1f} without that start-up\n"
-        f"peak memory {peak:8.2f} GiB of the largest process\n"
+        f"{arguments.events:,} events, {THREADS} threads, the database's memory limited to {arguments.memory_limit}\n"
+        f"floor                        {floor_cost}\n"
+        f"full build                   {full}\n"
+        f"  of {TINY_EVENTS:,} events            {full_start_up}\n"
+        f"night: 1 % more, 2 % touched {night}\n"
+        f"  of {TINY_EVENTS:,} events            {night_start_up}\n"
+        f"full build / floor, start-up apart     {full_alone.wall / floor_cost.wall:6.2f} wall "
+        f"{full_alone.processor / floor_cost.processor:6.2f} processor\n"
+        f"night / full build, start-up apart     {night_alone.wall / full_alone.wall:6.2f} wall "
+        f"{night_alone.processor / full_alone.processor:6.2f} processor\n"
+        f"night / full build, start-up included  {night.wall / full.wall:6.2f} wall "
+        f"{night.processor / full.processor:6.2f} processor\n"
+        f"home on disk {spread:.2f} GiB\n"
     )
 
 

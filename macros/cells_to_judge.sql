@@ -15,7 +15,7 @@
         file,
         line,
         loaded_at,
-        waiting_cells.*,
+        unnest(waiting_cells[1]),
         fault as earlier_fault,
         fate as earlier_fate
     from {{ this }}

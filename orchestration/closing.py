@@ -38,6 +38,8 @@ def build_closing(home: Home, made: Mapping[str, Mapping[str, Any]]) -> Closing:
             "tables": {name: table["dagster/row_count"] for name, table in tables.items() if table["files"]},
             "warnings": list(load.warnings),
         },
+        "full_build_because": published["full_build_because"] or None,
+        "learners_made_anew": published["learners_made_anew"],
         "rejects": published["rejects"],
         "warehouse": published["link"],
         "build": published["path"],
@@ -56,6 +58,11 @@ def build_lines(closing: Closing) -> list[str]:
         f"          from {load['raw_folder']}",
         *(f"  warning: {warning}" for warning in load["warnings"]),
     ]
+    if because := closing["full_build_because"]:
+        lines.append(f"Built     in full: {because}")
+    else:
+        anew = counted(closing["learners_made_anew"], "learner")
+        lines.append(f"Built     on the last build: {anew} made anew")
     rejects = closing["rejects"]
     rejected = sum(one["count"] for one in rejects if not one["row_kept"])
     emptied = sum(one["count"] for one in rejects if one["row_kept"])

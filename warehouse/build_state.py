@@ -21,7 +21,8 @@ class BuildState:
     """What a whole build was made of.
 
     `project` stands for the models and the packages that ran them, `rules` holds the settings of the rules by name,
-    `files_digest` stands for the archive's first `file_count` file versions.
+    `files_digest` stands for the archive's first `file_count` file versions. `why_full` says why it was made in full;
+    None where it went on from the build before.
     """
 
     build_id: str
@@ -30,6 +31,7 @@ class BuildState:
     rules: dict[str, str | int | None]
     file_count: int
     files_digest: str
+    why_full: str | None = None
 
 
 def state_of(

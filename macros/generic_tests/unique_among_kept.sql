@@ -8,7 +8,9 @@ where
     is_kept
     {%- if not flags.FULL_REFRESH %}
     and {{ column_name }} in (
-        select {{ column_name }} from {{ model }} where written_at = (select max(written_at) from {{ model }})
+        select {{ column_name }}
+        from {{ model }}
+        where written_at = (select built_at from {{ ref('stg_this_build') }})
     )
     {%- endif %}
 group by {{ column_name }}

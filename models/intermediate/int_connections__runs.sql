@@ -1,21 +1,28 @@
 {{ config(materialized='incremental', incremental_strategy='touched_learners') }}
 
-with unmarked as (
+with events as (
     select
-        events.event_id,
-        events.user_id,
-        events.session_id,
-        events.course_id,
-        events.verb,
-        events.occurred_at
-    from {{ ref('stg_learning_events') }} as events
+        event_id,
+        user_id,
+        session_id,
+        course_id,
+        attempt_id,
+        verb,
+        occurred_at
+    from {{ ref('stg_learning_events') }}
+    where is_kept and {{ touched_learners_only() }}
+),
+
+unmarked as (
+    select events.*
+    from events
     left join {{ ref('int_event_groups__marked') }} as marked
         on
             events.user_id = marked.user_id
             and events.session_id = marked.session_id
             and events.course_id = marked.course_id
             and events.attempt_id is not distinct from marked.attempt_id
-    where events.is_kept and marked.user_id is null and {{ touched_learners_only('events.user_id') }}
+    where marked.user_id is null
 ),
 
 -- a page of the site that loads with a page of the course says nothing of its own

@@ -1,22 +1,27 @@
 {{ config(materialized='incremental', incremental_strategy='touched_learners') }}
 
-with marked as (
+with events as (
     select
-        events.event_id,
-        events.user_id,
-        events.session_id,
-        events.course_id,
-        events.attempt_id,
-        events.verb,
-        events.occurred_at
-    from {{ ref('stg_learning_events') }} as events
+        event_id,
+        user_id,
+        session_id,
+        course_id,
+        attempt_id,
+        verb,
+        occurred_at
+    from {{ ref('stg_learning_events') }}
+    where is_kept and {{ touched_learners_only() }}
+),
+
+marked as (
+    select events.*
+    from events
     inner join {{ ref('int_event_groups__marked') }} as marked_groups
         on
             events.user_id = marked_groups.user_id
             and events.session_id = marked_groups.session_id
             and events.course_id = marked_groups.course_id
             and events.attempt_id is not distinct from marked_groups.attempt_id
-    where events.is_kept and {{ touched_learners_only('events.user_id') }}
 ),
 
 instants as (

@@ -6,6 +6,14 @@ with connections as (
     select * from {{ ref('int_connections__measured') }} where {{ touched_learners_only() }}
 ),
 
+flagged as (
+    select * from {{ ref('int_connections__flagged') }} where {{ touched_learners_only() }}
+),
+
+overlapped as (
+    select * from {{ ref('int_connections__overlapped') }} where {{ touched_learners_only() }}
+),
+
 custom_fields as (
     select {{ custom_field_values(fields) }} user_id
     from {{ ref('bridge_learner_custom_fields') }}
@@ -44,7 +52,7 @@ final as (
         learners.labels,
         custom_fields.* exclude (user_id)
     from connections
-    inner join {{ ref('int_connections__flagged') }} as flagged
+    inner join flagged
         on
             connections.user_id = flagged.user_id
             and connections.session_id = flagged.session_id
@@ -54,7 +62,7 @@ final as (
         on connections.session_id = program_sessions.session_id
     inner join {{ ref('dim_courses') }} as courses on connections.course_id = courses.course_id
     inner join {{ ref('dim_learners') }} as learners on connections.user_id = learners.user_id
-    left join {{ ref('int_connections__overlapped') }} as overlapped
+    left join overlapped
         on
             connections.user_id = overlapped.user_id
             and connections.session_id = overlapped.session_id

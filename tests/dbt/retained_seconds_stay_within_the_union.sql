@@ -1,5 +1,6 @@
 -- T5: a learner's retained seconds never exceed the wall-clock length of the union of the capped connections, and
--- fall short of it by less than a second a connection. The union is found by sweeping over beginnings and ends.
+-- fall short of it by less than a second a connection. The union is found by sweeping over beginnings and ends. A build
+-- that goes on from the last one looks at the learners that it touched.
 with counted as (
     select
         user_id,
@@ -7,7 +8,7 @@ with counted as (
         counted_until,
         retained_seconds
     from {{ ref('int_connections__measured') }}
-    where disconnected_at is not null
+    where disconnected_at is not null and {{ when_touched() }}
 ),
 
 instants as (

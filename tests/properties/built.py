@@ -1,9 +1,10 @@
 """Raw folders in, marts out, in about a second: dbt compiles the project once, its own SQL then runs in this process.
 
-Loading is the project's (`load_delivery`, `prepare_build_file`) and so is every statement, dbt's data tests included;
-only dbt's own start-up is left out. Models are compiled for an empty build file: as a full build, and without the
-columns of custom fields in `fct_opco_connections`, which dbt reads from the file it builds in. Raw folders used here
-deliver no custom fields.
+Loading is the project's (`load_delivery`, `prepare_build_file`) and so is every statement, dbt's data tests and the
+incremental strategies included; only dbt's own start-up is left out. Models are compiled twice: for an empty build file,
+as a full build, and for one that holds a build, as a build that goes on from it; both without the columns of custom
+fields in `fct_opco_connections`, which dbt reads from the file it builds in. Raw folders used here deliver no custom
+fields.
 """
 
 from __future__ import annotations
@@ -22,10 +23,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+import jinja2
 
 from orchestration.dbt_project import dbt_environment, dbt_executable, dbt_target, dbt_variables
 from orchestration.home import Home
-from orchestration.settings import load_settings
+from orchestration.settings import Settings, load_settings
 from warehouse.archive import load_delivery
 from warehouse.build_file import BUILD_FILE, BuildIdentity, open_build_file, prepare_build_file
 from warehouse.contract import raw_tables
@@ -40,13 +42,33 @@ RawFolder = Mapping[str, Sequence[Cells]]
 Row = dict[str, Any]
 # What tells builds of the same data apart: load times and build identity (T8).
 IDENTITY = {"warehouse_build": None, "rejected_rows": "loaded_at"}
+MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+# The least that a raw folder may hold.
+LEAST: RawFolder = {
+    "users.csv": (),
+    "program_templates.csv": (),
+    "program_sessions.csv": (),
+    "courses.csv": (),
+    "learning_events.csv": (),
+    "course_connections.csv": (),
+}
 
 
 @dataclass(frozen=True)
-class Project:
-    """The project compiled for one set of settings: statements in the order of the DAG, and data tests by name."""
+class Model:
+    """A model's statements: `full` makes its table or view anew, `further` (of an incremental one) goes on from it."""
 
-    statements: tuple[str, ...]
+    full: str
+    further: tuple[str, ...]
+    reads_snapshots: bool
+
+
+@dataclass(frozen=True, repr=False)
+class Project:
+    """The project compiled for one set of settings: seeds, models in the order of the DAG, and data tests by name."""
+
+    seeds: tuple[str, ...]
+    models: tuple[Model, ...]
     checks: Mapping[str, str]
 
 
@@ -85,6 +107,112 @@ def compile_project(folder: Path, rules: Mapping[str, str]) -> Project:
     home = Home(folder)
     settings = load_settings(home, {f"rules.{name}": value for name, value in rules.items()})
     home.build.mkdir(parents=True)
+    nodes = _compiled(home, settings)
+    models = {
+        name: [parent for parent in node["depends_on"]["nodes"] if parent.startswith("model.")]
+        for name, node in nodes.items()
+        if node["resource_type"] == "model"
+    }
+    order = [nodes[name] for name in TopologicalSorter(models).static_order()]
+    seeds = tuple(_seed(node) for node in nodes.values() if node["resource_type"] == "seed")
+    checks = {node["name"]: node["compiled_code"] for node in nodes.values() if node["resource_type"] == "test"}
+    in_full = Project(seeds, tuple(Model(_full(node), (), False) for node in order), checks)
+    # Once more, for a build file that holds a build, of which no snapshot has changed since.
+    with _Bench(in_full, home.build) as bench:
+        for _ in range(2):
+            bench.deliver(LEAST)
+    going_on = _compiled(home, settings)
+    return Project(
+        seeds,
+        tuple(
+            Model(_full(node), _further(going_on[node["unique_id"]]), "reads_snapshots" in node["tags"])
+            for node in order
+        ),
+        checks,
+    )
+
+
+def build(project: Project, *deliveries: RawFolder, clocks: Sequence[datetime] = ()) -> Built:
+    """Load the deliveries one after the other into an empty archive, build once, and return the tables."""
+    with tempfile.TemporaryDirectory(dir=MEMORY) as name, _Bench(project, Path(name)) as bench:
+        for delivery in deliveries:
+            bench.load(delivery)
+        bench.build(clocks[-1] if clocks else CLOCK, goes_on=False)
+        return bench.built()
+
+
+def build_one_by_one(project: Project, *deliveries: RawFolder, clocks: Sequence[datetime] = ()) -> Built:
+    """Load and build each delivery, going on from the build before, and return the tables of the last build.
+
+    `clocks` holds the clock of each build; default: always `CLOCK`.
+    """
+    with tempfile.TemporaryDirectory(dir=MEMORY) as name, _Bench(project, Path(name)) as bench:
+        for number, delivery in enumerate(deliveries):
+            bench.deliver(delivery, clocks[number] if clocks else CLOCK)
+        return bench.built()
+
+
+class _Bench:
+    """An archive and a build file in `folder`, with the build file open in this process."""
+
+    def __init__(self, project: Project, folder: Path) -> None:
+        self.project = project
+        self.folder = folder
+        self.loads = 0
+        self.builds = 0
+        self.connection = open_build_file(folder / BUILD_FILE)
+        self.connection.execute("set threads = 1")
+        for schema in ("staging", "intermediate", "marts"):
+            self.connection.execute(f"create schema {schema}")
+        for seed in project.seeds:
+            self.connection.execute(seed)
+
+    def __enter__(self) -> _Bench:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.connection.close()
+
+    def load(self, delivery: RawFolder) -> None:
+        self.loads += 1
+        raw_folder = self.folder / f"raw-{self.loads}"
+        _write(delivery, raw_folder)
+        load_delivery(raw_folder, self.folder / "archive", loaded_at=FIRST_LOAD + timedelta(hours=self.loads))
+
+    def deliver(self, delivery: RawFolder, clock: datetime = CLOCK) -> None:
+        self.load(delivery)
+        self.build(clock, goes_on=self.builds > 0)
+
+    def build(self, clock: datetime, *, goes_on: bool) -> None:
+        self.builds += 1
+        # Each build has a beginning of its own: staging marks with it what a build has written.
+        identity = BuildIdentity("build", clock, CLOCK + timedelta(minutes=self.builds), FIRST_LOAD, self.loads)
+        prepare_build_file(self.folder / "archive", self.folder / BUILD_FILE, identity, goes_on=goes_on)
+        run = self.connection.execute
+        ((snapshots_changed,),) = run("select have_snapshots_changed from raw.this_build").fetchall()
+        run("begin")
+        for model in self.project.models:
+            if not goes_on or not model.further or (model.reads_snapshots and snapshots_changed):
+                run(model.full)
+            else:
+                for statement in model.further:
+                    run(statement)
+        run("commit")
+
+    def built(self) -> Built:
+        run = self.connection.execute
+        names = run(
+            """
+            select schema_name, table_name from duckdb_tables()
+            where schema_name = 'marts' or table_name in ('stg_course_connections', 'stg_learning_events')
+            """
+        ).fetchall()
+        failed = [name for name, sql in self.project.checks.items() if run(sql).fetchone() is not None]
+        return Built({table: _rows(self.connection, f"{schema}.{table}") for schema, table in names}, tuple(failed))
+
+
+def _compiled(home: Home, settings: Settings) -> dict[str, dict[str, Any]]:
+    """Return dbt's nodes by id, compiled for the build file as it is."""
     finished = subprocess.run(
         [str(dbt_executable()), "compile", "--quiet", *dbt_variables(settings)],
         cwd=PROJECT_DIR,
@@ -94,47 +222,28 @@ def compile_project(folder: Path, rules: Mapping[str, str]) -> Project:
         check=False,
     )
     assert finished.returncode == 0, finished.stdout
-    nodes = json.loads((dbt_target(home) / "manifest.json").read_text(encoding="utf-8"))["nodes"]
-    models = {
-        name: [parent for parent in node["depends_on"]["nodes"] if parent.startswith("model.")]
-        for name, node in nodes.items()
-        if node["resource_type"] == "model"
-    }
-    statements = [_seed(node) for node in nodes.values() if node["resource_type"] == "seed"]
-    statements += [
-        f"create table {nodes[name]['relation_name']} as\n{nodes[name]['compiled_code']}"
-        for name in TopologicalSorter(models).static_order()
+    nodes: dict[str, dict[str, Any]] = json.loads((dbt_target(home) / "manifest.json").read_text(encoding="utf-8"))[
+        "nodes"
     ]
-    checks = {node["name"]: node["compiled_code"] for node in nodes.values() if node["resource_type"] == "test"}
-    return Project(tuple(statements), checks)
+    return nodes
 
 
-def build(project: Project, *deliveries: RawFolder) -> Built:
-    """Load the deliveries one after the other into an empty archive, build once, and return the tables."""
-    with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as name:
-        folder = Path(name)
-        archive, build_file = folder / "archive", folder / BUILD_FILE
-        for number, delivery in enumerate(deliveries, start=1):
-            raw_folder = folder / f"raw-{number}"
-            _write(delivery, raw_folder)
-            load_delivery(raw_folder, archive, loaded_at=FIRST_LOAD + timedelta(hours=number))
-        prepare_build_file(archive, build_file, BuildIdentity("build", CLOCK, CLOCK, FIRST_LOAD, len(deliveries)))
-        with open_build_file(build_file) as connection:
-            connection.execute("set threads = 1")
-            # Never committed: nothing but this function reads the file.
-            connection.execute("begin")
-            for schema in ("staging", "intermediate", "marts"):
-                connection.execute(f"create schema {schema}")
-            for statement in project.statements:
-                connection.execute(statement)
-            names = connection.execute(
-                """
-                select schema_name, table_name from duckdb_tables()
-                where schema_name = 'marts' or table_name in ('stg_course_connections', 'stg_learning_events')
-                """
-            ).fetchall()
-            failed = [name for name, sql in project.checks.items() if connection.execute(sql).fetchone() is not None]
-            return Built({table: _rows(connection, f"{schema}.{table}") for schema, table in names}, tuple(failed))
+def _full(node: Mapping[str, Any]) -> str:
+    kind = "view" if node["config"]["materialized"] == "view" else "table"
+    return f"create or replace {kind} {node['relation_name']} as\n{node['compiled_code']}"
+
+
+def _further(node: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what dbt's incremental materialization runs, with the project's own strategy; nothing for other models."""
+    if node["config"]["materialized"] != "incremental":
+        return ()
+    name = f"get_incremental_{node['config']['incremental_strategy']}_sql"
+    macros = jinja2.Environment(autoescape=False).from_string(  # noqa: S701 - SQL
+        (PROJECT_DIR / "macros" / f"{name}.sql").read_text(encoding="utf-8"),
+        globals={"ref": lambda model: f"intermediate.{model}"},
+    )
+    strategy = getattr(macros.module, name)({"target_relation": node["relation_name"], "temp_relation": "made_now"})
+    return (f"create temp table made_now as\n{node['compiled_code']}", *strategy.split(";"), "drop table made_now")
 
 
 def _seed(node: Mapping[str, Any]) -> str:

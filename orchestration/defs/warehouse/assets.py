@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
 from importlib.metadata import version as installed_version
@@ -33,7 +34,7 @@ from orchestration.progress import Progress
 from orchestration.resources import BuildLock, HomeResource
 from orchestration.settings import load_settings
 from warehouse.archive import INSTANT, Manifest, read_manifest
-from warehouse.build_file import BuildIdentity, prepare_build_file, read_rejects
+from warehouse.build_file import BuildIdentity, count_touched, prepare_build_file, read_rejects
 from warehouse.build_state import read_state, state_of, why_in_full, write_state
 from warehouse.contract import raw_tables
 from warehouse.errors import OpcoError, UserError
@@ -128,6 +129,8 @@ def defs() -> dg.Definitions:
                 "link": dg.MetadataValue.path(summary.link),
                 "bytes": summary.byte_count,
                 "sha256": summary.sha256,
+                "full_build_because": tested.why_full or "",
+                "learners_made_anew": count_touched(place.build_file),
                 "row_counts": dg.MetadataValue.json(summary.row_counts),
                 "rejects": dg.MetadataValue.json([vars(rejects) for rejects in read_rejects(place.build_file)]),
             }
@@ -205,7 +208,7 @@ def _build(
     if failure is not None:
         raise OpcoError(_why_dbt_stopped(place, failure)) from failure
     if not context.is_subset:
-        write_state(tested, state)
+        write_state(tested, replace(state, why_full=why_full))
 
 
 def _new_identity(delivered: Manifest, clock_at: datetime) -> BuildIdentity:
