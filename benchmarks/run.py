@@ -71,7 +71,8 @@ def main() -> None:
     parser.add_argument("--floor", nargs=2, type=Path, metavar=("RAW", "FILE"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.floor:
-        floor(*arguments.floor, arguments.memory_limit)
+        folder, target = arguments.floor
+        floor(folder, target, arguments.memory_limit)
         return
 
     settings = {"OPCO_BUILD__THREADS": str(THREADS), "OPCO_BUILD__MEMORY_LIMIT": arguments.memory_limit}

@@ -1,10 +1,10 @@
 """Raw folders in, marts out, in about a second: dbt compiles the project once, its own SQL then runs in this process.
 
 Loading is the project's (`load_delivery`, `prepare_build_file`) and so is every statement, dbt's data tests and the
-incremental strategies included; only dbt's own start-up is left out. Models are compiled twice: for an empty build file,
-as a full build, and for one that holds a build, as a build that goes on from it; both without the columns of custom
-fields in `fct_opco_connections`, which dbt reads from the file it builds in. Raw folders used here deliver no custom
-fields.
+incremental strategies included; only dbt's own start-up is left out. Models are compiled twice: for an empty build
+file, as a full build, and for one that holds a build, as a build that goes on from it; both without the columns of
+custom fields in `fct_opco_connections`, which dbt reads from the file it builds in. Raw folders used here deliver no
+custom fields.
 """
 
 from __future__ import annotations
@@ -238,7 +238,7 @@ def _further(node: Mapping[str, Any]) -> tuple[str, ...]:
     if node["config"]["materialized"] != "incremental":
         return ()
     name = f"get_incremental_{node['config']['incremental_strategy']}_sql"
-    macros = jinja2.Environment(autoescape=False).from_string(  # noqa: S701 - SQL
+    macros = jinja2.Environment(autoescape=False).from_string(
         (PROJECT_DIR / "macros" / f"{name}.sql").read_text(encoding="utf-8"),
         globals={"ref": lambda model: f"intermediate.{model}"},
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from random import Random
 
@@ -11,7 +12,18 @@ import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
-from tests.properties.built import CLOCK, Built, Project, RawFolder, Row, build, build_one_by_one, compile_project, table_of
+from tests.properties.built import (
+    CLOCK,
+    Built,
+    Cells,
+    Project,
+    RawFolder,
+    Row,
+    build,
+    build_one_by_one,
+    compile_project,
+    table_of,
+)
 from tests.properties.folders import GROWING, parts, raw_folders, shuffled
 from tests.properties.reference import EPOCH, Answer, Rules, answer
 
@@ -263,13 +275,12 @@ def test_builds_that_go_on_end_where_a_full_build_does(
         "users.csv": first["users.csv"][:1],
         "program_sessions.csv": first["program_sessions.csv"][:1],
     }
-    changed = {
+    events_of_other = {path: rows for path, rows in other.items() if table_of(path) in GROWING}
+    last: dict[str, Sequence[Cells]] = {
         path: [cells for cells in rows if random.random() < 0.8] if random.random() < 0.5 else rows
-        for path, rows in {**folder, **{path: rows for path, rows in other.items() if table_of(path) in GROWING}}.items()
-        if table_of(path) in GROWING or random.random() < 0.5
+        for path, rows in {**folder, **events_of_other}.items()
     }
-    last = {path: rows for path, rows in folder.items() if table_of(path) not in GROWING} | changed
-    deliveries = [without_references, first, second, second, last]
+    deliveries: list[RawFolder] = [without_references, first, second, second, last]
     clocks = [CLOCK, CLOCK, CLOCK, LATER, LATER]
     one_by_one = build_one_by_one(project, *deliveries, clocks=clocks)
     assert one_by_one.failed_checks == ()
