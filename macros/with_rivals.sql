@@ -1,5 +1,5 @@
-{# The judged rows of a growing table and their rivals: rows judged by an earlier build that have the key of one of them,
-   or of a row whose file has new content. Which of them wins may have changed. #}
+{# The judged rows of a growing table and their rivals: rows judged by an earlier build that have the key of one of
+   them, or of a row whose file has new content. Which of them wins may have changed. #}
 {% macro with_rivals(table_name, key) -%}
     {%- set key = key[0] if key | length == 1 else 'row(' ~ key | join(', ') ~ ')' -%}
     select * from judged

@@ -108,7 +108,8 @@ events_in_connections as (
             and events.course_id = runs.course_id
             and events.occurred_at between runs.connected_at and runs.last_event_at
     where
-        (events.occurred_at, length(events.event_id), events.event_id)
+        events.fate = 'kept'
+        and (events.occurred_at, length(events.event_id), events.event_id)
         between (runs.connected_at, length(runs.first_event_id), runs.first_event_id)
         and (runs.last_event_at, length(runs.last_event_id), runs.last_event_id)
 ),

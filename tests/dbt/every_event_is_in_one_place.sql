@@ -1,6 +1,6 @@
--- Books: an event that counts is in one connection (kept or superseded), unattached, or outside any session. T2 took it,
--- or it was played outside, or it lies in one run: of its learner, session and course, between the run's first and last
--- event (T3). A build that goes on from the last one looks at the learners that it touched.
+-- Books: an event that counts is in one connection (kept or superseded), unattached, or outside any session. T2 took
+-- it, or it was played outside, or it lies in one run: of its learner, session and course, between the run's first and
+-- last event (T3). A build that goes on from the last one looks at the learners that it touched.
 with events as (
     select
         file_number,
