@@ -6,6 +6,7 @@ import csv
 import gzip
 import hashlib
 import json
+import shutil
 from datetime import datetime, timedelta
 from itertools import groupby
 from pathlib import Path
@@ -110,6 +111,35 @@ def test_the_second_delivery_stands(warehouse: duckdb.DuckDBPyConnection) -> Non
         " or outside_session > 0 order by table_name"
     ).fetchall()
     assert books == [("course_attempts", 232, 116, 116, 0, None), ("learning_events", 6252, 5348, 0, 0, 904)]
+
+
+def test_a_full_build_gives_what_the_build_that_went_on_gave(campus_home: Path, tmp_path: Path, opco: Opco) -> None:
+    def marts(home: Path) -> dict[str, list[str]]:
+        with duckdb.connect(str((home / "var/published/opco.duckdb").resolve()), read_only=True) as connection:
+            tables = [name for (name,) in connection.execute("select table_name from duckdb_tables()").fetchall()]
+            return {
+                name: sorted(
+                    map(repr, connection.execute(f"select columns(* exclude (loaded_at)) from {name}").fetchall())
+                )
+                if name == "rejected_rows"
+                else sorted(map(repr, connection.execute(f"from {name}").fetchall()))
+                for name in tables
+                if name != "warehouse_build"
+            }
+
+    state = json.loads((campus_home / "var/build/tested.json").read_text(encoding="utf-8"))
+    assert state["why_full"] is None
+    home = tmp_path / "campus"
+    shutil.copytree(campus_home, home, symlinks=True)
+    again = ["build", "--raw", CAMPUS / "2026-11-20", "--as-of", "2026-11-20T22:00:00Z", "--json"]
+    (home / "opco.toml").write_text("[rules]\ninactivity_timeout_minutes = 5\n", encoding="utf-8")
+    changed = closing_line(opco(*again, home=home))
+    assert changed["full_build_because"] == "the settings of the rules changed: inactivity_timeout_minutes"
+    assert marts(home)["fct_opco_connections"] != marts(campus_home)["fct_opco_connections"]
+    (home / "opco.toml").unlink()
+    asked = closing_line(opco(*again, "--full-refresh", home=home))
+    assert asked["full_build_because"] == "it was asked for"
+    assert marts(home) == marts(campus_home)
 
 
 def test_the_export_of_a_session(

@@ -1,0 +1,69 @@
+"""When a build may go on from the last one, and when it is made in full (T8)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from warehouse.archive import FileVersion, Manifest
+from warehouse.build_state import BuildState, read_state, state_of, why_in_full, write_state
+
+CLOCK = datetime(2026, 11, 20, 22, tzinfo=UTC)
+RULES: dict[str, str | int | None] = {"inactivity_timeout_minutes": 15, "max_connection_minutes": None}
+
+
+def manifest(*digests: str) -> Manifest:
+    return Manifest(
+        (), tuple(FileVersion("users", "users.csv", digest, 1, 1, f"users/{digest}", "", 1) for digest in digests)
+    )
+
+
+def state(files: Manifest, clock: datetime = CLOCK, **changed: object) -> BuildState:
+    return replace(state_of("id", clock, "models", RULES, files), **changed)  # type: ignore[arg-type]
+
+
+@pytest.fixture
+def build_file(tmp_path: Path) -> Path:
+    path = tmp_path / "opco.duckdb"
+    path.touch()
+    return path
+
+
+def test_deliveries_and_the_clock_may_move_on(build_file: Path) -> None:
+    more = manifest("a", "b")
+    assert why_in_full(state(manifest("a")), state(more, CLOCK + timedelta(days=1)), more, build_file) is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"project": "other models"}, "the models, or the programs that run them, changed"),
+        ({"rules": {**RULES, "max_connection_minutes": 60}}, "the settings of the rules changed: max_connection"),
+        ({"clock_at": "2026-11-20T21:59:59.999999Z"}, "its clock is before that of the last build"),
+    ],
+)
+def test_what_else_changes_makes_a_full_build(build_file: Path, changed: dict[str, object], said: str) -> None:
+    files = manifest("a")
+    assert said in str(why_in_full(state(files), state(files, **changed), files, build_file))
+
+
+@pytest.mark.parametrize("files", [manifest(), manifest("b"), manifest("b", "a")])
+def test_another_archive_makes_a_full_build(build_file: Path, files: Manifest) -> None:
+    assert why_in_full(state(manifest("a")), state(files), files, build_file) == (
+        "the archive is another one than that of the last build"
+    )
+
+
+def test_without_a_whole_build_there_is_nothing_to_go_on_from(tmp_path: Path, build_file: Path) -> None:
+    files, path = manifest("a"), tmp_path / "state.json"
+    said = "no whole build is there to go on from"
+    assert read_state(path) is None
+    assert why_in_full(None, state(files), files, build_file) == said
+    assert why_in_full(state(files), state(files), files, tmp_path / "lost.duckdb") == said
+    write_state(path, state(files))
+    assert read_state(path) == state(files)
+    path.write_text(path.read_text(encoding="utf-8")[:-9], encoding="utf-8")
+    assert read_state(path) is None
