@@ -17,7 +17,6 @@ from warehouse.project import PROJECT_DIR
 from warehouse.why import Answer
 
 Closing = dict[str, Any]
-REASONS_SHOWN = 12
 
 
 def build_closing(home: Home, made: Mapping[str, Mapping[str, Any]]) -> Closing:
@@ -69,10 +68,8 @@ def build_lines(closing: Closing) -> list[str]:
     lines.append(f"Rejected  {counted(rejected, 'row')}; cells emptied in kept rows: {emptied:,}")
     lines += [
         f"  {one['count']:>9,}  {one['table_name']}: {one['reason']}{' (row kept)' if one['row_kept'] else ''}"
-        for one in rejects[:REASONS_SHOWN]
+        for one in rejects
     ]
-    if len(rejects) > REASONS_SHOWN:
-        lines.append(f"  and {counted(len(rejects) - REASONS_SHOWN, 'more reason')}")
     if rejects:
         lines.append("  Each with its file and line is in the table rejected_rows; opco why tells more of any row.")
     lines.append(f"Published {counted(len(closing['row_counts']), 'table')}, {size(closing['bytes'])}")

@@ -74,15 +74,15 @@ class RuleSettings(Section):
 
     inactivity_timeout_minutes: Minutes = Field(
         description="Longest silence inside one stay, where the LMS gives events without marks of their end (T3).",
-        json_schema_extra={ALLOWED: "whole minutes, 1 or more"},
+        json_schema_extra={ALLOWED: "whole minutes, 1 to 525600 (a year)"},
     )
     max_connection_minutes: Annotated[Minutes | None, BeforeValidator(_none_as_word)] = Field(
         description="Cap on one connection: what is beyond it does not count (T5).",
-        json_schema_extra={ALLOWED: "whole minutes, 1 or more, or none for no cap"},
+        json_schema_extra={ALLOWED: "whole minutes, 1 to 525600 (a year), or none for no cap"},
     )
     long_connection_minutes: Minutes = Field(
         description="A connection longer than this gets the flag long_connection (T7).",
-        json_schema_extra={ALLOWED: "whole minutes, 1 or more"},
+        json_schema_extra={ALLOWED: "whole minutes, 1 to 525600 (a year)"},
     )
     raw_timezone: Zone = Field(
         description="Time zone of raw instants that carry no offset.",

@@ -134,6 +134,11 @@ def load_delivery(
     """
     manifest = read_manifest(archive)
     found, warnings = _find_files(raw_folder)
+    if manifest.loads and loaded_at.strftime(INSTANT) < manifest.loads[-1].loaded_at:
+        warnings.append(
+            f"this load's clock, {loaded_at.strftime(INSTANT)}, is before that of the last load, "
+            f"{manifest.loads[-1].loaded_at}: the data as of goes back with it"
+        )
     _require_tables(raw_folder, found, manifest)
     number = manifest.last_load_number + 1
     known = {(version.table_name, version.file, version.sha256): version for version in manifest.files}
@@ -232,7 +237,9 @@ def _require_tables(raw_folder: Path, found: dict[RawTable, list[Path]], manifes
     missing = [table.name for table in raw_tables().values() if table.presence == "required" and table not in found]
     if missing:
         raise UserError(
-            f"{raw_folder}: lacks the required table{'s' if len(missing) > 1 else ''} {', '.join(missing)}."
+            f"{raw_folder}: lacks the required table{'s' if len(missing) > 1 else ''} {', '.join(missing)}. "
+            f"Deliver {'them' if len(missing) > 1 else 'it'} as {missing[0]}.csv, .csv.gz, .jsonl, .jsonl.gz, .parquet, or a "
+            f"folder {missing[0]}/ of such files."
         )
     alternatives = [table for table in raw_tables().values() if table.presence == "either"]
     delivered_before = {version.table_name for version in manifest.files}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -272,7 +273,8 @@ order by asked.happened_at nulls last, asked.table_name, asked.file, asked.line
 def explain(build_file: Path, question: Question) -> list[Answer]:
     """Return what became of the raw rows asked about, in the order of time, then of file and line.
 
-    Raises UserError when nothing narrows the question or nothing is built, OpcoError when the file is locked.
+    Raises UserError when nothing narrows the question, when it names a learner, a session or a course that no row has,
+    or when nothing is built; OpcoError when the file is locked.
     """
     if question == Question():
         raise UserError("Ask about something: --user, --session, --course, --day or --row (an id, or FILE:LINE).")
@@ -300,4 +302,25 @@ def explain(build_file: Path, question: Question) -> list[Answer]:
                 f"{build_file} holds no whole build: the last one stopped half-way. "
                 "Run it again: opco build --raw FOLDER"
             ) from error
+        if not rows:
+            _require_known(connection, question)
     return [Answer(*row) for row in rows]
+
+
+def _require_known(connection: duckdb.DuckDBPyConnection, question: Question) -> None:
+    """Raise UserError where the question names a learner, a session or a course that no delivery ever held."""
+    for option, asked, table, column in (
+        ("--user", question.user_id, "stg_users", "user_id"),
+        ("--session", question.session_id, "stg_program_sessions", "session_id"),
+        ("--course", question.course_id, "stg_courses", "course_id"),
+    ):
+        if asked is None:
+            continue
+        known = [
+            name for (name,) in connection.execute(f"select {column} from staging.{table} where is_kept").fetchall()
+        ]
+        if asked not in known:
+            near = difflib.get_close_matches(asked, known, n=3, cutoff=0)
+            raise UserError(
+                f"{option} {asked}: no delivered row has this id. Ids are case-sensitive; nearest: {', '.join(near)}"
+            )

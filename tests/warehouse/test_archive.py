@@ -43,6 +43,14 @@ def test_an_unchanged_file_is_not_read_again(raw_folder: Path, tmp_path: Path) -
     assert summary.tables["courses"] == TableLoad(files=1, new_files=1, rows=2)
 
 
+def test_a_clock_that_goes_back_is_said(raw_folder: Path, tmp_path: Path) -> None:
+    load(raw_folder, tmp_path / "archive")
+    (warning,) = load_delivery(
+        raw_folder, tmp_path / "archive", loaded_at=datetime(2026, 9, 1, 3, 0, tzinfo=UTC)
+    ).warnings
+    assert warning.startswith("this load's clock, 2026-09-01T03:00:00.000000Z, is before that of the last load")
+
+
 def test_current_files_of_snapshot_and_growing_tables(raw_folder: Path, tmp_path: Path) -> None:
     archive = tmp_path / "archive"
     (raw_folder / "groups.csv").write_text("group_id,name\ng,G\n", encoding="utf-8")
@@ -130,7 +138,7 @@ def without_events(folder: Path) -> None:
     [
         (shutil.rmtree, "no such raw folder"),
         (emptied, "holds no table of the raw contract"),
-        (without("courses.csv"), "lacks the required table courses"),
+        (without("courses.csv"), r"lacks the required table courses\. Deliver it as courses\.csv"),
         (without_events, "holds neither course_connections nor learning_events"),
         (with_users("name\nx\n"), r"users\.csv: table users lacks the required column user_id"),
         (with_users('user_id\n"x\n'), r"users\.csv, line 2: a quote opens"),
