@@ -238,8 +238,8 @@ def _require_tables(raw_folder: Path, found: dict[RawTable, list[Path]], manifes
     if missing:
         raise UserError(
             f"{raw_folder}: lacks the required table{'s' if len(missing) > 1 else ''} {', '.join(missing)}. "
-            f"Deliver {'them' if len(missing) > 1 else 'it'} as {missing[0]}.csv, .csv.gz, .jsonl, .jsonl.gz, .parquet, or a "
-            f"folder {missing[0]}/ of such files."
+            f"Deliver {'them' if len(missing) > 1 else 'it'} as {missing[0]}{', '.join(SUFFIXES)}, or a folder "
+            f"{missing[0]}/ of such files."
         )
     alternatives = [table for table in raw_tables().values() if table.presence == "either"]
     delivered_before = {version.table_name for version in manifest.files}

@@ -60,7 +60,7 @@ def test_an_empty_option_leaves_an_input_out(home: Home) -> None:
         ("rules = 5\n", ["rules", "[rules]"]),
         (
             "[rules]\ninactivity_timeout_minutes = 0\n",
-            ["rules.inactivity_timeout_minutes", "0", "opco.toml", "1 or more"],
+            ["rules.inactivity_timeout_minutes", "0", "opco.toml", "1 to 525600"],
         ),
         ("[rules]\nmax_connection_minutes = true\n", ["rules.max_connection_minutes", "True", "none for no cap"]),
         ('[rules]\ndisplay_timezone = "Europe/Pari"\n', ["rules.display_timezone", "Europe/Pari", "Europe/Paris"]),
