@@ -130,7 +130,8 @@ def load_delivery(
     """Take the delivery in `raw_folder` into the archive and return what it brought.
 
     `loaded_at` is the start of the load (UTC, aware). Files already archived with the same content are not
-    read again. Raises UserError, with nothing replaced, where the contract stops a load.
+    read again; a clock before that of the last load gives a warning. Raises UserError, with nothing replaced, where the
+    contract stops a load.
     """
     manifest = read_manifest(archive)
     found, warnings = _find_files(raw_folder)

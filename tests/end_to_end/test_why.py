@@ -110,7 +110,7 @@ def test_questions_that_cannot_be_answered(demo_home: Path, tmp_path: Path, opco
         explain(tmp_path / "opco.duckdb", Question(row="1"))
     with pytest.raises(UserError, match="Ask about something"):
         explain(build_file, Question())
-    with pytest.raises(UserError, match="--user u-1O12: no delivered row has this id.*nearest: u-1012"):
+    with pytest.raises(UserError, match=r"--user u-1O12: no delivered row has this id.*nearest: u-1012"):
         explain(build_file, Question(user_id="u-1O12"))
     # Nobody knows u-9001, but a row names it.
     assert len(explain(build_file, Question(user_id="u-9001"))) == 1
