@@ -48,27 +48,35 @@ def prepare_build_file(archive: Path, build_file: Path, identity: BuildIdentity,
     """Write schema `raw` of the build file anew: a view per raw table, what is archived, and what this build is.
 
     With `goes_on`, the build keeps what the last one made: the views of growing tables hold only files that the last
-    build had not read, and `raw.this_build` says whether anything else than growing tables changed since.
+    build had not read, those of snapshot tables only what was delivered since, and `raw.this_build` says whether
+    anything else than growing tables changed since.
     Raises OpcoError when the archive misses a file that its manifest names, or the build file is locked.
     """
     manifest = read_manifest(archive)
     build_file.parent.mkdir(parents=True, exist_ok=True)
     with open_build_file(build_file) as connection:
         connection.execute("begin")
-        before = _Delivered.by(connection) if goes_on else _Delivered()
+        before = _Delivered()
+        if goes_on:
+            ((last_load,),) = connection.execute("select load_number from raw.this_build").fetchall()
+            before = _Delivered.by(connection, last_load)
         connection.execute("drop schema if exists raw cascade")
         connection.execute("create schema raw")
         _create_raw_files(connection, archive, manifest)
         _create_raw_tables(connection, manifest)
-        now = _Delivered.by(connection)
+        now = _Delivered.by(connection, identity.load_number)
         _create_this_build(connection, identity, have_snapshots_changed=not before.same_beside_growing(now))
-        current = manifest.current_files()
+        current, numbers = manifest.current_files(), _file_numbers(manifest)
         for table in raw_tables().values():
             versions = current[table.name]
             if table.keeps_gone:  # what is delivered no more stays as it was last delivered
-                versions = [file for file in manifest.files if file.table_name == table.name]
+                versions = [
+                    file
+                    for file in manifest.files
+                    if file.table_name == table.name
+                    and (file in versions or file.last_load_number > before.load_number)
+                ]
             elif table.is_growing:
-                numbers = _file_numbers(manifest)
                 versions = [file for file in versions if numbers[file] not in before.files[table.name]]
             _create_view(connection, archive, table, versions)
         connection.execute("commit")
@@ -76,21 +84,26 @@ def prepare_build_file(archive: Path, build_file: Path, identity: BuildIdentity,
 
 @dataclass(frozen=True)
 class _Delivered:
-    """What a build file takes as delivered now: the numbers of the current files by table, and the delivered tables."""
+    """What a build file takes as delivered now: the load, the current files' numbers by table, the delivered tables."""
 
     files: Mapping[str, frozenset[int]] = field(default_factory=lambda: dict.fromkeys(raw_tables(), frozenset()))
     tables: frozenset[str] = frozenset()
+    load_number: int = 0
 
     @classmethod
-    def by(cls, connection: duckdb.DuckDBPyConnection) -> _Delivered:
-        """Return what schema `raw` says."""
+    def by(cls, connection: duckdb.DuckDBPyConnection, load_number: int) -> _Delivered:
+        """Return what schema `raw` says, as it was made after the load of this number."""
         files: dict[str, set[int]] = {name: set() for name in raw_tables()}
         for table, number in connection.execute(
             "select table_name, file_number from raw.raw_files where is_current"
         ).fetchall():
             files[table].add(number)
         tables = connection.execute("select table_name from raw.raw_tables where is_delivered").fetchall()
-        return cls({name: frozenset(numbers) for name, numbers in files.items()}, frozenset(name for (name,) in tables))
+        return cls(
+            {name: frozenset(numbers) for name, numbers in files.items()},
+            frozenset(name for (name,) in tables),
+            load_number,
+        )
 
     def same_beside_growing(self, other: _Delivered) -> bool:
         """Whether both hold the same snapshot files and the same tables, so that only growing tables may differ."""

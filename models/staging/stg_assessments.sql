@@ -1,3 +1,5 @@
+{{ config(materialized='incremental', incremental_strategy='all_rows') }}
+
 with cells as (
     select
         {{ delivered_cells('assessments') }}
@@ -20,7 +22,7 @@ judged as (
     from typed
 ),
 
-sorted_out as (
+listed as (
     select
         file,
         line,
@@ -29,8 +31,17 @@ sorted_out as (
         name as assessment_name,
         fault,
         emptied_cells,
-        {{ fate(['assessment_id']) }} as fate
+        is_current,
+        last_load_number
     from judged
+    {{ as_the_last_build_kept_it() }}
+),
+
+sorted_out as (
+    select
+        * exclude (is_current, last_load_number),
+        {{ fate(['assessment_id']) }} as fate
+    from listed
 ),
 
 final as (

@@ -1,3 +1,5 @@
+{{ config(materialized='incremental', incremental_strategy='all_rows') }}
+
 with cells as (
     select
         {{ delivered_cells('program_sessions') }}
@@ -28,7 +30,7 @@ judged as (
     left join known_program_templates on typed.program_template_id = known_program_templates.known_program_template_id
 ),
 
-sorted_out as (
+listed as (
     select
         file,
         line,
@@ -40,8 +42,17 @@ sorted_out as (
         ends_at,
         fault,
         emptied_cells,
-        {{ fate(['session_id']) }} as fate
+        is_current,
+        last_load_number
     from judged
+    {{ as_the_last_build_kept_it() }}
+),
+
+sorted_out as (
+    select
+        * exclude (is_current, last_load_number),
+        {{ fate(['session_id']) }} as fate
+    from listed
 ),
 
 final as (

@@ -1,3 +1,5 @@
+{{ config(materialized='incremental', incremental_strategy='all_rows') }}
+
 with cells as (
     select
         {{ delivered_cells('program_templates') }}
@@ -22,7 +24,7 @@ judged as (
     from typed
 ),
 
-sorted_out as (
+listed as (
     select
         file,
         line,
@@ -33,8 +35,17 @@ sorted_out as (
         planned_duration_seconds,
         fault,
         emptied_cells,
-        {{ fate(['program_template_id']) }} as fate
+        is_current,
+        last_load_number
     from judged
+    {{ as_the_last_build_kept_it() }}
+),
+
+sorted_out as (
+    select
+        * exclude (is_current, last_load_number),
+        {{ fate(['program_template_id']) }} as fate
+    from listed
 ),
 
 final as (

@@ -1,3 +1,5 @@
+{{ config(materialized='incremental', incremental_strategy='all_rows') }}
+
 with cells as (
     select
         {{ delivered_cells('users') }}
@@ -28,7 +30,7 @@ judged as (
     from typed
 ),
 
-sorted_out as (
+listed as (
     select
         file,
         line,
@@ -45,8 +47,17 @@ sorted_out as (
         employer,
         fault,
         emptied_cells,
-        {{ fate(['user_id']) }} as fate
+        is_current,
+        last_load_number
     from judged
+    {{ as_the_last_build_kept_it() }}
+),
+
+sorted_out as (
+    select
+        * exclude (is_current, last_load_number),
+        {{ fate(['user_id']) }} as fate
+    from listed
 ),
 
 final as (

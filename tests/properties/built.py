@@ -15,7 +15,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from graphlib import TopologicalSorter
@@ -119,8 +119,9 @@ def compile_project(folder: Path, rules: Mapping[str, str]) -> Project:
     in_full = Project(seeds, tuple(Model(_full(node), (), False) for node in order), checks)
     # Once more, for a build file that holds a build, of which no snapshot has changed since.
     with _Bench(in_full, home.build) as bench:
-        for _ in range(2):
-            bench.deliver(LEAST)
+        bench.load(LEAST)
+        for goes_on in (False, True):
+            bench.build(CLOCK, goes_on=goes_on)
     going_on = _compiled(home, settings)
     return Project(
         seeds,
@@ -141,14 +142,19 @@ def build(project: Project, *deliveries: RawFolder, clocks: Sequence[datetime] =
         return bench.built()
 
 
-def build_one_by_one(project: Project, *deliveries: RawFolder, clocks: Sequence[datetime] = ()) -> Built:
+def build_one_by_one(
+    project: Project, *deliveries: RawFolder, clocks: Sequence[datetime] = (), only_loaded: Container[int] = ()
+) -> Built:
     """Load and build each delivery, going on from the build before, and return the tables of the last build.
 
-    `clocks` holds the clock of each build; default: always `CLOCK`.
+    `clocks` holds the clock of each build; default: always `CLOCK`. `only_loaded` has the places of deliveries that are
+    loaded and not built: the next build takes them with its own.
     """
     with tempfile.TemporaryDirectory(dir=MEMORY) as name, _Bench(project, Path(name)) as bench:
         for number, delivery in enumerate(deliveries):
-            bench.deliver(delivery, clocks[number] if clocks else CLOCK)
+            bench.load(delivery)
+            if number not in only_loaded:
+                bench.build(clocks[number] if clocks else CLOCK, goes_on=bench.builds > 0)
         return bench.built()
 
 
@@ -178,10 +184,6 @@ class _Bench:
         raw_folder = self.folder / f"raw-{self.loads}"
         _write(delivery, raw_folder)
         load_delivery(raw_folder, self.folder / "archive", loaded_at=FIRST_LOAD + timedelta(hours=self.loads))
-
-    def deliver(self, delivery: RawFolder, clock: datetime = CLOCK) -> None:
-        self.load(delivery)
-        self.build(clock, goes_on=self.builds > 0)
 
     def build(self, clock: datetime, *, goes_on: bool) -> None:
         self.builds += 1
