@@ -290,9 +290,10 @@ def test_builds_that_go_on_end_where_a_full_build_does(
         f"{table_of(path)}/{random.choice('0z')}{number}{path[path.index('.') :]}": rows
         for number, (path, rows) in enumerate(other_events.items())
     }
-    deliveries: list[RawFolder] = [
+    history: list[RawFolder] = [
         without_references, first, second, second, corrected | renamed, corrected | other_events
-    ][:count]  # fmt: skip
+    ]  # fmt: skip
+    deliveries = history[:count]
     clocks = [CLOCK, CLOCK, CLOCK, LATER, LATER, LATER][:count]
     only_loaded = [number for number in range(len(deliveries) - 1) if random.random() < 0.25]
     one_by_one = build_one_by_one(project, *deliveries, clocks=clocks, only_loaded=only_loaded)
