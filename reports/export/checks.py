@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
+from xlsxwriter.utility import xl_col_to_name
 
 from reports.export.columns import Column, Language
 from reports.export.filters import ExportFilters
@@ -27,11 +29,12 @@ LINES, HEADER, VALUES = "lines", "header", "values"
 DESCRIPTIONS = {
     LINES: "The file has as many lines as an independent query counts in fct_opco_connections.",
     HEADER: "The header is the spec's: the fixed columns and the custom fields, in their order.",
-    VALUES: "Read back, the file gives the values of fct_opco_connections (CSV and Parquet).",
+    VALUES: "Read back, the file gives the values of fct_opco_connections; of a workbook, the sum of its times.",
 }
 # A record must fit into a block; nearly all fit into the small one.
 BLOCK_BYTES = (1024**2, 512 * 1024**2)
 ROWS_A_BATCH = 16_384
+MINUTES_A_DAY = 1440
 SPREADSHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 
@@ -59,7 +62,6 @@ def check_file(
     filters: ExportFilters,
 ) -> tuple[Check, ...]:
     """Read the file at `path` back and return its checks. `columns` are those of the file."""
-    values: tuple[Check, ...] = ()
     if isinstance(writer, CsvWriter):
         header = writer.header(columns, language)
         found_header = _header_of_csv(path, writer)
@@ -68,7 +70,7 @@ def check_file(
         expected = _fingerprint(connection, cells, as_displayed(selection), selection, also=header)
         records, found = _read_csv(connection, path, writer, len(columns))
         lines = records - 1
-        values = (Check(VALUES, expected, found),)
+        values = Check(VALUES, expected, found)
     elif isinstance(writer, ParquetWriter):
         header = [column.name for column in columns]
         with pq.ParquetFile(path, pre_buffer=False) as file:
@@ -81,15 +83,19 @@ def check_file(
             read = file.iter_batches(batch_size=ROWS_A_BATCH, use_threads=False)
             batches = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in read)
             lines, found = _read_back(connection, pa.RecordBatchReader.from_batches(schema, batches))
-        values = (Check(VALUES, expected, found),)
+        values = Check(VALUES, expected, found)
     else:
         header = [column.header(language) for column in columns]
-        found_header, lines = _read_workbook(path)
+        found_header, lines, minutes = _read_workbook(path, len(columns))
+        total = connection.execute(
+            f"select coalesce(sum(fact.time_spent_minutes), 0) from {selection.source}", selection.parameters
+        ).fetchall()[0][0]
+        values = Check(VALUES, f"{total} minutes", f"{minutes} minutes")
     counted = _independent_count(connection, filters, selection.display_timezone)
     return (
         Check(LINES, str(counted), str(lines)),
         Check(HEADER, "\n".join(header), "\n".join(found_header)),
-        *values,
+        values,
     )
 
 
@@ -216,10 +222,10 @@ def _header_of_csv(path: Path, writer: CsvWriter) -> list[str]:
         return next(csv.reader(file, delimiter=writer.delimiter, strict=True))
 
 
-def _read_workbook(path: Path) -> tuple[list[str], int]:
-    """Return the header of a workbook's first sheet, and the number of rows of all sheets but their headers."""
+def _read_workbook(path: Path, width: int) -> tuple[list[str], int, int]:
+    """Return the header of a workbook's first sheet, the number of lines of all sheets and the sum of their minutes."""
     header: list[str] = []
-    lines = 0
+    lines, days = 0, 0.0
     with ZipFile(path) as book:
         sheets = [name for name in book.namelist() if re.fullmatch(r"xl/worksheets/sheet\d+\.xml", name)]
         for name in sheets:
@@ -227,8 +233,10 @@ def _read_workbook(path: Path) -> tuple[list[str], int]:
                 with book.open(name) as sheet:
                     header = _first_row(sheet)
             with book.open(name) as sheet:
-                lines += _count(sheet, b"</row>") - 1
-    return header, lines
+                more_lines, more_days = _count_lines(sheet, xl_col_to_name(width - 1))
+            lines += more_lines
+            days += more_days
+    return header, lines, round(days * MINUTES_A_DAY)
 
 
 def _first_row(sheet: IO[bytes]) -> list[str]:
@@ -240,12 +248,13 @@ def _first_row(sheet: IO[bytes]) -> list[str]:
     return []
 
 
-def _count(file: IO[bytes], mark: bytes) -> int:
-    """Return how often `mark`, which does not overlap itself, stands in `file`."""
-    found, end = 0, b""
-    while chunk := file.read(1024 * 1024):
-        # What the end of the last chunk holds of a mark is shorter than the mark: nothing is counted twice.
-        piece = end + chunk
-        found += piece.count(mark)
-        end = piece[-(len(mark) - 1) :]
-    return found
+def _count_lines(sheet: IO[bytes], last_column: str) -> tuple[int, float]:
+    """Return the number of rows of a sheet but its header, and the sum of the numbers in its last column."""
+    number = re.compile(rf'<c r="{last_column}\d+" s="\d+"><v>([^<]+)</v>'.encode())
+    rows, total, rest = 0, 0.0, b""
+    while chunk := sheet.read(1024 * 1024):
+        # What lies behind the last whole row waits for what follows it.
+        whole, end, rest = (rest + chunk).rpartition(b"</row>")
+        rows += whole.count(b"</row>") + bool(end)
+        total += math.fsum(map(float, number.findall(whole)))
+    return rows - 1, total
