@@ -15,8 +15,7 @@ from typing import Any
 
 import trustme
 from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP as SmtpServer
-from aiosmtpd.smtp import AuthResult, Envelope, LoginPassword, Session
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 USER, PASSWORD = "opco", "correct horse battery staple"
 
@@ -38,7 +37,7 @@ class MailBox:
     envelopes: list[Envelope] = field(default_factory=list)
     tries: int = 0
 
-    async def handle_DATA(self, server: SmtpServer, session: Session, envelope: Envelope) -> str:  # noqa: N802
+    async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         assert session.ssl is not None
         assert session.authenticated
         self.tries += 1
@@ -51,7 +50,7 @@ class MailBox:
     def messages(self) -> list[EmailMessage]:
         contents = (envelope.content for envelope in self.envelopes)
         return [
-            email.message_from_bytes(content, policy=email.policy.default)  # type: ignore[misc]
+            email.message_from_bytes(content, policy=email.policy.default)
             for content in contents
             if isinstance(content, bytes)
         ]
@@ -68,7 +67,7 @@ def mail_server(folder: Path) -> Iterator[MailBox]:
 
     def log_in(server: Any, session: Any, envelope: Any, mechanism: str, data: Any) -> AuthResult:
         given = isinstance(data, LoginPassword) and (data.login, data.password) == (USER.encode(), PASSWORD.encode())
-        return AuthResult(success=given)
+        return AuthResult(success=given, handled=False)
 
     box.port = free_port()
     controller = Controller(

@@ -110,9 +110,9 @@ def message(notice: Notice, sender: str, recipient: str) -> EmailMessage:
     mail["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
     # Nobody's holiday assistant should answer a program.
     mail["Auto-Submitted"] = "auto-generated"
-    mail["Content-Language"] = notice.language
     mail.set_content(_templates().get_template("message.txt").render(said), cte="quoted-printable")
     mail.add_alternative(_templates().get_template("message.html").render(said), subtype="html", cte="quoted-printable")
+    mail["Content-Language"] = notice.language
     return mail
 
 

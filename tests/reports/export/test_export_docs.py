@@ -14,7 +14,13 @@ from reports.export.columns import COLUMNS_AFTER_FIELDS, COLUMNS_BEFORE_FIELDS, 
 Export = Callable[..., str]
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "export.md").read_text(encoding="utf-8")
-KIND_WORDS = {Kind.TEXT: "text", Kind.DATE: "date", Kind.INSTANT: "local time", Kind.DURATION_MINUTES: "duration", Kind.TEXTS: "text"}
+KIND_WORDS = {
+    Kind.TEXT: "text",
+    Kind.TEXTS: "text",
+    Kind.DATE: "date",
+    Kind.INSTANT: "local time",
+    Kind.DURATION_MINUTES: "duration",
+}
 
 
 def table(section: str) -> list[list[str]]:
