@@ -62,16 +62,23 @@ class Work:
     mailing: "Mailing | None"
 
 
-@dg.asset(
-    group_name="export",
-    deps=["published_warehouse"],
-    description="One line per connection per user per course per program session, as a file with its JSON.",
+@dg.multi_asset(
+    name="opco_export",
+    # Skippable, and its checks with it: a definition such as "sessions that ended yesterday" may ask for nothing.
+    specs=[
+        dg.AssetSpec(
+            "opco_export",
+            group_name="export",
+            deps=["published_warehouse"],
+            description="One line per connection per user per course per program session, as a file with its JSON.",
+            skippable=True,
+        )
+    ],
     check_specs=[
         dg.AssetCheckSpec(name, asset="opco_export", description=description, blocking=True)
         for name, description in DESCRIPTIONS.items()
     ],
-    # A definition such as "sessions that ended yesterday" may ask for nothing.
-    output_required=False,
+    can_subset=True,
 )
 def opco_export(
     context: dg.AssetExecutionContext, config: ExportConfig, home: HomeResource, progress: dg.ResourceParam[Progress]
@@ -90,6 +97,7 @@ def opco_export(
         yield from _check_results(error.checks)
         raise
     yield dg.MaterializeResult(
+        asset_key="opco_export",
         metadata={
             "path": dg.MetadataValue.path(summary.path),
             "json_path": dg.MetadataValue.path(summary.json_path),
@@ -104,7 +112,7 @@ def opco_export(
             "data_as_of": f"{summary.data_as_of:%Y-%m-%dT%H:%M:%SZ}",
             "build_id": summary.build_id,
             **(work.mailing.facts if work.mailing else {}),
-        }
+        },
     )
     yield from _check_results(summary.checks)
     if work.mailing:
