@@ -166,7 +166,7 @@ def export(
     ] = None,
     definition: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="The export that opco.toml defines as [exports.NAME].", show_default=False),
+        typer.Option(metavar="NAME", help="The export that opco.toml defines as \\[exports.NAME].", show_default=False),
     ] = None,
     today: Annotated[
         str | None,
