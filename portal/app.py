@@ -84,9 +84,14 @@ def make_app(
 
     async def clean() -> None:
         while True:
-            forgotten = await run_in_threadpool(store.forget_expired, now())
-            if forgotten:
-                logger.info("deleted %d expired deliveries", forgotten)
+            try:
+                forgotten = await run_in_threadpool(store.forget_expired, now())
+            except OSError:
+                # Links are checked by themselves; the copies are tried again later.
+                logger.exception("expired deliveries could not be deleted")
+            else:
+                if forgotten:
+                    logger.info("deleted %d expired deliveries", forgotten)
             await asyncio.sleep(SECONDS_BETWEEN_CLEANINGS)
 
     @contextlib.asynccontextmanager

@@ -7,7 +7,7 @@ import re
 import secrets
 import shutil
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 
@@ -69,11 +69,17 @@ class DeliveryStore:
         return delivery, content
 
     def forget_expired(self, now: datetime) -> int:
-        """Delete the deliveries whose link has expired at `now`, and return how many there were."""
+        """Delete the deliveries whose link has expired at `now`, and return how many there were.
+
+        So goes what an interrupted copy left behind, a day later.
+        """
         forgotten = 0
         for place in self.folder.glob("*") if self.folder.is_dir() else ():
+            if not ID.fullmatch(place.name):
+                continue
             delivery = self._read(place.name)
-            if delivery is not None and now >= delivery.expires_at:
+            age = now - datetime.fromtimestamp(place.stat().st_mtime, UTC)
+            if now >= delivery.expires_at if delivery else age > timedelta(days=1):
                 shutil.rmtree(place)
                 forgotten += 1
         return forgotten
@@ -84,9 +90,9 @@ class DeliveryStore:
             return None
         try:
             record = json.loads((self.folder / delivery_id / RECORD).read_text(encoding="utf-8"))
-        except FileNotFoundError:
+            return Delivery(**{**record, "expires_at": datetime.fromisoformat(record["expires_at"])})
+        except (OSError, ValueError, TypeError, KeyError):
             return None
-        return Delivery(**{**record, "expires_at": datetime.fromisoformat(record["expires_at"])})
 
     def _content(self, delivery: Delivery) -> Path:
         return self.folder / delivery.delivery_id / "content"

@@ -48,8 +48,14 @@ class Mailing:
 
         Raises OpcoError naming the recipients whom it did not reach; the file stays where it is.
         """
-        self.store.forget_expired(datetime.now(UTC))
-        delivery = self.store.keep(summary.path, summary.sha256, self.expires_at)
+        try:
+            self.store.forget_expired(datetime.now(UTC))
+            delivery = self.store.keep(summary.path, summary.sha256, self.expires_at)
+        except OSError as error:
+            raise OpcoError(
+                f"The export is written and kept: {summary.path}\n"
+                f"But nobody was told: the copy that a link leads to could not be made in {self.store.folder}: {error}"
+            ) from error
         notice = Notice(
             file_name=summary.path.name,
             byte_count=summary.bytes,

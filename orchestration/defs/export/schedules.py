@@ -57,7 +57,7 @@ def _schedule(home: Home, name: str, times: str, job: UnresolvedAssetJobDefiniti
     def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
         # The day for which it was due, also when the daemon comes late.
         today = context.scheduled_execution_time.astimezone(ZoneInfo(zone)).date()
-        return dg.RunRequest(run_key=f"{name}-{today}", run_config=_run_config(name, today.isoformat()))
+        return dg.RunRequest(run_config=_run_config(name, today.isoformat()))
 
     return schedule
 

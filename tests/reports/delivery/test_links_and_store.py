@@ -109,6 +109,18 @@ def test_expired_deliveries_are_deleted(store: DeliveryStore, delivery: Delivery
     assert (tmp_path / "novembre n° 1.csv").exists()
 
 
+def test_what_an_interrupted_copy_left_goes_a_day_later(store: DeliveryStore, delivery: Delivery) -> None:
+    (store.folder / delivery.delivery_id / "delivery.json").unlink()
+    (store.folder / "notes").mkdir()
+
+    with pytest.raises(BadLinkError, match="unknown"):
+        store.find(delivery.link)
+    made = datetime.fromtimestamp((store.folder / delivery.delivery_id).stat().st_mtime, UTC)
+    assert store.forget_expired(made + timedelta(hours=23)) == 0
+    assert store.forget_expired(made + timedelta(hours=25)) == 1
+    assert [path.name for path in store.folder.iterdir()] == ["notes"]
+
+
 def test_a_failed_copy_leaves_nothing(store: DeliveryStore, tmp_path: Path) -> None:
     (tmp_path / "there.csv").write_bytes(b"x")
     with pytest.MonkeyPatch.context() as patch:
