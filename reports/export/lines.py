@@ -26,7 +26,10 @@ _NAMES = {Level.LEARNER: ("last_name", "first_name")}
 
 @dataclass(frozen=True)
 class Selection:
-    """The lines that pass an export's filters: `source` stands after `from`, its rows are called `fact`."""
+    """The lines that pass an export's filters: `source` stands after `from`, its rows are called `fact`.
+
+    Each has a `row_id` beside the columns of the fact.
+    """
 
     source: str
     parameters: dict[str, object]
@@ -103,8 +106,7 @@ class OrderedLines:
         key = _KEYS[level]
         parts = [(number, part) for number, part in enumerate(self.parts) if part.level is level]
         needed = {column.name for _, part in parts for column in part.columns} | set(_NAMES.get(level, ()))
-        names = map(quoted_identifier, sorted(needed - {key}))
-        columns = "".join(f", any_value(fact.{name}) as {name}" for name in names)
+        columns = "".join(f", fact.{quoted_identifier(name)}" for name in sorted(needed - {key}))
         order = "".join(f"nullif(lower(strip_accents({name})), '') nulls last, " for name in _NAMES.get(level, ()))
         values = "".join(f", {part.sql} as part_{number}" for number, part in parts)
         self.connection.execute(
@@ -114,7 +116,11 @@ class OrderedLines:
                 cast(row_number() over (order by {order}length({key}), {key}) as integer) as rank,
                 {key}
                 {values}
-            from (select fact.{key} {columns} from {self.selection.source} group by fact.{key}) as fact
+            from (
+                select fact.{key} {columns}
+                from {self.selection.source}
+                where fact.row_id in (select min(fact.row_id) from {self.selection.source} group by fact.{key})
+            ) as fact
             order by rank
             """,
             self.selection.parameters,

@@ -29,7 +29,7 @@ from reports.warehouse import open_published
 from warehouse.errors import OpcoError, UserError
 from warehouse.files import sha256_of, written_atomically
 
-MEMORY_LIMIT = "300MB"
+MEMORY_LIMIT = "200MB"
 """What DuckDB may hold while it sorts; the rest goes to its own temporary folder."""
 MOST_THREADS = 4
 """Each thread holds buffers of its own, which have to find room within the limit."""
@@ -222,7 +222,7 @@ def _counted(
     build = _one_row(connection, "select * from warehouse_build", {})
     check_filters(connection, filters)
     condition, parameters = where_clause(filters)
-    source = f"(select * from fct_opco_connections as fact where {condition}) as fact"
+    source = f"(select fact.rowid as row_id, fact.* from fct_opco_connections as fact where {condition}) as fact"
     counts = _one_row(
         connection,
         f"""

@@ -140,7 +140,7 @@ def test_local_times_are_those_of_the_time_zone(published_sql: str, zone: str) -
         connected = next(column for column in COLUMNS_AFTER_FIELDS if column.name == "connected_at")
         lines = OrderedLines(
             connection,
-            Selection("(select * from fct_opco_connections) as fact", {}, len(instants), zone),
+            Selection("(select rowid as row_id, * from fct_opco_connections) as fact", {}, len(instants), zone),
             [Part((connected,), "fact.connected_at_local")],
             lambda *_: None,
         )
