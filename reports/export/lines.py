@@ -52,7 +52,10 @@ class Part:
 
 @dataclass
 class OrderedLines:
-    """Batches of the selected lines, each made of `parts`. Uses temporary tables of `connection`; one at a time."""
+    """Batches of the selected lines, each made of `parts`. Uses temporary tables of `connection`; one at a time.
+
+    A table made in an order keeps it: a row's `rowid` is the line's position.
+    """
 
     connection: duckdb.DuckDBPyConnection
     selection: Selection
@@ -102,7 +105,7 @@ class OrderedLines:
             self.progress(last + 1, self.selection.count)
 
     def _gather_members(self, level: Level) -> None:
-        """Make the table of a level: each member's rank in the file, number of lines and parts."""
+        """Make the table of a level: each member's rank in the file, and the parts that all of its lines share."""
         key = _KEYS[level]
         parts = [(number, part) for number, part in enumerate(self.parts) if part.level is level]
         needed = {column.name for _, part in parts for column in part.columns} | set(_NAMES.get(level, ()))
@@ -183,9 +186,8 @@ class OrderedLines:
 def _in_order(lines: pa.Table) -> pa.Table:
     """Return `lines` by their first column. A join keeps the order of its larger side, but does not promise to."""
     steps = pc.min_max(pc.pairwise_diff(lines.column(0).combine_chunks()))
-    return (
-        lines if steps["min"].as_py() in (None, 1) and steps["max"].as_py() in (None, 1) else lines.sort_by("position")
-    )
+    is_in_order = {steps["min"].as_py(), steps["max"].as_py()} <= {None, 1}
+    return lines if is_in_order else lines.sort_by("position")
 
 
 def table_of(level: Level) -> str:
