@@ -1,10 +1,10 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench dagster pictures lock
+.PHONY: help setup demo test acceptance lint bench bench-export dagster pictures lock
 
 BIN := .venv/bin
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Set up .venv and the system libraries; does nothing when all is there
 	@scripts/setup.sh
@@ -13,7 +13,11 @@ demo: setup ## Build the demo campus, export it and make the attestations of one
 	@$(BIN)/python scripts/demo.py
 
 test: setup ## Run all tests (ARGS="-k name" for some)
-	@$(BIN)/python -m pytest -n 2 $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --ignore=tests/acceptance $(ARGS)
+
+acceptance: setup ## Run the tests that need LibreOffice, installing it where it is missing
+	@scripts/acceptance.sh
+	@$(BIN)/python -m pytest tests/acceptance $(ARGS)
 
 lint: setup ## Check style and types of Python and SQL
 	@$(BIN)/ruff check .
@@ -23,6 +27,9 @@ lint: setup ## Check style and types of Python and SQL
 
 bench: setup ## Measure builds against their floor (EVENTS=1000000 MEMORY_LIMIT=4GB)
 	@$(BIN)/python -m benchmarks.run --events $(or $(EVENTS),1000000) --memory-limit $(or $(MEMORY_LIMIT),4GB)
+
+bench-export: setup ## Measure exports against a bare COPY (LINES=5000000)
+	@$(BIN)/python -m benchmarks.export --lines $(or $(LINES),5000000)
 
 dagster: setup ## Open Dagster's web server on this project's home
 	@$(BIN)/opco dagster

@@ -119,7 +119,8 @@ def build(
 
 @app.command(
     epilog="Examples:  opco export --from 2026-09-01 --to 2026-09-30   ·   "
-    "opco export --session S-2026-MGMT-09 --language fr --output management.csv"
+    "opco export --session S-2026-MGMT-09 --language fr --output management.xlsx   ·   "
+    "opco export --user @learners.txt --format xlsx --email training@exemple.fr"
 )
 def export(
     output: Annotated[
@@ -139,27 +140,54 @@ def export(
     user: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="USER", help="Only this learner: e-mail (any case) or id. Repeatable.", show_default=False
+            metavar="USER",
+            help="Only this learner: e-mail (any case) or id. Repeatable; @FILE reads one a line.",
+            show_default=False,
         ),
     ] = None,
     group: Annotated[
         list[str] | None,
         typer.Option(
             metavar="GROUP",
-            help="Only members of this group or its sub-groups: name or id. Repeatable.",
+            help="Only members of this group or its sub-groups: name or id. Repeatable; @FILE.",
             show_default=False,
         ),
     ] = None,
     session: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="SESSION", help="Only this program session: id or exact name. Repeatable.", show_default=False
+            metavar="SESSION",
+            help="Only this program session: id or exact name. Repeatable; @FILE.",
+            show_default=False,
         ),
     ] = None,
     custom_field: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="FIELD", help="Show this custom field: title or id. Repeatable. Default: all.", show_default=False
+            metavar="FIELD",
+            help="Show this custom field: title or id. Repeatable; @FILE. Default: all.",
+            show_default=False,
+        ),
+    ] = None,
+    definition: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="The export that opco.toml defines as \\[exports.NAME].", show_default=False),
+    ] = None,
+    today: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            help="Day that the definition's periods are relative to. Default: today.",
+            show_default=False,
+        ),
+    ] = None,
+    file_format: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="csv, xlsx or parquet. Default: the suffix of --output, else the setting export.format.",
+            show_default=False,
         ),
     ] = None,
     dialect: Annotated[
@@ -176,6 +204,17 @@ def export(
             metavar="LANGUAGE", help="Header in en or fr. Default: the setting export.language.", show_default=False
         ),
     ] = None,
+    email: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Send a link to the file to this address, if the settings allow it. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say how many lines the file would hold, and write nothing.")
+    ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -184,26 +223,38 @@ def export(
 
     Filters hold together; several values of one filter hold apart. A JSON file beside it says what is in it.
     """
-    from orchestration.closing import export_closing, export_lines
+    from orchestration.closing import dry_run_closing, dry_run_lines, export_closing, export_lines
+    from orchestration.export_request import ExportRequest, what_is_asked, with_files_read
 
-    place = _enter(home, {"export.dialect": dialect, "export.language": language})
-    config = {
+    place = _enter(home, {"export.format": file_format, "export.dialect": dialect, "export.language": language})
+    config: dict[str, Any] = {
         "date_from": date_from,
         "date_to": date_to,
-        "users": user or [],
-        "groups": group or [],
-        "sessions": session or [],
-        "custom_fields": custom_field or [],
+        "users": with_files_read(user or [], "--user"),
+        "groups": with_files_read(group or [], "--group"),
+        "sessions": with_files_read(session or [], "--session"),
+        "custom_fields": with_files_read(custom_field or [], "--custom-field"),
+        "definition": definition,
+        "today": today,
+        "format": file_format,
         "dialect": dialect,
         "language": language,
-        "output": str(output.expanduser().resolve()) if output else None,
+        "recipients": email or [],
     }
-    made = _run(place, lambda: _definitions("export"), "export", {"opco_export": config}, debug=debug)
-    closing = export_closing(place, made["opco_export"])
+    # What is wrong with the filters is said before Dagster is loaded.
+    asked = what_is_asked(ExportRequest.of(config), place)
+    if dry_run:
+        closing = dry_run_closing(place, asked)
+        lines = dry_run_lines(closing)
+    else:
+        config["output"] = str(output.expanduser().resolve()) if output else None
+        made = _run(place, lambda: _definitions("export"), "export", {"opco_export": config}, debug=debug)
+        closing = export_closing(place, made.get("opco_export"))
+        lines = export_lines(closing)
     if as_json:
         print_json(closing)
     else:
-        print_lines(export_lines(closing))
+        print_lines(lines)
 
 
 @app.command(
@@ -365,6 +416,33 @@ def settings(home: HomeOption = None, as_json: JsonOption = False, debug: DebugO
         return
     print_lines([f"Home: {place.folder}", f"File: {place.settings_file}"])
     print_settings(in_force)
+
+
+@app.command(epilog="Example:  OPCO_PORTAL__SECRET=… opco serve --port 8000")
+def serve(
+    port: Annotated[int, typer.Option(metavar="PORT", help="Port of the web server.", min=1, max=65535)] = 8000,
+    host: Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")] = "127.0.0.1",
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Answer the links that were sent by e-mail, under the setting portal.base_url, until Ctrl-C.
+
+    Needs the variable OPCO_PORTAL__SECRET, the one that signed the links. Put a server with TLS before it.
+    """
+    from orchestration.settings import load_settings
+    from portal.server import serve as answer
+
+    place = _enter(home)
+    said = load_settings(place).portal
+    if said.secret is None or said.base_url is None:
+        raise UserError(
+            "opco serve needs the setting portal.base_url and the variable OPCO_PORTAL__SECRET.\n"
+            "A new secret: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        )
+    if as_json:
+        print_json({"command": "serve", "ok": True, "home": str(place.folder), "url": f"http://{host}:{port}"})
+    answer(place.deliveries, said.secret.get_secret_value(), said.base_url, host=host, port=port, debug=debug)
 
 
 @app.command(epilog="Example:  opco dagster --port 3001")

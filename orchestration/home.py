@@ -13,7 +13,7 @@ from warehouse.publish import LINK
 
 HOME_VARIABLE = "OPCO_HOME"
 # Under var/; only var/exports takes files of a chosen name.
-OWN_FOLDERS = ("raw", "build", "published", "attestations", "dagster")
+OWN_FOLDERS = ("raw", "build", "published", "attestations", "deliveries", "dagster")
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,11 @@ class Home:
     def exports(self) -> Path:
         """The export files made without a name of their own."""
         return self.folder / "var" / "exports"
+
+    @property
+    def deliveries(self) -> Path:
+        """The copies that links in messages lead to, one folder a delivery."""
+        return self.folder / "var" / "deliveries"
 
     @property
     def attestations(self) -> Path:

@@ -13,12 +13,23 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, ValidationError
-from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+)
+from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from orchestration.home import HOME_VARIABLE, Home
+from orchestration.named_exports import NamedExport, read_named_exports
 from warehouse.errors import OpcoError, UserError
 from warehouse.project import PROJECT_DIR
 
@@ -47,6 +58,30 @@ def _blank_as_none(value: object) -> object:
     return None if isinstance(value, str) and not value.strip() else value
 
 
+def _words(value: object) -> object:
+    # A variable is one text: its words are parted by commas or blanks.
+    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
+
+
+def _public_address(url: str | None) -> str | None:
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise ValueError("no address of a web server")
+    if not url.isascii() or not url.isprintable() or any(character in url for character in ' "<>\\^`{|}'):
+        raise ValueError("no address of a web server")
+    return url.rstrip("/")
+
+
+def _long_enough(secret: SecretStr | None) -> SecretStr | None:
+    if secret is not None and len(secret.get_secret_value()) < SECRET_CHARACTERS:
+        raise ValueError(
+            "too short to be safe; python3 -c 'import secrets; print(secrets.token_urlsafe(32))' makes one"
+        )
+    return secret
+
+
 def _known_zone(name: str) -> str:
     zones = importlib.resources.files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
     if name not in zones:
@@ -60,13 +95,20 @@ Zone = Annotated[str, AfterValidator(_known_zone)]
 Text = Annotated[
     Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)] | None, BeforeValidator(_blank_as_none)
 ]
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
+Secret = Annotated[SecretStr | None, BeforeValidator(_blank_as_none)]
 ALLOWED = "allowed"
+SECRET = "secret"  # noqa: S105 - the mark, not a secret
+"""Marks a setting that only the environment may give, and that nothing ever shows."""
+SECRET_CHARACTERS = 32
+HIDDEN = "(set, not shown)"
 
 
 class Section(BaseModel):
     """One table of `opco.toml`."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    # What was wrong is told by this module, which keeps secrets to itself.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class RuleSettings(Section):
@@ -133,6 +175,9 @@ class OrganisationSettings(Section):
 class ExportSettings(Section):
     """How export files are written, unless told otherwise."""
 
+    format: Literal["csv", "xlsx", "parquet"] = Field(
+        default="csv", description="File format.", json_schema_extra={ALLOWED: "csv, xlsx, parquet"}
+    )
     dialect: Literal["excel", "rfc4180"] = Field(
         default="excel",
         description="CSV dialect: excel (semicolon, BOM) or rfc4180 (comma, no BOM).",
@@ -140,6 +185,64 @@ class ExportSettings(Section):
     )
     language: Literal["en", "fr"] = Field(
         default="en", description="Language of the header.", json_schema_extra={ALLOWED: "en, fr"}
+    )
+
+
+class EmailSettings(Section):
+    """The mail server that sends links to export files, and who may receive one."""
+
+    host: Text = Field(
+        default=None,
+        description="Mail server that sends the messages (SMTP).",
+        json_schema_extra={ALLOWED: "a host name"},
+    )
+    port: Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=65535)] = Field(
+        default=587, description="Its port.", json_schema_extra={ALLOWED: "a whole number from 1 to 65535"}
+    )
+    security: Literal["starttls", "tls"] = Field(
+        default="starttls",
+        description="How the connection is encrypted: STARTTLS (port 587) or TLS from the start (port 465).",
+        json_schema_extra={ALLOWED: "starttls, tls"},
+    )
+    user: Text = Field(
+        default=None,
+        description="User name at the mail server; none for no login.",
+        json_schema_extra={ALLOWED: "text"},
+    )
+    password: Secret = Field(
+        default=None,
+        description="Password at the mail server; taken from the environment only.",
+        json_schema_extra={ALLOWED: "text", SECRET: True},
+    )
+    sender: Text = Field(
+        default=None,
+        description="Address that the messages come from.",
+        json_schema_extra={ALLOWED: "an e-mail address"},
+    )
+    allowed_recipients: Words = Field(
+        default=(),
+        description="Who may receive a link: addresses, and domains for every address in them.",
+        json_schema_extra={ALLOWED: "a list of addresses and domains"},
+    )
+
+
+class PortalSettings(Section):
+    """The web server that answers the links."""
+
+    base_url: Annotated[Text, AfterValidator(_public_address)] = Field(
+        default=None,
+        description="Address under which recipients reach `opco serve`, such as https://opco.exemple.fr.",
+        json_schema_extra={ALLOWED: "an address that begins with https:// or http://"},
+    )
+    link_days: Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=90)] = Field(
+        default=7,
+        description="Days after which a link expires and its copy of the file is deleted.",
+        json_schema_extra={ALLOWED: "a whole number from 1 to 90"},
+    )
+    secret: Annotated[Secret, AfterValidator(_long_enough)] = Field(
+        default=None,
+        description="Key that signs the links; taken from the environment only. Another key kills all links.",
+        json_schema_extra={ALLOWED: f"{SECRET_CHARACTERS} characters or more", SECRET: True},
     )
 
 
@@ -167,12 +270,19 @@ class Settings(BaseSettings):
     """All settings in force. Made by `load_settings`."""
 
     model_config = SettingsConfigDict(
-        env_prefix=PREFIX, env_nested_delimiter="__", env_ignore_empty=True, extra="forbid", frozen=True
+        env_prefix=PREFIX,
+        env_nested_delimiter="__",
+        env_ignore_empty=True,
+        extra="forbid",
+        frozen=True,
+        hide_input_in_errors=True,
     )
 
     rules: RuleSettings
     organisation: OrganisationSettings = OrganisationSettings()
     export: ExportSettings = ExportSettings()
+    email: EmailSettings = EmailSettings()
+    portal: PortalSettings = PortalSettings()
     build: BuildSettings = BuildSettings()
 
 
@@ -205,13 +315,18 @@ def settings_in_force(home: Home) -> list[SettingInForce]:
         SettingInForce(
             key=key,
             variable=variable_of(key),
-            value=getattr(getattr(settings, key.split(".")[0]), key.split(".")[1]),
+            value=_shown(getattr(getattr(settings, key.split(".")[0]), key.split(".")[1])),
             origin=_origin(key, sources),
             allowed=_allowed(key),
             description=description,
         )
         for key, description in setting_keys().items()
     ]
+
+
+def named_exports(home: Home) -> dict[str, NamedExport]:
+    """Return the exports that `opco.toml` defines (`[exports.NAME]`), by name. Errors as `load_settings`."""
+    return _read_toml(home.settings_file)[1]
 
 
 def setting_keys() -> dict[str, str]:
@@ -247,7 +362,7 @@ def _load(home: Home, options: Mapping[str, str | None]) -> tuple[Settings, dict
     sources: dict[Origin, dict[str, Any]] = {
         "option": _nested({key: value for key, value in options.items() if value is not None}),
         "environment": _nested(_environment()),
-        "opco.toml": _toml(home.settings_file),
+        "opco.toml": _read_toml(home.settings_file)[0],
     }
     toml_and_defaults = (sources["opco.toml"], {"rules": _rule_defaults()})
 
@@ -297,9 +412,10 @@ def _environment() -> dict[str, str]:
     return found
 
 
-def _toml(path: Path) -> dict[str, Any]:
+def _read_toml(path: Path) -> tuple[dict[str, Any], dict[str, NamedExport]]:
+    """Return the sections of `opco.toml`, and apart from them the exports that it defines."""
     if not path.exists():
-        return {}
+        return {}, {}
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
@@ -307,16 +423,23 @@ def _toml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read: {error}.\nMake it a readable UTF-8 file.") from error
     sections = _sections()
+    exports = read_named_exports(path, tables.pop("exports", {}))
     for section, table in tables.items():
         if section not in sections:
-            raise UserError(f"{path}: unknown section or key `{section}`.{_nearest(section, sections)}")
+            raise UserError(f"{path}: unknown section or key `{section}`.{_nearest(section, (*sections, 'exports'))}")
         if not isinstance(table, dict):
             raise UserError(f"{path}: `{section}` is a section: write it as [{section}] with its keys below.")
         for name in table:
             if name not in sections[section].model_fields:
                 near = _nearest(name, sections[section].model_fields)
                 raise UserError(f"{path}: unknown key `{name}` in [{section}].{near}")
-    return tables
+            if _is_secret(f"{section}.{name}"):
+                variable = variable_of(f"{section}.{name}")
+                raise UserError(
+                    f"{path}: `{name}` in [{section}] is a secret and does not belong in a file.\n"
+                    f"Delete that line and set the variable {variable}; whoever read the file knows the old value."
+                )
+    return tables, exports
 
 
 def _rule_defaults() -> dict[str, Any]:
@@ -334,6 +457,22 @@ def _nearest(name: str, names: Iterable[str]) -> str:
     return f" Nearest: {near[0]}." if near else ""
 
 
+def _is_secret(key: str) -> bool:
+    section, name = key.split(".")
+    extra = _sections()[section].model_fields[name].json_schema_extra
+    return isinstance(extra, dict) and SECRET in extra
+
+
+def _shown(value: Any) -> str | int | None:
+    """Return a setting's value as people may see it."""
+    if isinstance(value, SecretStr):
+        return HIDDEN
+    if isinstance(value, tuple):
+        return ", ".join(value) or None
+    shown: str | int | None = value
+    return shown
+
+
 def _origin(key: str, sources: Mapping[Origin, dict[str, Any]]) -> Origin:
     section, name = key.split(".")
     return next((origin for origin, values in sources.items() if name in values.get(section, {})), "default")
@@ -349,4 +488,5 @@ def _what_is_wrong(detail: Mapping[str, Any], sources: Mapping[Origin, dict[str,
         "default": "from dbt_project.yml",
     }[origin]
     reason = str(detail["msg"]).removeprefix("Value error, ")
-    return f"The setting {key} cannot be {detail['input']!r} ({where}): {reason}.\nAllowed: {_allowed(key)}."
+    given = "what was given" if _is_secret(key) else repr(detail["input"])
+    return f"The setting {key} cannot be {given} ({where}): {reason}.\nAllowed: {_allowed(key)}."

@@ -1,6 +1,6 @@
 """The OPCO export: one line per connection, for the funder's controller and the training manager."""
 
 from reports.export.filters import ExportFilters
-from reports.export.write import ExportOptions, ExportSummary, write_export
+from reports.export.write import ExportOptions, ExportSummary, count_export, write_export
 
-__all__ = ["ExportFilters", "ExportOptions", "ExportSummary", "write_export"]
+__all__ = ["ExportFilters", "ExportOptions", "ExportSummary", "count_export", "write_export"]

@@ -8,30 +8,41 @@ from typing import Literal
 
 import duckdb
 
-from warehouse.sql import quoted_identifier
-
 Language = Literal["en", "fr"]
 
 
 class Kind(StrEnum):
-    """What a column's SQL value is, for the writers to format."""
+    """What a column holds, for the writers to format."""
 
     TEXT = "text"
+    TEXTS = "texts"
+    """A list of texts."""
     DATE = "date"
-    LOCAL_INSTANT = "local_instant"
-    """A timestamp in the display time zone."""
+    INSTANT = "instant"
+    """A UTC timestamp, printed in the display time zone."""
     DURATION_MINUTES = "duration_minutes"
     """Whole minutes."""
+    SECONDS = "seconds"
+    """Whole seconds."""
+
+
+class Level(StrEnum):
+    """Whose the value is: it is the same on every line of that learner, session or course."""
+
+    LEARNER = "learner"
+    SESSION = "session"
+    COURSE = "course"
+    CONNECTION = "connection"
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: `name` is its column in fct_opco_connections, `sql` its typed value over that table as `fact`."""
+    """One column: `name` is its column in fct_opco_connections."""
 
     name: str
     header_en: str
     header_fr: str
-    sql: str
+    level: Level
     kind: Kind = Kind.TEXT
     custom_field_id: str | None = None
 
@@ -41,40 +52,37 @@ class Column:
 
 
 COLUMNS_BEFORE_FIELDS = (
-    Column("last_name", "Last name", "Nom", "fact.last_name"),
-    Column("first_name", "First name", "Prénom", "fact.first_name"),
-    Column("email", "Email", "E-mail", "fact.email"),
+    Column("last_name", "Last name", "Nom", Level.LEARNER),
+    Column("first_name", "First name", "Prénom", Level.LEARNER),
+    Column("email", "Email", "E-mail", Level.LEARNER),
 )
 
 COLUMNS_AFTER_FIELDS = (
-    Column(
-        "additional_information",
-        "Additional information",
-        "Informations complémentaires",
-        "fact.additional_information",
-    ),
-    Column("labels", "Labels", "Étiquettes", "array_to_string(fact.labels, ', ')"),
-    Column("session_name", "Session", "Session", "fact.session_name"),
-    Column("session_id", "Session ID", "ID de session", "fact.session_id"),
-    Column("program_template_name", "Program template", "Modèle de programme", "fact.program_template_name"),
-    Column("program_template_id", "Program template ID", "ID du modèle de programme", "fact.program_template_id"),
-    Column("course_name", "Course", "Cours", "fact.course_name"),
-    Column(
-        "connected_at",
-        "Connected",
-        "Connecté le",
-        "timezone($display_timezone, timezone('UTC', fact.connected_at))",
-        Kind.LOCAL_INSTANT,
-    ),
-    Column(
-        "disconnected_at",
-        "Disconnected",
-        "Déconnecté le",
-        "timezone($display_timezone, timezone('UTC', fact.disconnected_at))",
-        Kind.LOCAL_INSTANT,
-    ),
-    Column("time_spent_minutes", "Time spent", "Temps passé", "fact.time_spent_minutes", Kind.DURATION_MINUTES),
+    Column("additional_information", "Additional information", "Informations complémentaires", Level.LEARNER),
+    Column("labels", "Labels", "Étiquettes", Level.LEARNER, Kind.TEXTS),
+    Column("session_name", "Session", "Session", Level.SESSION),
+    Column("session_id", "Session ID", "ID de session", Level.SESSION),
+    Column("program_template_name", "Program template", "Modèle de programme", Level.SESSION),
+    Column("program_template_id", "Program template ID", "ID du modèle de programme", Level.SESSION),
+    Column("course_name", "Course", "Cours", Level.COURSE),
+    Column("connected_at", "Connected", "Connecté le", Level.CONNECTION, Kind.INSTANT),
+    Column("disconnected_at", "Disconnected", "Déconnecté le", Level.CONNECTION, Kind.INSTANT),
+    Column("time_spent_minutes", "Time spent", "Temps passé", Level.CONNECTION, Kind.DURATION_MINUTES),
 )
+
+PARQUET_COLUMNS = (
+    Column("connection_id", "Connection ID", "ID de connexion", Level.CONNECTION),
+    Column("user_id", "User ID", "ID de l’apprenant", Level.LEARNER),
+    Column("course_id", "Course ID", "ID du cours", Level.COURSE),
+    Column("elapsed_seconds", "Elapsed seconds", "Secondes écoulées", Level.CONNECTION, Kind.SECONDS),
+    Column("capped_seconds", "Capped seconds", "Secondes plafonnées", Level.CONNECTION, Kind.SECONDS),
+    Column("overlap_seconds", "Overlap seconds", "Secondes en chevauchement", Level.CONNECTION, Kind.SECONDS),
+    Column("retained_seconds", "Retained seconds", "Secondes retenues", Level.CONNECTION, Kind.SECONDS),
+    Column("evidence_level", "Evidence level", "Niveau de preuve", Level.CONNECTION),
+    Column("end_kind", "End kind", "Mode de fin", Level.CONNECTION),
+    Column("flags", "Flags", "Signalements", Level.CONNECTION, Kind.TEXTS),
+)
+"""What Parquet holds beside the file's columns (E): the other keys, the seconds of T5, evidence, end kind, flags."""
 
 
 def export_columns(connection: duckdb.DuckDBPyConnection, wanted_fields: tuple[str, ...]) -> tuple[Column, ...]:
@@ -99,7 +107,7 @@ def export_columns(connection: duckdb.DuckDBPyConnection, wanted_fields: tuple[s
             name=column_name,
             header_en=title,
             header_fr=title,
-            sql=f"fact.{quoted_identifier(column_name)}",
+            level=Level.LEARNER,
             kind=Kind.DATE if value_type == "date" else Kind.TEXT,
             custom_field_id=custom_field_id,
         )

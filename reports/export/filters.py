@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
-from typing import Self
+from datetime import date, datetime
+from typing import Annotated, Self
 
 import duckdb
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
 from warehouse.errors import UserError
 
@@ -59,20 +59,43 @@ _NAMED = {
 }
 
 
+def _calendar_day(value: object, info: ValidationInfo) -> object:
+    # Left to itself, pydantic would take 0 for a day of 1970.
+    if value is None or (isinstance(value, date) and not isinstance(value, datetime)):
+        return value
+    try:
+        if isinstance(value, str):
+            return datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no time zone
+    except ValueError:
+        pass
+    which = "first day (date_from, --from)" if info.field_name == "date_from" else "last day (date_to, --to)"
+    raise UserError(
+        f"The export's {which} cannot be {value!r}: it is no day of the calendar written as YYYY-MM-DD, "
+        f"such as {_meant(value)}."
+    )
+
+
+def _meant(value: object) -> str:
+    """Return the day that a French day such as 01/09/2026 is, else an example."""
+    try:
+        return datetime.strptime(str(value), "%d/%m/%Y").date().isoformat()  # noqa: DTZ007 - a day has no time zone
+    except ValueError:
+        return "2026-09-01"
+
+
+Day = Annotated[date | None, BeforeValidator(_calendar_day)]
+
+
 class ExportFilters(BaseModel):
     """The filters of an export (E). All combine with *and*, the values of one with *or*; none given keeps all.
 
-    Raises UserError for a `date_to` before `date_from` and for a blank value.
+    Raises UserError for what is no day (YYYY-MM-DD), a `date_to` before `date_from` and a blank value.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    date_from: date | None = Field(
-        default=None, description="First day of connections, in the display time zone, inclusive"
-    )
-    date_to: date | None = Field(
-        default=None, description="Last day of connections, in the display time zone, inclusive"
-    )
+    date_from: Day = Field(default=None, description="First day of connections, in the display time zone, inclusive")
+    date_to: Day = Field(default=None, description="Last day of connections, in the display time zone, inclusive")
     users: tuple[str, ...] = Field(default=(), description="E-mail addresses, in any case, or user ids")
     groups: tuple[str, ...] = Field(default=(), description="Group names or ids; members of sub-groups count")
     sessions: tuple[str, ...] = Field(default=(), description="Session ids or exact session names")

@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
+import pyarrow as pa
+from xlsxwriter.exceptions import XlsxWriterException
 
+from reports.export.checks import Check, check_file
 from reports.export.columns import Column, Language, export_columns
 from reports.export.filters import ExportFilters, check_filters, where_clause
-from reports.export.writers import Rows
+from reports.export.lines import Selection
+from reports.export.writers import Format, Work, Writer
 from reports.export.writers.csv import CsvWriter, Dialect
+from reports.export.writers.parquet import ParquetWriter
+from reports.export.writers.xlsx import XlsxWriter
 from reports.warehouse import open_published
 from warehouse.errors import OpcoError, UserError
 from warehouse.files import sha256_of, written_atomically
 
-MEMORY_LIMIT = "700MB"
+MEMORY_LIMIT = "200MB"
 """What DuckDB may hold while it sorts; the rest goes to its own temporary folder."""
 MOST_THREADS = 4
 """Each thread holds buffers of its own, which have to find room within the limit."""
@@ -35,15 +43,8 @@ SETTINGS = (
 )
 """The settings of section T, columns of warehouse_build."""
 
-ORDER_BY = """
-    nullif(lower(strip_accents(fact.last_name)), '') nulls last,
-    nullif(lower(strip_accents(fact.first_name)), '') nulls last,
-    length(fact.user_id), fact.user_id,
-    fact.connected_at,
-    length(fact.session_id), fact.session_id,
-    length(fact.course_id), fact.course_id,
-    length(fact.connection_id), fact.connection_id
-"""
+PACKAGES = {"opco": "opco-warehouse", "duckdb": "duckdb", "pyarrow": "pyarrow", "xlsxwriter": "xlsxwriter"}
+"""Whose versions decide the bytes of a file, by the name that its JSON gives them."""
 
 REMARKS = {
     "en": (
@@ -62,29 +63,61 @@ REMARKS = {
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """How the file is written: the CSV dialect, and the language of its headers."""
+    """How the file is written: its format, the CSV dialect (of no account elsewhere), the language of its headers."""
 
+    format: Format = "csv"
     dialect: Dialect = "excel"
     language: Language = "en"
 
 
 @dataclass(frozen=True)
-class ExportSummary:
-    """What was written: `rows` lines (the header apart) of so many distinct learners and sessions, from which build."""
+class ExportCount:
+    """What an export holds: lines (the header apart) of so many distinct learners and sessions, from which build."""
 
-    path: Path
-    json_path: Path
     rows: int
     learners: int
     sessions: int
-    bytes: int
-    sha256: str
     data_as_of: datetime
     build_id: str
 
 
+@dataclass(frozen=True)
+class ExportSummary(ExportCount):
+    """What was written, and how the file was checked."""
+
+    path: Path
+    json_path: Path
+    bytes: int
+    sha256: str
+    display_timezone: str
+    cut_cells: int
+    checks: tuple[Check, ...]
+
+
+class FileNotSoundError(OpcoError):
+    """The file that was written is not what the warehouse says; it was thrown away."""
+
+    def __init__(self, output: Path, checks: tuple[Check, ...]) -> None:
+        self.checks = checks
+        wrong = "\n".join(
+            f"  {check.name}: {_short(check.expected)} in the warehouse, {_short(check.found)} in the file"
+            for check in checks
+            if not check.passed
+        )
+        super().__init__(
+            f"The export {output} was written but did not pass its own checks, so it was thrown away:\n{wrong}\n"
+            "This is a fault of the program or of the disk. Try again; if it comes back, report it."
+        )
+
+
 def _unreported(done: int, total: int) -> None:
     """Report progress to nobody."""
+
+
+def count_export(warehouse: Path, filters: ExportFilters) -> ExportCount:
+    """Return what an export of `filters` would hold, without writing anything. Errors as `write_export`."""
+    with _reading(warehouse, f"The lines of {warehouse} could not be counted") as connection:
+        return _counted(connection, filters)[0]
 
 
 def write_export(
@@ -97,65 +130,112 @@ def write_export(
 ) -> ExportSummary:
     """Write the OPCO export (E) of the published file `warehouse` to `output`, and its JSON to `<output>.json`.
 
-    Both appear whole or not at all, the JSON last; files of these names are replaced. `progress` is told
-    (rows written, rows in all). Raises UserError when there is no warehouse, a filter's value matches nothing or
-    `output` is no place for a file, and OpcoError when reading or writing fails.
+    The file is read back and checked before it gets its name. Both appear whole or not at all, the JSON last; files of
+    these names are replaced. `progress` is told (lines written, lines in all). Raises UserError when there is no
+    warehouse, a filter's value matches nothing or `output` is no place for a file, FileNotSoundError when a check
+    fails, and OpcoError when reading or writing fails.
     """
     if output.is_dir():
         raise UserError(f"{output} is a folder. Name the file to write, for example {output / 'export.csv'}.")
     if output.resolve() == warehouse.resolve():
         raise UserError(f"{output} is the published warehouse itself. Name another file for the export.")
     json_path = output.with_name(output.name + ".json")
+    failure = f"The export {output} could not be written from {warehouse}"
+    with (
+        _reading(warehouse, failure) as connection,
+        written_atomically(json_path) as json_file,
+        written_atomically(output) as file,
+        _room_for_sorting(connection, file),
+    ):
+        count, build, selection = _counted(connection, filters)
+        writer = _writer(options)
+        columns = writer.columns(export_columns(connection, filters.custom_fields))
+        about = _about(count, columns, build, filters, options)
+        written = writer.write(
+            Work(connection, selection, columns, options.language, count.data_as_of, about, progress), file
+        )
+        checks = check_file(connection, file, writer, columns, options.language, selection, filters)
+        if not all(check.passed for check in checks):
+            raise FileNotSoundError(output, checks)
+        summary = ExportSummary(
+            **vars(count),
+            path=output,
+            json_path=json_path,
+            bytes=file.stat().st_size,
+            sha256=sha256_of(file),
+            display_timezone=selection.display_timezone,
+            cut_cells=len(written.cut_cells),
+            checks=checks,
+        )
+        document = {
+            "file": output.name,
+            "bytes": summary.bytes,
+            "sha256": summary.sha256,
+            **about,
+            "checks": {check.name: "passed" for check in checks},
+            "cut_cells": [asdict(cell) for cell in written.cut_cells],
+        }
+        json_file.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
+    return summary
+
+
+def _writer(options: ExportOptions) -> Writer:
+    match options.format:
+        case "xlsx":
+            return XlsxWriter()
+        case "parquet":
+            return ParquetWriter()
+        case _:
+            return CsvWriter(options.dialect)
+
+
+@contextmanager
+def _reading(warehouse: Path, failure: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield a connection to the warehouse within the limits; what fails inside comes out as an OpcoError."""
     connection = open_published(warehouse)
     try:
         threads: int = connection.execute("select current_setting('threads')").fetchall()[0][0]
         connection.execute(f"set threads = {min(threads, MOST_THREADS)}")
         connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
-        build = _one_row(connection, "select * from warehouse_build", {})
-        check_filters(connection, filters)
-        condition, parameters = where_clause(filters)
-        source = f"from fct_opco_connections as fact where {condition}"
-        counts = _one_row(
-            connection,
-            f"""
-            select
-                count(*) as rows,
-                count(distinct fact.user_id) as learners,
-                count(distinct fact.session_id) as sessions
-            {source}
-            """,
-            parameters,
-        )
-        rows = Rows(
-            columns=export_columns(connection, filters.custom_fields),
-            source=source,
-            order_by=ORDER_BY,
-            parameters={**parameters, "display_timezone": build["display_timezone"]},
-            count=counts["rows"],
-        )
-        progress(0, rows.count)
-        with written_atomically(json_path) as json_file, written_atomically(output) as file:
-            CsvWriter(options.dialect).write(connection, rows, options.language, file)
-            summary = ExportSummary(
-                path=output,
-                json_path=json_path,
-                **counts,
-                bytes=file.stat().st_size,
-                sha256=sha256_of(file),
-                data_as_of=build["data_as_of"].replace(tzinfo=UTC),
-                build_id=build["build_id"],
-            )
-            document = _document(summary, rows.columns, build, filters, options)
-            json_file.write_text(json.dumps(document, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
-        progress(rows.count, rows.count)
-    except (duckdb.Error, OSError) as error:
+        yield connection
+    except (duckdb.Error, OSError, pa.ArrowException, XlsxWriterException) as error:
         raise OpcoError(
-            f"The export {output} could not be written from {warehouse}: {error}\n"
+            f"{failure}: {error}\n"
             "Check the folder's permissions and the room on its disk, then try again; no unfinished file was left."
         ) from error
     finally:
         connection.close()
-    return summary
+
+
+@contextmanager
+def _room_for_sorting(connection: duckdb.DuckDBPyConnection, file: Path) -> Iterator[None]:
+    """Let what does not fit into memory go beside the file, where there is room for the file anyway."""
+    with TemporaryDirectory(prefix=file.name, dir=file.parent) as folder:
+        connection.execute("set temp_directory = $folder", {"folder": folder})
+        yield
+
+
+def _counted(
+    connection: duckdb.DuckDBPyConnection, filters: ExportFilters
+) -> tuple[ExportCount, dict[str, Any], Selection]:
+    """Return what passes `filters`, once their values were found to name something, and the build they pass in."""
+    build = _one_row(connection, "select * from warehouse_build", {})
+    check_filters(connection, filters)
+    condition, parameters = where_clause(filters)
+    source = f"(select fact.rowid as row_id, fact.* from fct_opco_connections as fact where {condition}) as fact"
+    counts = _one_row(
+        connection,
+        f"""
+        select
+            count(*) as rows,
+            count(distinct fact.user_id) as learners,
+            count(distinct fact.session_id) as sessions
+        from {source}
+        """,
+        parameters,
+    )
+    count = ExportCount(**counts, data_as_of=build["data_as_of"].replace(tzinfo=UTC), build_id=build["build_id"])
+    return count, build, Selection(source, parameters, count.rows, build["display_timezone"])
 
 
 def _one_row(connection: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, object]) -> dict[str, Any]:
@@ -165,30 +245,31 @@ def _one_row(connection: duckdb.DuckDBPyConnection, query: str, parameters: dict
     return dict(zip(names, cursor.fetchall()[0], strict=True))
 
 
-def _document(
-    summary: ExportSummary,
+def _about(
+    count: ExportCount,
     columns: tuple[Column, ...],
     build: dict[str, Any],
     filters: ExportFilters,
     options: ExportOptions,
-) -> dict[str, object]:
-    """Return the content of the JSON beside the file (E), the same for the same file."""
+) -> dict[str, Any]:
+    """Return what is known of the file before it is there, the same for the same file."""
     return {
-        "file": summary.path.name,
-        "format": "csv",
-        **asdict(options),
+        "format": options.format,
+        "dialect": options.dialect if options.format == "csv" else None,
+        "language": options.language,
         "filters": filters.model_dump(mode="json"),
-        "rows": summary.rows,
-        "learners": summary.learners,
-        "sessions": summary.sessions,
-        "bytes": summary.bytes,
-        "sha256": summary.sha256,
-        "data_as_of": summary.data_as_of.isoformat().replace("+00:00", "Z"),
-        "build_id": summary.build_id,
+        "rows": count.rows,
+        "learners": count.learners,
+        "sessions": count.sessions,
+        "data_as_of": count.data_as_of.isoformat().replace("+00:00", "Z"),
+        "build_id": count.build_id,
         "settings": {name: build[name] for name in SETTINGS},
         "versions": {
             "build": {name: build[f"{name}_version"] for name in ("opco", "dbt", "duckdb")},
-            "export": {"opco": _own_version(), "python": platform.python_version(), "duckdb": duckdb.__version__},
+            "export": {
+                "python": platform.python_version(),
+                **{name: _version(package) for name, package in PACKAGES.items()},
+            },
         },
         "columns": [
             {
@@ -203,9 +284,13 @@ def _document(
     }
 
 
-def _own_version() -> str | None:
-    """Return this distribution's version, None where it runs without being installed."""
+def _short(text: str) -> str:
+    return repr(text) if len(text) <= 200 else repr(text[:200]) + "…"
+
+
+def _version(package: str) -> str | None:
+    """Return a package's version, None where it runs without being installed."""
     try:
-        return version("opco-warehouse")
+        return version(package)
     except PackageNotFoundError:
         return None

@@ -35,7 +35,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_names_every_command(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     assert run(arguments) == 0
     said = capsys.readouterr().out
-    for command in ("build", "export", "attest", "settings", "dagster"):
+    for command in ("build", "export", "attest", "settings", "serve", "dagster"):
         assert f" {command} " in said
 
 

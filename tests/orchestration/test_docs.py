@@ -36,7 +36,7 @@ def test_every_command_and_option_stands_in_its_page() -> None:
         for name, text in re.findall(r"^## `opco (\w+)`\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
     }
     commands = typer.main.get_group(app).commands
-    assert set(told) == {"build", "export", "attest", "why", "settings", "dagster"} == set(commands)
+    assert set(told) == {"build", "export", "attest", "why", "settings", "serve", "dagster"} == set(commands)
     for name, command in commands.items():
         options = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
         assert options >= COMMON - {"--help"}

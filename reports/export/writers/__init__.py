@@ -2,28 +2,58 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Literal, Protocol
 
 import duckdb
 
 from reports.export.columns import Column, Language
+from reports.export.lines import Selection
+
+Format = Literal["csv", "xlsx", "parquet"]
 
 
 @dataclass(frozen=True)
-class Rows:
-    """What a file holds: `count` rows of `columns` over `source` (a from and a where clause), ordered by `order_by`."""
+class Work:
+    """What a writer is given: the lines and columns to write, the header's language, and what the file says of itself.
 
+    `about` is the JSON document beside the file as far as it is known before the file is there.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    selection: Selection
     columns: tuple[Column, ...]
-    source: str
-    order_by: str
-    parameters: dict[str, object]
-    count: int
+    language: Language
+    data_as_of: datetime
+    about: dict[str, Any]
+    progress: Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class CutCell:
+    """A text too long for its cell, of which the file holds only the beginning."""
+
+    sheet: str
+    cell: str
+    header: str
+    characters: int
+
+
+@dataclass
+class Written:
+    """What there is to say of a file beside the usual."""
+
+    cut_cells: list[CutCell] = field(default_factory=list)
 
 
 class Writer(Protocol):
-    """Writes rows of the published warehouse into one file."""
+    """Writes lines of the published warehouse into one file."""
 
-    def write(self, connection: duckdb.DuckDBPyConnection, rows: Rows, language: Language, target: Path) -> None:
-        """Write all of `rows` to `target`, with headers in `language`."""
+    def columns(self, printed: tuple[Column, ...]) -> tuple[Column, ...]:
+        """Return the columns of the file, given those that are printed."""
+
+    def write(self, work: Work, target: Path) -> Written:
+        """Write all lines to `target`; without lines, the header alone."""

@@ -5,17 +5,19 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
-import duckdb
-
 from reports.export.columns import Column, Kind, Language
-from reports.export.writers import Rows
+from reports.export.lines import OrderedLines, Part, printed
+from reports.export.writers import Work, Written
+from reports.export.writers.texts import texts_of, written_behind
 
 Dialect = Literal["excel", "rfc4180"]
 LINE_END = "\r\n"
 BYTE_ORDER_MARK = "\ufeff"
+FORMULA_STARTS = "=+-@\t\r"
 
 
 @dataclass(frozen=True)
@@ -24,56 +26,59 @@ class CsvWriter:
 
     dialect: Dialect
 
-    def write(self, connection: duckdb.DuckDBPyConnection, rows: Rows, language: Language, target: Path) -> None:
-        """Write all of `rows` to `target`; without rows, the header alone."""
-        header = self._header(connection, rows.columns, language)
-        if not rows.count:
-            target.write_bytes(header.encode())
-            return
-        # DuckDB's own header would rename the second of two columns with one title, hence the prefix;
-        # between the last row and the suffix it writes no line end.
-        cells = ", ".join(f"{_cell(column)} as cell_{number}" for number, column in enumerate(rows.columns, start=1))
-        connection.execute(
-            rf"""
-            copy (select {cells} {rows.source} order by {rows.order_by}) to $target (
-                format csv, header false, prefix $header, suffix $line_end, new_line '\r\n',
-                delimiter '{self._delimiter}', quote '"', escape '"', nullstr '',
-                compression none, use_tmp_file false
-            )
-            """,
-            {**rows.parameters, "target": str(target.absolute()), "header": header, "line_end": LINE_END},
-        )
-
     @property
-    def _delimiter(self) -> str:
+    def delimiter(self) -> str:
+        """What stands between two cells."""
         return ";" if self.dialect == "excel" else ","
 
-    def _header(self, connection: duckdb.DuckDBPyConnection, columns: tuple[Column, ...], language: Language) -> str:
-        """Return the header record, line end and byte order mark included."""
-        headers = connection.execute(
-            f"select {_harmless('header')} from (select unnest(cast($headers as varchar[])) as header)",
-            {"headers": [column.header(language) for column in columns]},
-        ).fetchall()
+    @property
+    def byte_order_mark(self) -> str:
+        """What the file begins with."""
+        return BYTE_ORDER_MARK if self.dialect == "excel" else ""
+
+    def columns(self, printed: tuple[Column, ...]) -> tuple[Column, ...]:
+        """Return the columns of the file: those that are printed."""
+        return printed
+
+    def header(self, columns: tuple[Column, ...], language: Language) -> list[str]:
+        """Return the cells of the header as they read."""
+        headers = (column.header(language) for column in columns)
+        return [f"'{header}" if header.startswith(tuple(FORMULA_STARTS)) else header for header in headers]
+
+    def write(self, work: Work, target: Path) -> Written:
+        """Write all lines to `target`; without lines, the header alone."""
+        # Columns of one level that stand side by side are put together once for all lines of a member.
+        parts = []
+        for _, group in groupby(work.columns, key=lambda column: column.level):
+            columns = tuple(group)
+            parts.append(Part(columns, f"concat_ws('{self.delimiter}', {', '.join(map(self._cell, columns))})"))
+        lines = OrderedLines(work.connection, work.selection, parts, work.progress)
+        between = f", '{self.delimiter}', ".join(f"part_{number}" for number in range(len(parts)))
         record = io.StringIO()
-        csv.writer(record, delimiter=self._delimiter, lineterminator=LINE_END).writerow(header for (header,) in headers)
-        return (BYTE_ORDER_MARK if self.dialect == "excel" else "") + record.getvalue()
+        header = csv.writer(record, delimiter=self.delimiter, lineterminator=LINE_END)
+        header.writerow(self.header(work.columns, work.language))
+        with target.open("wb") as file:
+            file.write((self.byte_order_mark + record.getvalue()).encode())
+            with written_behind(file) as write_behind:
+                for batch in lines.batches([f"concat({between}, chr(13), chr(10))"]):
+                    write_behind(texts_of(batch))
+        return Written()
+
+    def cell(self, column: Column) -> str:
+        """Return the SQL of a cell's text over ordered lines, harmless and not yet quoted; never null."""
+        text = printed(column)
+        return f"coalesce({harmless(text) if column.kind in (Kind.TEXT, Kind.TEXTS) else text}, '')"
+
+    def _cell(self, column: Column) -> str:
+        """Return the SQL of a cell as it stands in the file."""
+        text = self.cell(column)
+        if column.kind not in (Kind.TEXT, Kind.TEXTS):
+            return text
+        must_be_quoted = f"regexp_matches({text}, '[{self.delimiter}\"\\r\\n]')"
+        return f"""case when {must_be_quoted} then '"' || replace({text}, '"', '""') || '"' else {text} end"""
 
 
-def _cell(column: Column) -> str:
-    """Return the SQL of a column's text, null where the cell is empty."""
-    match column.kind:
-        case Kind.TEXT:
-            return _harmless(column.sql)
-        case Kind.DATE:
-            return f"strftime({column.sql}, '%d/%m/%Y')"
-        case Kind.LOCAL_INSTANT:
-            return f"strftime({column.sql}, '%d/%m/%Y %H:%M')"
-        case Kind.DURATION_MINUTES:
-            minutes = column.sql
-            return f"printf('%02d:%02d:%02d', {minutes} // 1440, {minutes} // 60 % 24, {minutes} % 60)"
-
-
-def _harmless(text: str) -> str:
+def harmless(text: str) -> str:
     """Return the SQL of `text` with an apostrophe before =, +, -, @, tab or CR, so that no spreadsheet runs it (E)."""
     # A text from "A" on, as nearly all are, needs no closer look. And not `in (…)`: DuckDB makes a join of a list
     # this long, one for each column.
@@ -81,7 +86,7 @@ def _harmless(text: str) -> str:
     return f"""
         case
             when {text} >= 'A' then {text}
-            when contains({starts}, left(nullif({text}, ''), 1)) then '''' || {text}
-            else nullif({text}, '')
+            when contains({starts}, left({text}, 1)) then '''' || {text}
+            else {text}
         end
     """

@@ -155,6 +155,7 @@ def test_many_lines_are_in_order_and_end_with_one_line_end(tmp_path: Path, publi
             select template.* replace (
                 'c' || (300000 - number) as connection_id,
                 timestamp '2020-01-01' + to_minutes(number) as connected_at,
+                'C' || number as course_id,
                 'Cours ' || number as course_name
             )
             from template, range(300000) as numbers (number)

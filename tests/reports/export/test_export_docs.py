@@ -5,16 +5,29 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 from reports.export import ExportFilters, ExportOptions, write_export
-from reports.export.columns import COLUMNS_AFTER_FIELDS, COLUMNS_BEFORE_FIELDS, Kind
+from reports.export.checks import DESCRIPTIONS
+from reports.export.columns import COLUMNS_AFTER_FIELDS, COLUMNS_BEFORE_FIELDS, PARQUET_COLUMNS, Kind
+from reports.export.writers import Format
+from reports.export.writers.csv import Dialect
+from warehouse.contract import raw_tables
 
 Export = Callable[..., str]
 
 DOCUMENT = (Path(__file__).parents[3] / "docs" / "export.md").read_text(encoding="utf-8")
-KIND_WORDS = {Kind.TEXT: "text", Kind.DATE: "date", Kind.LOCAL_INSTANT: "local time", Kind.DURATION_MINUTES: "duration"}
+KIND_WORDS = {
+    Kind.TEXT: ("text", "texte"),
+    Kind.TEXTS: ("text", "texte"),
+    Kind.INSTANT: ("local time", "heure locale"),
+    Kind.DURATION_MINUTES: ("duration", "durée"),
+}
+FIXED = COLUMNS_BEFORE_FIELDS + COLUMNS_AFTER_FIELDS
+FIELDS_ROW = len(COLUMNS_BEFORE_FIELDS)
 
 
 def table(section: str) -> list[list[str]]:
@@ -24,23 +37,42 @@ def table(section: str) -> list[list[str]]:
     return [[cell.strip() for cell in row.strip("|").split("|")] for row in rows[2:]]
 
 
-def test_the_columns_are_those_of_the_code() -> None:
-    documented = [(en, fr, name.strip("`"), value) for en, fr, name, value, _ in table("Columns")]
-    fixed = [
-        (column.header_en, column.header_fr, column.name, KIND_WORDS[column.kind])
-        for column in COLUMNS_BEFORE_FIELDS + COLUMNS_AFTER_FIELDS
-    ]
+def test_the_columns_are_those_of_the_code_in_both_languages() -> None:
+    english = [(en, fr, name.strip("`"), value) for en, fr, name, _, _, value, _ in table("Columns")]
+    french = [(en, fr, name.strip("`"), value) for fr, en, name, _, _, value, _ in table("Les colonnes")]
 
-    assert documented[:3] == fixed[:3]
-    assert documented[4:] == fixed[3:]
-    assert documented[3][0] == "*one column per custom field*"
+    for place, documented in enumerate((english, french)):
+        fields = documented.pop(FIELDS_ROW)
+        assert fields[2] == "dim_custom_fields.column_name"
+        assert documented == [
+            (column.header_en, column.header_fr, column.name, KIND_WORDS[column.kind][place]) for column in FIXED
+        ]
+
+
+def test_the_sources_are_columns_of_the_raw_contract() -> None:
+    tables = raw_tables()
+    for section in ("Columns", "Les colonnes"):
+        for row in table(section):
+            for source in re.findall(r"`(\w+)\.(\w+)`", row[3]):
+                assert source[1] in tables[source[0]].column_names, source
 
 
 def test_the_examples_are_one_line_of_a_file(export: Export) -> None:
     text = export(ExportOptions(dialect="rfc4180"), users=["U99"], custom_fields=["Entrée"])
 
-    examples = [row[4] for row in table("Columns")]
-    assert examples in list(csv.reader(io.StringIO(text, newline="")))
+    lines = list(csv.reader(io.StringIO(text, newline="")))
+    assert [row[6] for row in table("Columns")] in lines
+    assert [row[6] for row in table("Les colonnes")] in lines
+
+
+def test_the_formats_and_checks_are_those_of_the_code() -> None:
+    formats = [row[0] for row in table("Formats")]
+    assert set(formats) == set(get_args(Format))
+    assert {row[1].split("`")[1] for row in table("Formats") if row[0] == "csv"} == set(get_args(Dialect))
+    assert {row[0].strip("`"): row[1] for row in table("Checks")} == DESCRIPTIONS
+    extra = DOCUMENT.split("**parquet**")[1].split("```")[0]
+    for column in PARQUET_COLUMNS:
+        assert f"`{column.name}`" in extra
 
 
 def test_the_filters_are_those_of_the_code() -> None:

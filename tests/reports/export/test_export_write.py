@@ -65,6 +65,8 @@ def test_the_summary_and_the_json_say_what_the_file_is(published: Path, tmp_path
             "raw_timezone": "UTC",
             "display_timezone": "Europe/Paris",
         },
+        "checks": {"lines": "passed", "header": "passed", "values": "passed"},
+        "cut_cells": [],
     }
     assert [column["header"] for column in columns[2:6]] == ["E-mail", "Site", "Site", "Informations complémentaires"]
     assert columns[4] == {

@@ -1,0 +1,125 @@
+"""From an export file to its recipients: what the settings must say, the kept copy, the link, the message."""
+
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from orchestration.home import Home
+from orchestration.progress import Progress
+from orchestration.settings import Settings
+from reports.delivery.links import Signer, download_url
+from reports.delivery.message import Language, Notice, message
+from reports.delivery.recipients import checked_address, checked_recipients
+from reports.delivery.smtp import MailServer
+from reports.delivery.store import DeliveryStore
+from reports.export.filters import ExportFilters
+from reports.export.write import ExportSummary
+from warehouse.errors import OpcoError, UserError
+
+
+@dataclass(frozen=True)
+class Mailing:
+    """Everything that sending needs, checked before the file is made."""
+
+    recipients: tuple[str, ...]
+    sender: str
+    server: MailServer
+    signer: Signer
+    store: DeliveryStore
+    base_url: str
+    expires_at: datetime
+    organisation: str | None
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What a run's record says of it; not the link, which is a key."""
+        return {"recipients": list(self.recipients), "link_expires_at": f"{self.expires_at:%Y-%m-%dT%H:%M:%SZ}"}
+
+    def send(
+        self,
+        summary: ExportSummary,
+        filters: ExportFilters,
+        language: Language,
+        definition: str | None,
+        progress: Progress,
+    ) -> None:
+        """Keep a copy of the file and send each recipient a link to it.
+
+        Raises OpcoError naming the recipients whom it did not reach; the file stays where it is.
+        """
+        try:
+            self.store.forget_expired(datetime.now(UTC))
+            delivery = self.store.keep(summary.path, summary.sha256, self.expires_at)
+        except OSError as error:
+            raise OpcoError(
+                f"The export is written and kept: {summary.path}\n"
+                f"But nobody was told: the copy that a link leads to could not be made in {self.store.folder}: {error}"
+            ) from error
+        notice = Notice(
+            file_name=summary.path.name,
+            byte_count=summary.bytes,
+            sha256=summary.sha256,
+            rows=summary.rows,
+            learners=summary.learners,
+            sessions=summary.sessions,
+            data_as_of=summary.data_as_of,
+            filters=filters,
+            url=download_url(self.base_url, self.signer.token(delivery.link)),
+            expires_at=self.expires_at,
+            display_timezone=summary.display_timezone,
+            language=language,
+            organisation=self.organisation,
+            definition=definition,
+        )
+        progress.stage("Sending", len(self.recipients))
+
+        def pause(seconds: float, reason: str) -> None:
+            progress.stage(f"{self.server.host} does not take the message ({reason}); next try in {seconds:.0f} s")
+            time.sleep(seconds)
+
+        failures = []
+        for recipient in self.recipients:
+            try:
+                self.server.send(message(notice, self.sender, recipient), pause=pause)
+            except OpcoError as error:
+                failures.append(error)
+            progress.step()
+        if failures:
+            reached = len(self.recipients) - len(failures)
+            reasons = "\n".join(map(str, failures))
+            raise OpcoError(
+                f"The export is written and kept: {summary.path}\n"
+                f"But {len(failures)} of {len(self.recipients)} recipients were not told ({reached} were):\n{reasons}"
+            ) from failures[0]
+
+
+def prepare_mailing(home: Home, settings: Settings, recipients: tuple[str, ...]) -> Mailing:
+    """Return what sends a file to `recipients`.
+
+    Raises UserError when a setting is missing, or an address is none or not allowed.
+    """
+    email, portal = settings.email, settings.portal
+    needed = {
+        "email.host": email.host,
+        "email.sender": email.sender,
+        "email.allowed_recipients": email.allowed_recipients,
+        "portal.base_url": portal.base_url,
+        "portal.secret (variable OPCO_PORTAL__SECRET)": portal.secret,
+    }
+    if email.user:
+        needed["email.password (variable OPCO_EMAIL__PASSWORD)"] = email.password
+    missing = [name for name, value in needed.items() if not value]
+    if missing or not email.host or not email.sender or not portal.base_url or not portal.secret:
+        raise UserError(f"To send a link by e-mail, these settings are needed: {', '.join(missing)}.")
+    password = email.password.get_secret_value() if email.password else None
+    return Mailing(
+        recipients=checked_recipients(recipients, email.allowed_recipients),
+        sender=checked_address(email.sender, "The setting email.sender"),
+        server=MailServer(email.host, email.port, email.security, email.user, password),
+        signer=Signer(portal.secret.get_secret_value()),
+        store=DeliveryStore(home.deliveries),
+        base_url=portal.base_url,
+        expires_at=(datetime.now(UTC) + timedelta(days=portal.link_days)).replace(microsecond=0),
+        organisation=settings.organisation.name,
+    )

@@ -1,0 +1,66 @@
+"""A job and a schedule for each export that `opco.toml` defines."""
+
+from zoneinfo import ZoneInfo
+
+import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster._utils.schedules import is_valid_cron_schedule
+
+from orchestration.home import Home
+from orchestration.settings import load_settings, named_exports
+from warehouse.errors import UserError
+
+PREFIX = "export_"
+
+
+def jobs_and_schedules(
+    home: Home, asset: dg.AssetsDefinition
+) -> tuple[list[UnresolvedAssetJobDefinition], list[dg.ScheduleDefinition]]:
+    """Return a job for each defined export, and a schedule for each that says when it is made.
+
+    A schedule runs as soon as the daemon does. Raises UserError for a time of no meaning.
+    """
+    zone = load_settings(home).rules.display_timezone
+    defined = named_exports(home)
+    jobs = {
+        name: dg.define_asset_job(
+            PREFIX + name,
+            selection=[asset],
+            description=f"The export [exports.{name}] of opco.toml.",
+            config=_run_config(name, None),
+        )
+        for name in defined
+    }
+    schedules = [
+        _schedule(home, name, definition.schedule, jobs[name], zone)
+        for name, definition in defined.items()
+        if definition.schedule
+    ]
+    return list(jobs.values()), schedules
+
+
+def _schedule(home: Home, name: str, times: str, job: UnresolvedAssetJobDefinition, zone: str) -> dg.ScheduleDefinition:
+    if not is_valid_cron_schedule(times):
+        raise UserError(
+            f"{home.settings_file}: [exports.{name}]: schedule cannot be {times!r}. Write five fields: minute, hour, "
+            'day of the month, month, day of the week; "0 7 1 * *" is seven in the morning on the first of each month.'
+        )
+
+    @dg.schedule(
+        job=job,
+        name=f"{PREFIX}{name}_schedule",
+        cron_schedule=times,
+        execution_timezone=zone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Makes the export [exports.{name}] of opco.toml: {times} ({zone}).",
+    )
+    def schedule(context: dg.ScheduleEvaluationContext) -> dg.RunRequest:
+        # The day for which it was due, also when the daemon comes late.
+        today = context.scheduled_execution_time.astimezone(ZoneInfo(zone)).date()
+        return dg.RunRequest(run_config=_run_config(name, today.isoformat()))
+
+    return schedule
+
+
+def _run_config(name: str, today: str | None) -> dict[str, object]:
+    return {"ops": {"opco_export": {"config": {"definition": name} | ({"today": today} if today else {})}}}

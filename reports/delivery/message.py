@@ -1,0 +1,189 @@
+"""The message that tells of a file: text and HTML, French or English."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from email.message import EmailMessage
+from email.utils import formatdate, make_msgid
+from functools import cache
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+from reports.export.filters import ExportFilters
+
+Language = Literal["en", "fr"]
+VALUES_SHOWN = 10
+
+WORDING: dict[str, dict[str, str]] = {
+    "en": {
+        "subject": "OPCO export ready: {lines}",
+        "colon": ":",
+        "hello": "Hello,",
+        "ready": "The OPCO export is ready.",
+        "empty": "No connection passes its filters: the file holds the header alone.",
+        "file": "File",
+        "lines": "Content",
+        "line": "{count} line",
+        "many_lines": "{count} lines",
+        "holds": "{lines}; learners: {learners}; sessions: {sessions}",
+        "data_as_of": "Data as of",
+        "filters": "Filters",
+        "no_filter": "none: every connection",
+        "from": "Connections from",
+        "to": "Connections until",
+        "users": "Learners",
+        "groups": "Groups, with their sub-groups",
+        "sessions": "Sessions",
+        "custom_fields": "Custom fields shown",
+        "more": "and {count} more",
+        "definition": "Defined as",
+        "download": "Download the file",
+        "until": "The link lives until {until}.",
+        "personal": "The file holds personal data. Anyone who has the link can fetch it: do not pass this message on.",
+        "checksum": "SHA-256 of the file",
+    },
+    "fr": {
+        "subject": "Export OPCO prêt : {lines}",
+        "colon": " :",
+        "hello": "Bonjour,",
+        "ready": "L’export OPCO est prêt.",
+        "empty": "Aucune connexion ne passe ses filtres : le fichier ne contient que l’en-tête.",
+        "file": "Fichier",
+        "lines": "Contenu",
+        "line": "{count} ligne",
+        "many_lines": "{count} lignes",
+        "holds": "{lines} ; apprenants : {learners} ; sessions : {sessions}",
+        "data_as_of": "Données au",
+        "filters": "Filtres",
+        "no_filter": "aucun : toutes les connexions",
+        "from": "Connexions à partir du",
+        "to": "Connexions jusqu’au",
+        "users": "Apprenants",
+        "groups": "Groupes, sous-groupes compris",
+        "sessions": "Sessions",
+        "custom_fields": "Champs personnalisés affichés",
+        "more": "et {count} de plus",
+        "definition": "Défini sous le nom",
+        "download": "Télécharger le fichier",
+        "until": "Le lien est valable jusqu’au {until}.",
+        "personal": (
+            "Le fichier contient des données personnelles. Quiconque a le lien peut le télécharger : ne transférez pas "
+            "ce message."
+        ),
+        "checksum": "SHA-256 du fichier",
+    },
+}
+
+
+@dataclass(frozen=True)
+class Notice:
+    """What a message tells of a file. Instants are aware; they are shown in `display_timezone`."""
+
+    file_name: str
+    byte_count: int
+    sha256: str
+    rows: int
+    learners: int
+    sessions: int
+    data_as_of: datetime
+    filters: ExportFilters
+    url: str
+    expires_at: datetime
+    display_timezone: str
+    language: Language
+    organisation: str | None = None
+    definition: str | None = None
+
+
+def message(notice: Notice, sender: str, recipient: str) -> EmailMessage:
+    """Return the message of `notice` from one checked address to another."""
+    said = _said(notice)
+    mail = EmailMessage()
+    mail["Subject"] = said["subject"]
+    mail["From"] = sender
+    mail["To"] = recipient
+    mail["Date"] = formatdate(localtime=False)
+    mail["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
+    # Nobody's holiday assistant should answer a program.
+    mail["Auto-Submitted"] = "auto-generated"
+    mail.set_content(_templates().get_template("message.txt").render(said), cte="quoted-printable")
+    mail.add_alternative(_templates().get_template("message.html").render(said), subtype="html", cte="quoted-printable")
+    mail["Content-Language"] = notice.language
+    return mail
+
+
+def _said(notice: Notice) -> dict[str, Any]:
+    """Return what the templates say, each text on one line."""
+    words = WORDING[notice.language]
+    count = f"{notice.rows:,}".replace(",", " " if notice.language == "fr" else ",")
+    # In French none and one are singular, in English one is.
+    is_one = notice.rows == 1 or (notice.language == "fr" and notice.rows == 0)
+    lines = words["line" if is_one else "many_lines"].format(count=count)
+    facts = [
+        (words["file"], f"{notice.file_name} ({_size(notice.byte_count, notice.language)})"),
+        (words["lines"], words["holds"].format(lines=lines, learners=notice.learners, sessions=notice.sessions)),
+        (words["data_as_of"], _instant(notice.data_as_of, notice)),
+    ]
+    if notice.definition:
+        facts.append((words["definition"], notice.definition))
+    return {
+        "words": words,
+        "language": notice.language,
+        "subject": words["subject"].format(lines=lines),
+        "facts": [(title, _one_line(text)) for title, text in facts],
+        "filters": [(title, _one_line(text)) for title, text in _filters(notice.filters, words)],
+        "is_empty": notice.rows == 0,
+        "url": notice.url,
+        "until": words["until"].format(until=_instant(notice.expires_at, notice)),
+        "sha256": notice.sha256,
+        "organisation": _one_line(notice.organisation or ""),
+    }
+
+
+def _filters(filters: ExportFilters, words: dict[str, str]) -> list[tuple[str, str]]:
+    told = []
+    if filters.date_from:
+        told.append((words["from"], f"{filters.date_from:%d/%m/%Y}"))
+    if filters.date_to:
+        told.append((words["to"], f"{filters.date_to:%d/%m/%Y}"))
+    for kind in ("users", "groups", "sessions", "custom_fields"):
+        values: Sequence[str] = getattr(filters, kind)
+        if values:
+            rest = len(values) - VALUES_SHOWN
+            shown = [*values[:VALUES_SHOWN], *([words["more"].format(count=rest)] if rest > 0 else [])]
+            told.append((words[kind], ", ".join(shown)))
+    return told
+
+
+def _instant(instant: datetime, notice: Notice) -> str:
+    return f"{instant.astimezone(ZoneInfo(notice.display_timezone)):%d/%m/%Y %H:%M} ({notice.display_timezone})"
+
+
+def _size(byte_count: int, language: Language) -> str:
+    unit, point = ("o", ",") if language == "fr" else ("B", ".")
+    if byte_count < 1000:
+        return f"{byte_count} {unit}"
+    factor, prefix = next(
+        ((factor, prefix) for factor, prefix in ((1e3, "k"), (1e6, "M")) if byte_count < factor * 1000), (1e9, "G")
+    )
+    return f"{byte_count / factor:.1f}".replace(".", point) + f" {prefix}{unit}"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+@cache
+def _templates() -> Environment:
+    return Environment(
+        loader=PackageLoader("reports.delivery"),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )

@@ -1,0 +1,260 @@
+"""What is checked of every file before it gets its name: its lines, its header, its values, each read back from it."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+from xml.etree import ElementTree
+from zipfile import ZipFile
+
+import duckdb
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+from xlsxwriter.utility import xl_col_to_name
+
+from reports.export.columns import Column, Language
+from reports.export.filters import ExportFilters
+from reports.export.lines import Selection, as_displayed, local_instant
+from reports.export.writers import Writer
+from reports.export.writers.csv import CsvWriter
+from reports.export.writers.parquet import ParquetWriter
+from warehouse.sql import quoted_identifier
+
+LINES, HEADER, VALUES = "lines", "header", "values"
+DESCRIPTIONS = {
+    LINES: "The file has as many lines as an independent query counts in fct_opco_connections.",
+    HEADER: "The header is the spec's: the fixed columns and the custom fields, in their order.",
+    VALUES: "Read back, the file gives the values of fct_opco_connections; of a workbook, the sum of its times.",
+}
+# A record must fit into a block; nearly all fit into the small one.
+BLOCK_BYTES = (1024**2, 512 * 1024**2)
+ROWS_A_BATCH = 16_384
+MINUTES_A_DAY = 1440
+SPREADSHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check of a file: `expected` is what the warehouse says, `found` what the file says."""
+
+    name: str
+    expected: str
+    found: str
+
+    @property
+    def passed(self) -> bool:
+        """Whether the file is as it should be."""
+        return self.expected == self.found
+
+
+def check_file(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    writer: Writer,
+    columns: tuple[Column, ...],
+    language: Language,
+    selection: Selection,
+    filters: ExportFilters,
+) -> tuple[Check, ...]:
+    """Read the file at `path` back and return its checks. `columns` are those of the file."""
+    if isinstance(writer, CsvWriter):
+        header = writer.header(columns, language)
+        found_header = _header_of_csv(path, writer)
+        cells = [writer.cell(column) for column in columns]
+        # The header is read back as one more line.
+        expected = _fingerprint(connection, cells, as_displayed(selection), selection, also=header)
+        records, found = _read_csv(connection, path, writer, len(columns))
+        lines = records - 1
+        values = Check(VALUES, expected, found)
+    elif isinstance(writer, ParquetWriter):
+        header = [column.name for column in columns]
+        with pq.ParquetFile(path, pre_buffer=False) as file:
+            found_header = list(file.schema_arrow.names)
+            typed = [writer.value(column) for column in columns]
+            expected = _fingerprint(connection, typed, selection.source, selection)
+            # By position: two columns may not bear one name there, but may bear any.
+            names = [f"value_{number}" for number in range(len(columns))]
+            schema = pa.schema(zip(names, file.schema_arrow.types, strict=True))
+            read = file.iter_batches(batch_size=ROWS_A_BATCH, use_threads=False)
+            batches = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in read)
+            lines, found = _read_back(connection, pa.RecordBatchReader.from_batches(schema, batches))
+        values = Check(VALUES, expected, found)
+    else:
+        header = [column.header(language) for column in columns]
+        found_header, lines, minutes = _read_workbook(path, len(columns))
+        total = connection.execute(
+            f"select coalesce(sum(fact.time_spent_minutes), 0) from {selection.source}", selection.parameters
+        ).fetchall()[0][0]
+        values = Check(VALUES, f"{total} minutes", f"{minutes} minutes")
+    counted = _independent_count(connection, filters, selection.display_timezone)
+    return (
+        Check(LINES, str(counted), str(lines)),
+        Check(HEADER, "\n".join(header), "\n".join(found_header)),
+        values,
+    )
+
+
+def _independent_count(connection: duckdb.DuckDBPyConnection, filters: ExportFilters, zone: str) -> int:
+    """Count the lines that pass `filters` by other ways than the export's own: instants, direct members, names."""
+    day = f"cast({local_instant('fact.connected_at', '$zone')} as date)"
+    row = connection.execute(
+        f"""
+        with recursive asked as (
+            select
+                cast($users as varchar[]) as users,
+                cast($groups as varchar[]) as groups,
+                cast($sessions as varchar[]) as sessions
+        ),
+
+        in_groups as (
+            select group_id
+            from dim_groups, asked
+            where list_contains(asked.groups, group_id) or list_contains(asked.groups, group_name)
+            union
+            select dim_groups.group_id
+            from dim_groups
+            inner join in_groups on dim_groups.parent_group_id = in_groups.group_id
+        ),
+
+        learners as (
+            select user_id
+            from dim_learners, asked
+            where
+                (
+                    len(asked.users) = 0
+                    or list_contains(asked.users, user_id)
+                    or list_contains(list_transform(asked.users, lambda name: lower(name)), lower(email))
+                )
+                and (
+                    len(asked.groups) = 0
+                    or user_id in (
+                        select user_id
+                        from bridge_group_members
+                        where is_direct and group_id in (select group_id from in_groups)
+                    )
+                )
+        )
+
+        select count(*)
+        from fct_opco_connections as fact
+        semi join learners on fact.user_id = learners.user_id
+        where
+            ($first is null or {day} >= $first)
+            and ($last is null or {day} <= $last)
+            and (
+                len(cast($sessions as varchar[])) = 0
+                or list_contains(cast($sessions as varchar[]), fact.session_id)
+                or list_contains(cast($sessions as varchar[]), fact.session_name)
+            )
+        """,
+        {
+            "users": list(filters.users),
+            "groups": list(filters.groups),
+            "sessions": list(filters.sessions),
+            "first": filters.date_from,
+            "last": filters.date_to,
+            "zone": zone,
+        },
+    ).fetchone()
+    return row[0] if row else 0
+
+
+def _fingerprint(
+    connection: duckdb.DuckDBPyConnection,
+    values: list[str],
+    source: str,
+    selection: Selection,
+    also: list[str] | None = None,
+) -> str:
+    """Return a sum over all rows of a hash of their values, the same for the same rows in any order."""
+    parameters = dict(selection.parameters)
+    if "$display_timezone" in source:
+        parameters["display_timezone"] = selection.display_timezone
+    query = f"select hash({', '.join(values)}) as fingerprint from {source}"
+    if also is not None:
+        places = ", ".join(f"$also_{number}" for number in range(len(also)))
+        query += f" union all select hash({places})"
+        parameters |= {f"also_{number}": text for number, text in enumerate(also)}
+    found = connection.execute(f"select sum(cast(fingerprint as hugeint)) from ({query})", parameters).fetchall()
+    return str(found[0][0] or 0)
+
+
+def _read_back(connection: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader) -> tuple[int, str]:
+    """Return the number of rows that `reader` gives, and their fingerprint."""
+    connection.register("export_file", reader)
+    try:
+        names = ", ".join(map(quoted_identifier, reader.schema.names))
+        rows, found = connection.execute(
+            f"select count(*), sum(cast(hash({names}) as hugeint)) from export_file"
+        ).fetchall()[0]
+    finally:
+        connection.unregister("export_file")
+    return rows, str(found or 0)
+
+
+def _read_csv(connection: duckdb.DuckDBPyConnection, path: Path, writer: CsvWriter, width: int) -> tuple[int, str]:
+    """Return the number of records of a CSV file, the header's included, and their fingerprint."""
+    names = [f"cell_{number}" for number in range(width)]
+    for block_bytes in BLOCK_BYTES:
+        try:
+            with pyarrow.csv.open_csv(
+                path,
+                read_options=pyarrow.csv.ReadOptions(column_names=names, block_size=block_bytes),
+                parse_options=pyarrow.csv.ParseOptions(delimiter=writer.delimiter, newlines_in_values=True),
+                convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
+            ) as reader:
+                return _read_back(connection, reader)
+        except (pa.ArrowInvalid, duckdb.Error):
+            # A record that is longer than a block.
+            if block_bytes == BLOCK_BYTES[-1]:
+                raise
+    raise AssertionError
+
+
+def _header_of_csv(path: Path, writer: CsvWriter) -> list[str]:
+    with path.open(encoding="utf-8", newline="") as file:
+        file.read(len(writer.byte_order_mark))
+        return next(csv.reader(file, delimiter=writer.delimiter, strict=True))
+
+
+def _read_workbook(path: Path, width: int) -> tuple[list[str], int, int]:
+    """Return the header of a workbook's first sheet, the number of lines of all sheets and the sum of their minutes."""
+    header: list[str] = []
+    lines, days = 0, 0.0
+    with ZipFile(path) as book:
+        sheets = [name for name in book.namelist() if re.fullmatch(r"xl/worksheets/sheet\d+\.xml", name)]
+        for name in sheets:
+            if not header:
+                with book.open(name) as sheet:
+                    header = _first_row(sheet)
+            with book.open(name) as sheet:
+                more_lines, more_days = _count_lines(sheet, xl_col_to_name(width - 1))
+            lines += more_lines
+            days += more_days
+    return header, lines, round(days * MINUTES_A_DAY)
+
+
+def _first_row(sheet: IO[bytes]) -> list[str]:
+    """Return the texts of a sheet's first row, a workbook's escapes undone."""
+    for _, element in ElementTree.iterparse(sheet):  # noqa: S314 - the file was written a moment ago
+        if element.tag == f"{SPREADSHEET}row":
+            texts = ("".join(text.text or "" for text in cell.iter(f"{SPREADSHEET}t")) for cell in element)
+            return [re.sub("_x([0-9A-F]{4})_", lambda code: chr(int(code[1], 16)), text) for text in texts]
+    return []
+
+
+def _count_lines(sheet: IO[bytes], last_column: str) -> tuple[int, float]:
+    """Return the number of rows of a sheet but its header, and the sum of the numbers in its last column."""
+    number = re.compile(rf'<c r="{last_column}\d+" s="\d+"><v>([^<]+)</v>'.encode())
+    rows, total, rest = 0, 0.0, b""
+    while chunk := sheet.read(1024 * 1024):
+        # What lies behind the last whole row waits for what follows it.
+        whole, end, rest = (rest + chunk).rpartition(b"</row>")
+        rows += whole.count(b"</row>") + bool(end)
+        total += math.fsum(map(float, number.findall(whole)))
+    return rows - 1, total

@@ -1,0 +1,234 @@
+"""The lines of an export in their order (E), handed out in batches, in memory that does not grow with their number.
+
+Sorting whole lines by names is slow and large. So what is the same on all lines of a learner, a session or a course is
+put together once for each of them, lines are sorted by whole numbers, and the texts join them batch by batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from reports.export.columns import Column, Kind, Level
+from warehouse.sql import quoted_identifier
+
+LINES_A_BATCH = 50_000
+
+# Every line belongs to one member of each level. Ids compare by length, then by code point (T).
+_KEYS = {Level.LEARNER: "user_id", Level.SESSION: "session_id", Level.COURSE: "course_id"}
+_INSTANTS = ("connected_at", "disconnected_at")
+_NAMES = {Level.LEARNER: ("last_name", "first_name")}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The lines that pass an export's filters: `source` stands after `from`, its rows are called `fact`.
+
+    Each has a `row_id` beside the columns of the fact.
+    """
+
+    source: str
+    parameters: dict[str, object]
+    count: int
+    display_timezone: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """One value of a line: `sql` over `fact`, made of `columns` of one level."""
+
+    columns: tuple[Column, ...]
+    sql: str
+
+    @property
+    def level(self) -> Level:
+        """Whose the value is."""
+        return self.columns[0].level
+
+
+@dataclass
+class OrderedLines:
+    """Batches of the selected lines, each made of `parts`. Uses temporary tables of `connection`; one at a time.
+
+    A table made in an order keeps it: a row's `rowid` is the line's position.
+    """
+
+    connection: duckdb.DuckDBPyConnection
+    selection: Selection
+    parts: Sequence[Part]
+    progress: Callable[[int, int], None]
+    lines_a_batch: int = LINES_A_BATCH
+
+    def __post_init__(self) -> None:
+        for level in _KEYS:
+            self._gather_members(level)
+        self._gather_shifts()
+        self._gather_lines()
+
+    def batches(self, outputs: Sequence[str] = ()) -> Iterator[pa.RecordBatch]:
+        """Yield the lines in order; a column for each of `outputs`, or for each part where there are none.
+
+        `outputs` are SQL over `part_0`, `part_1`… and the line's `position`, counted from 0.
+        """
+        places = "".join(
+            f", {part.sql if part.level is Level.CONNECTION else f'{part.level}.part_{number}'} as part_{number}"
+            for number, part in enumerate(self.parts)
+        )
+        values = ", ".join(outputs or [f"part_{number}" for number in range(len(self.parts))])
+        self.progress(0, self.selection.count)
+        for first in range(0, self.selection.count, self.lines_a_batch):
+            last = min(first + self.lines_a_batch, self.selection.count) - 1
+            bounds = {"first": first, "last": last}
+            ranks = self.connection.execute(
+                "select min(learner_rank), max(learner_rank) from export_line where rowid between $first and $last",
+                bounds,
+            ).fetchall()[0]
+            lines = self.connection.execute(
+                f"""
+                select position, {values}
+                from (
+                    select fact.rowid as position {places}
+                    from export_line as fact
+                    inner join {table_of(Level.LEARNER)} as learner on fact.learner_rank = learner.rank
+                    inner join {table_of(Level.SESSION)} as session on fact.session_rank = session.rank
+                    inner join {table_of(Level.COURSE)} as course on fact.course_rank = course.rank
+                    where fact.rowid between $first and $last and learner.rank between $lowest and $highest
+                )
+                """,
+                bounds | {"lowest": ranks[0], "highest": ranks[1]},
+            ).to_arrow_table()
+            yield from _in_order(lines).remove_column(0).to_batches()
+            self.progress(last + 1, self.selection.count)
+
+    def _gather_members(self, level: Level) -> None:
+        """Make the table of a level: each member's rank in the file, and the parts that all of its lines share."""
+        key = _KEYS[level]
+        parts = [(number, part) for number, part in enumerate(self.parts) if part.level is level]
+        needed = {column.name for _, part in parts for column in part.columns} | set(_NAMES.get(level, ()))
+        columns = "".join(f", fact.{quoted_identifier(name)}" for name in sorted(needed - {key}))
+        order = "".join(f"nullif(lower(strip_accents({name})), '') nulls last, " for name in _NAMES.get(level, ()))
+        values = "".join(f", {part.sql} as part_{number}" for number, part in parts)
+        self.connection.execute(
+            f"""
+            create or replace temp table {table_of(level)} as
+            select
+                cast(row_number() over (order by {order}length({key}), {key}) as integer) as rank,
+                {key}
+                {values}
+            from (
+                select fact.{key} {columns}
+                from {self.selection.source}
+                where fact.row_id in (select min(fact.row_id) from {self.selection.source} group by fact.{key})
+            ) as fact
+            order by rank
+            """,
+            self.selection.parameters,
+        )
+
+    def _gather_shifts(self) -> None:
+        """Make the table of UTC days and how far the display time zone is ahead; null on a day when that changes.
+
+        Asking for the time zone of each instant would take a third of an export's time.
+        """
+        local = local_instant("day", "$display_timezone")
+        next_local = local_instant("day + interval 1 day", "$display_timezone")
+        self.connection.execute(
+            f"""
+            create or replace temp table export_day as
+            select day, case when {local} - day = {next_local} - (day + interval 1 day) then {local} - day end as shift
+            from (
+                select
+                    unnest(generate_series(
+                        date_trunc('day', min(fact.connected_at)),
+                        max(greatest(fact.connected_at, fact.disconnected_at)),
+                        interval 1 day
+                    )) as day
+                from {self.selection.source}
+            )
+            """,
+            {**self.selection.parameters, "display_timezone": self.selection.display_timezone},
+        )
+
+    def _gather_lines(self) -> None:
+        """Make the table of lines in their order: ranks, instants in UTC and as displayed, what else the parts need.
+
+        One connection a learner, session, course and instant (T4): the connection's id never decides.
+        """
+        needed = {column.name for part in self.parts if part.level is Level.CONNECTION for column in part.columns}
+        columns = "".join(f", fact.{quoted_identifier(name)}" for name in sorted(needed - set(_INSTANTS)))
+        members = " ".join(
+            f"inner join {table_of(level)} as {level} on fact.{key} = {level}.{key}" for level, key in _KEYS.items()
+        )
+        self.connection.execute(
+            f"""
+            create or replace temp table export_line as
+            select
+                learner.rank as learner_rank,
+                session.rank as session_rank,
+                course.rank as course_rank,
+                fact.connected_at,
+                fact.disconnected_at,
+                fact.connected_at_local,
+                fact.disconnected_at_local
+                {columns}
+            from {as_displayed(self.selection)}
+            {members}
+            order by learner_rank, fact.connected_at, session_rank, course_rank
+            """,
+            {**self.selection.parameters, "display_timezone": self.selection.display_timezone},
+        )
+
+
+def _in_order(lines: pa.Table) -> pa.Table:
+    """Return `lines` by their first column. A join keeps the order of its larger side, but does not promise to."""
+    steps = pc.min_max(pc.pairwise_diff(lines.column(0).combine_chunks()))
+    is_in_order = {steps["min"].as_py(), steps["max"].as_py()} <= {None, 1}
+    return lines if is_in_order else lines.sort_by("position")
+
+
+def table_of(level: Level) -> str:
+    """Return the temporary table of a level's members."""
+    return f"export_{level}"
+
+
+def as_displayed(selection: Selection) -> str:
+    """Return a source like the selection's with two more columns, the instants as displayed (`connected_at_local`).
+
+    It needs the table of days that ordered lines make.
+    """
+    local = "".join(
+        f", case when {name}_day.shift is null then {local_instant(f'fact.{name}', '$display_timezone')} "
+        f"else fact.{name} + {name}_day.shift end as {name}_local"
+        for name in _INSTANTS
+    )
+    days = " ".join(
+        f"left join export_day as {name}_day on date_trunc('day', fact.{name}) = {name}_day.day" for name in _INSTANTS
+    )
+    return f"(select fact.* {local} from {selection.source} {days}) as fact"
+
+
+def local_instant(instant: str, zone: str) -> str:
+    """Return the SQL of a UTC timestamp's wall-clock time in `zone`."""
+    return f"timezone({zone}, timezone('UTC', {instant}))"
+
+
+def printed(column: Column) -> str:
+    """Return the SQL of a column's text as the file prints it (E), null where the cell is empty, over ordered lines."""
+    name = f"fact.{quoted_identifier(column.name)}"
+    match column.kind:
+        case Kind.TEXT:
+            return f"nullif({name}, '')"
+        case Kind.TEXTS:
+            return f"nullif(array_to_string({name}, ', '), '')"
+        case Kind.DATE:
+            return f"strftime({name}, '%d/%m/%Y')"
+        case Kind.INSTANT:
+            return f"strftime(fact.{column.name}_local, '%d/%m/%Y %H:%M')"
+        case Kind.DURATION_MINUTES:
+            return f"printf('%02d:%02d:%02d', {name} // 1440, {name} // 60 % 24, {name} % 60)"
+        case Kind.SECONDS:
+            return f"cast({name} as varchar)"
