@@ -117,6 +117,12 @@ def _file_numbers(manifest: Manifest) -> dict[FileVersion, int]:
     return {version: number for number, version in enumerate(manifest.files, start=1)}
 
 
+def remove_build_file(build_file: Path) -> None:
+    """Remove the build file, whatever state it is in: a full build makes it again from the archive."""
+    for path in (build_file, build_file.with_name(f"{build_file.name}.wal")):
+        path.unlink(missing_ok=True)
+
+
 def read_rejects(build_file: Path) -> list[Rejects]:
     """Return the counts of the build's `rejected_rows` by table and reason, most first."""
     with open_build_file(build_file, read_only=True) as connection:

@@ -34,7 +34,7 @@ from orchestration.progress import Progress
 from orchestration.resources import BuildLock, HomeResource
 from orchestration.settings import load_settings
 from warehouse.archive import INSTANT, Manifest, read_manifest
-from warehouse.build_file import BuildIdentity, count_touched, prepare_build_file, read_rejects
+from warehouse.build_file import BuildIdentity, count_touched, prepare_build_file, read_rejects, remove_build_file
 from warehouse.build_state import read_state, state_of, why_in_full, write_state
 from warehouse.contract import raw_tables
 from warehouse.errors import OpcoError, UserError
@@ -175,6 +175,8 @@ def _build(
     )
     # A build that stops half-way leaves no state, so that the next one is made in full.
     tested.unlink(missing_ok=True)
+    if why_full is not None:
+        remove_build_file(place.build_file)
     prepare_build_file(place.archive, place.build_file, identity, goes_on=why_full is None)
     context.log.info(f"A full build: {why_full}" if why_full else "Going on from the last build")
     (dbt_target(place) / RESULTS_FILE).unlink(missing_ok=True)
