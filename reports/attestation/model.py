@@ -149,6 +149,14 @@ class LogLine:
 
 
 @dataclass(frozen=True)
+class Day:
+    """A local day on which at least one connection began, with the retained seconds of those."""
+
+    on: date
+    retained_seconds: int
+
+
+@dataclass(frozen=True)
 class LearnerRecord:
     """All that is printed about one learner in one session."""
 
@@ -157,8 +165,17 @@ class LearnerRecord:
     first_name: str | None
     employer: str | None
     totals: Totals
+    days: tuple[Day, ...]
     steps: tuple[Step, ...]
     log: tuple[LogLine, ...]
+
+
+@dataclass(frozen=True)
+class Replaced:
+    """The document that a new one cancels and replaces."""
+
+    number: str
+    issued_on: date
 
 
 @dataclass(frozen=True)

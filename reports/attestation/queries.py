@@ -12,6 +12,7 @@ from reports.attestation.model import (
     Build,
     ClockTime,
     CodeText,
+    Day,
     Language,
     LearnerRecord,
     LogLine,
@@ -164,6 +165,18 @@ order by user_id, number
 """
 
 
+DAYS = """
+select
+    user_id,
+    timezone($zone, connected_at at time zone 'UTC')::date as "on",
+    coalesce(sum(retained_seconds), 0)::bigint as retained_seconds,
+from fct_opco_connections
+where session_id = $session_id and user_id in (select unnest($user_ids))
+group by user_id, "on"
+order by user_id, "on"
+"""
+
+
 def read_build(connection: duckdb.DuckDBPyConnection) -> Build:
     """Return the identity, the age and the settings of the published build."""
     return Build(**_rows(connection, BUILD, {})[0])
@@ -194,6 +207,9 @@ def read_learner_records(
     steps: defaultdict[str, list[Step]] = defaultdict(list)
     for row in _rows(connection, STEPS, parameters):
         steps[row.pop("user_id")].append(Step(**row))
+    days: defaultdict[str, list[Day]] = defaultdict(list)
+    for row in _rows(connection, DAYS, parameters):
+        days[row.pop("user_id")].append(Day(**row))
     log: defaultdict[str, list[LogLine]] = defaultdict(list)
     for row in _rows(connection, LOG, parameters):
         connected, disconnected = ClockTime(**row.pop("connected")), row.pop("disconnected")
@@ -206,7 +222,11 @@ def read_learner_records(
         clocks: dict[str, Any] = {key: ClockTime(**row.pop(key)) for key in ("first_connected", "last_connection")}
         user_id = identity["user_id"]
         records[user_id] = LearnerRecord(
-            **identity, totals=Totals(**clocks, **row), steps=tuple(steps[user_id]), log=tuple(log[user_id])
+            **identity,
+            totals=Totals(**clocks, **row),
+            days=tuple(days[user_id]),
+            steps=tuple(steps[user_id]),
+            log=tuple(log[user_id]),
         )
     return [records[user_id] for user_id in user_ids]
 
