@@ -79,6 +79,32 @@ order by
     fct_learner_sessions.user_id
 """
 
+# Who is asked for: by id, or by e-mail in any case (E).
+CHOSEN_USERS = """
+select wanted, user_id
+from (select unnest($users::varchar[]) as wanted)
+left join (
+    select dim_learners.user_id, dim_learners.email
+    from fct_learner_sessions
+    inner join dim_learners on dim_learners.user_id = fct_learner_sessions.user_id
+    where fct_learner_sessions.session_id = $session_id
+) as learners
+    on learners.user_id = wanted or lower(learners.email) = lower(wanted)
+"""
+
+NEAREST_USERS = """
+select name
+from (
+    select unnest([dim_learners.user_id, dim_learners.email]) as name
+    from fct_learner_sessions
+    inner join dim_learners on dim_learners.user_id = fct_learner_sessions.user_id
+    where fct_learner_sessions.session_id = $session_id
+)
+where name is not null
+order by levenshtein(lower(name), lower($wanted)), name
+limit 3
+"""
+
 # An instant with what the clock in the display time zone shows. A day when clocks change is one whose two
 # midnights are not 24 hours apart.
 CLOCK = """
@@ -197,6 +223,24 @@ def read_session(connection: duckdb.DuckDBPyConnection, session_id: str, build: 
 def read_session_learners(connection: duckdb.DuckDBPyConnection, session_id: str) -> list[SessionLearner]:
     """Return who was enrolled in a session or left a trace in it, in the alphabetical order of section E."""
     return [SessionLearner(**row) for row in _rows(connection, SESSION_LEARNERS, {"session_id": session_id})]
+
+
+def read_chosen_users(connection: duckdb.DuckDBPyConnection, session_id: str, users: Sequence[str]) -> set[str] | None:
+    """Return the ids of the learners of a session that `users` name, by id or e-mail in any case; None for no limit.
+
+    Raises UserError for a name that no learner of the session has, with the three nearest ones.
+    """
+    if not users:
+        return None
+    parameters = {"session_id": session_id, "users": list(users)}
+    rows = _rows(connection, CHOSEN_USERS, parameters)
+    unknown = sorted({row["wanted"] for row in rows if row["user_id"] is None})
+    if unknown:
+        wanted = unknown[0]
+        nearest = _rows(connection, NEAREST_USERS, {"session_id": session_id, "wanted": wanted})
+        names = ", ".join(row["name"] for row in nearest)
+        raise UserError(f'The session {session_id} has no learner "{wanted}" (user_id or e-mail). Nearest: {names}.')
+    return {row["user_id"] for row in rows}
 
 
 def read_learner_records(

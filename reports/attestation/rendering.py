@@ -79,7 +79,14 @@ class Renderer:
         style = (TEMPLATES / "attestation.css").read_text(encoding="utf-8")
         self._engine = Engine(images, (style, NAME_WIDTHS, self._foot(inputs)))
         self._image_messages = self._messages_of(images)
-        self.warnings = tuple(f"logo or stamp: {message}" for message in self._image_messages)
+        self.warnings = (
+            *(
+                f"{part} {image.name}: left out of it: {', '.join(image.left_out)}"
+                for part, image in images.items()
+                if image.left_out
+            ),
+            *(f"logo or stamp: {message}" for message in self._image_messages),
+        )
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(TEMPLATES),
             autoescape=True,
@@ -172,7 +179,7 @@ class Renderer:
         for part, image in images.items():
             url = f"{SCHEME}image/{part}"
             with Messages() as messages:
-                self._engine.pdf(f"<html><body><img src='{url}' alt='{part}'/></body></html>")
+                self._engine.pdf(f"<html lang='en'><body><img src='{url}' alt='{part}'/></body></html>")
             if any(url in text for text in messages.texts):
                 raise UserError(
                     f"The {part} {image.name} cannot be drawn. Save it as PNG, or as plain SVG without imported styles."

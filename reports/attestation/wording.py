@@ -7,6 +7,7 @@ import tomllib
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
 from pathlib import Path
 
 from reports.attestation.model import ClockTime, CodeText, Language
@@ -80,6 +81,7 @@ class Wording:
         )
 
 
+@cache
 def load_wording(language: Language) -> Wording:
     """Read the catalogue of a language; French double punctuation gets its narrow no-break spaces."""
     catalogue = tomllib.loads((CATALOGUES / f"{language}.toml").read_text(encoding="utf-8"))
