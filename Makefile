@@ -1,10 +1,10 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint bench dagster pictures lock
+.PHONY: help setup demo test lint bench bench-attest dagster pictures lock
 
 BIN := .venv/bin
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Set up .venv and the system libraries; does nothing when all is there
 	@scripts/setup.sh
@@ -23,6 +23,9 @@ lint: setup ## Check style and types of Python and SQL
 
 bench: setup ## Measure a full build against its floor (EVENTS=1000000)
 	@$(BIN)/python -m benchmarks.run --events $(or $(EVENTS),1000000)
+
+bench-attest: setup ## Measure the attestations against their floor (DOCUMENTS=200)
+	@$(BIN)/python -m benchmarks.attest --documents $(or $(DOCUMENTS),200)
 
 dagster: setup ## Open Dagster's web server on this project's home
 	@$(BIN)/opco dagster

@@ -83,20 +83,18 @@ class Engine:
     """Makes PDF/A-3a from pages written as XML; fonts, stylesheets and images are read once."""
 
     def __init__(self, images: dict[str, CheckedImage], stylesheets: Sequence[str]) -> None:
-        self._fetcher = OwnFilesFetcher(images)
-        self._fonts = _own_fonts()
-        self._stylesheets = [
-            CSS(string=text, font_config=self._fonts, url_fetcher=self._fetcher) for text in stylesheets
-        ]
-        self._basis = CSS(string=_browser_style(), font_config=self._fonts)
+        self.fetcher = OwnFilesFetcher(images)
+        self.fonts = _own_fonts()
+        self._stylesheets = [CSS(string=text, font_config=self.fonts, url_fetcher=self.fetcher) for text in stylesheets]
+        self._basis = CSS(string=_browser_style(), font_config=self.fonts)
         # WeasyPrint looks here before it loads an image.
         self._images: dict[str, Any] = {}
 
     def pdf(self, page: str, attachment: Attachment | None = None) -> tuple[bytes, int]:
         """Return the PDF of a well-formed XML page and how many pages it has."""
         options = {"pdf_variant": "pdf/a-3a", "attachments": [attachment] if attachment else None}
-        document = _Page(page, self._fetcher, self._basis).render(
-            font_config=self._fonts, stylesheets=self._stylesheets, cache=self._images, **options
+        document = _Page(page, self.fetcher, self._basis).render(
+            font_config=self.fonts, stylesheets=self._stylesheets, cache=self._images, **options
         )
         for url, image in self._images.items():
             if isinstance(image, RasterImage):
@@ -109,7 +107,7 @@ class Engine:
 
     def attachment(self, content: bytes, **described: Any) -> Attachment:
         """Return a file to attach; `described` is passed on to WeasyPrint."""
-        return Attachment(file_obj=io.BytesIO(content), url_fetcher=self._fetcher, **described)
+        return Attachment(file_obj=io.BytesIO(content), url_fetcher=self.fetcher, **described)
 
 
 class _Page(HTML):  # type: ignore[misc]

@@ -57,8 +57,8 @@ def read_proof(content: bytes) -> Proof:
         if len(mine) != 1:
             raise ValueError(f"it has {len(mine)} attached logs of connections, not one")
         ((attachment, wording),) = mine
-        text = document[0].get_textpage().get_text_range()
-        return Proof(_number(document), _total(text, wording), tuple(read_log_csv(bytes(attachment.get_data()))))
+        page = document[0].get_textpage()
+        return Proof(_number(document), _total(page, wording), tuple(read_log_csv(bytes(attachment.get_data()))))
     except pypdfium2.PdfiumError as error:
         raise ValueError(f"it cannot be read ({error})") from error
     finally:
@@ -77,16 +77,30 @@ def _number(document: pypdfium2.PdfDocument) -> str:
     return str(document.get_metadata_value("Title")).rpartition(" ")[2]
 
 
-def _total(text: str, wording: Wording) -> int:
-    """Return the total of the summary, in seconds: the one that stands with its hours in hundredths."""
+def _total(page: pypdfium2.PdfTextPage, wording: Wording) -> int:
+    """Return the total of the summary, in seconds: it stands with its hours in hundredths, in the largest type.
+
+    User text on the page may look like a total; it is never as large.
+    """
     hours = re.escape(wording.text("hours", hours="\0")).replace("\0", r"(\d+[.,]\d\d)").replace("\\ ", r"\s+")
-    found = {(match[1], match[2]) for match in re.finditer(rf"(?<![\d:])(\d{{2,}}:[0-5]\d:[0-5]\d)\s+{hours}", text)}
-    totals = {
-        seconds for printed, hundredths in found if wording.hundredths(seconds := _seconds(printed)) == hundredths
-    }
-    if len(totals) != 1:
-        raise ValueError("its first page prints no total" if not totals else "its first page prints several totals")
-    return totals.pop()
+    pattern = rf"(?<![\d:])(\d{{2,}}:[0-5]\d:[0-5]\d)\s+{hours}"
+    found = {match[1]: match[2] for match in re.finditer(pattern, page.get_text_range())}
+    sizes = {printed: _type_size(page, printed) for printed in found}
+    largest = [printed for printed, size in sizes.items() if size == max(sizes.values())]
+    if len(largest) != 1:
+        raise ValueError("its first page prints no total" if not largest else "its first page prints several totals")
+    seconds = _seconds(largest[0])
+    if wording.hundredths(seconds) != found[largest[0]]:
+        raise ValueError(f"it prints {largest[0]}, and {found[largest[0]]} hours, which is another time")
+    return seconds
+
+
+def _type_size(page: pypdfium2.PdfTextPage, words: str) -> float:
+    """Return the size of the largest type in which `words` stand on the page."""
+    search, size = page.search(words), 0.0
+    while match := search.get_next():
+        size = max(size, pypdfium2.raw.FPDFText_GetFontSize(page.raw, match[0]))
+    return size
 
 
 def _seconds(printed: str) -> int:

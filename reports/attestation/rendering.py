@@ -77,7 +77,7 @@ class Renderer:
         self._wording = load_wording(inputs.language)
         self._one_width_characters = one_width_characters()
         style = (TEMPLATES / "attestation.css").read_text(encoding="utf-8")
-        self._engine = Engine(images, (style, NAME_WIDTHS, self._foot(inputs)))
+        self.engine = Engine(images, (style, NAME_WIDTHS, self._foot(inputs)))
         self._image_messages = self._messages_of(images)
         self.warnings = (
             *(
@@ -126,9 +126,9 @@ class Renderer:
         )
         made_at = datetime.combine(self._issued_on, time(), UTC)
         with Messages() as messages:
-            content, pages = self._engine.pdf(
+            content, pages = self.engine.pdf(
                 page,
-                self._engine.attachment(
+                self.engine.attachment(
                     log_csv(learner.log),
                     name=self._wording.text("attachment"),
                     description=self._wording.text("attachment_description"),
@@ -179,7 +179,7 @@ class Renderer:
         for part, image in images.items():
             url = f"{SCHEME}image/{part}"
             with Messages() as messages:
-                self._engine.pdf(f"<html lang='en'><body><img src='{url}' alt='{part}'/></body></html>")
+                self.engine.pdf(f"<html lang='en'><body><img src='{url}' alt='{part}'/></body></html>")
             if any(url in text for text in messages.texts):
                 raise UserError(
                     f"The {part} {image.name} cannot be drawn. Save it as PNG, or as plain SVG without imported styles."
