@@ -211,7 +211,7 @@ def attest(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="A folder that gets a copy of the issue; an earlier copy in it is replaced.",
+            help="A folder that gets a copy of the issue; an earlier copy of the same session in it is replaced.",
             show_default=False,
         ),
     ] = None,
