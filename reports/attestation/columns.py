@@ -29,6 +29,11 @@ class PrintedLine:
     text: str
     parts: tuple[str, str, str] | None
 
+    @property
+    def is_tall(self) -> bool:
+        """Whether the entry takes, or may take, several lines."""
+        return self.parts is not None or "\n" in self.text
+
 
 @dataclass(frozen=True)
 class PrintedLines:
