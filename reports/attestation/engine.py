@@ -102,7 +102,7 @@ class Engine:
             elif isinstance(image, SVGImage):
                 self._images[url] = _DrawnOnce(image)
         stream = io.BytesIO()
-        document.write_pdf(stream, finisher=_serialise_once, **options)
+        document.write_pdf(stream, finisher=_finish, **options)
         return stream.getvalue(), len(document.pages)
 
     def attachment(self, content: bytes, **described: Any) -> Attachment:
@@ -215,7 +215,9 @@ def _resources_of(stream: Any) -> list[int]:
     return [len(stream._fonts), len(stream._images), *(len(one) for one in stream._resources.values() if one)]
 
 
-def _serialise_once(_document: Any, pdf: Any) -> None:
+def _finish(_document: Any, pdf: Any) -> None:
+    # WeasyPrint lists each attachment twice.
+    pdf.catalog["AF"] = pydyf.Array(dict.fromkeys(pdf.catalog.get("AF", ())))
     for item in pdf.objects:
         if isinstance(item, pydyf.Stream) and item.compress:
             content = b"\n".join(part if isinstance(part, bytes) else pydyf._to_bytes(part) for part in item.stream)

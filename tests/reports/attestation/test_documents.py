@@ -125,7 +125,7 @@ def test_a_learner_with_one_connection_gets_one_page_with_all_blocks(campus: Any
         "Score 84,4 %",
         # 13 October in Paris
         "Prévenir les risques 1 h 30 1 00:50:59 62,3 % — — 13/10/2026",
-        "Évaluation finale (Évaluation, facultatif) — — — — 84,5 % Réussite —",
+        "Évaluation finale (évaluation, facultatif) — — — — 84,5 % Réussite —",
         "Gestes et postures (hors programme) 0 min — — — — — —",
         "1 lun. 12/10/2026 Prévenir les risques professionnels 09:12:04 10:03:03 00:50:59 00:50:59",
         "Total du temps passé 00:50:59",
@@ -291,7 +291,7 @@ def test_the_attached_log_has_exact_seconds_and_does_not_run(campus: Any, issue:
     )
 
 
-@pytest.mark.parametrize(("count", "total"), [(120, "60:00:00"), (98, "49:00:00")])
+@pytest.mark.parametrize(("count", "total"), [(120, "60:00:00"), (109, "54:30:00")])
 def test_a_long_log_repeats_its_heads_and_breaks_no_row(campus: Any, issue: Issue, count: int, total: str) -> None:
     one_learner(campus)
     campus.connection.execute(
@@ -317,8 +317,8 @@ def test_a_long_log_repeats_its_heads_and_breaks_no_row(campus: Any, issue: Issu
     assert sum(text.count(row_end) for text in texts) == count
     assert f"Total du temps passé {total}" in with_rows[-1]
     assert [f"Page {number}/{len(texts)}" in text for number, text in enumerate(texts, start=1)] == [True] * len(texts)
-    # With 98 lines the method and the signature have a page of their own: without column heads.
-    assert len(texts) - len(with_rows) == (count == 98)
+    # With 109 lines the method and the signature have a page of their own: without column heads.
+    assert len(texts) - len(with_rows) == (count == 109)
     assert head not in texts[-1] or texts[-1] is with_rows[-1]
 
 
@@ -420,7 +420,7 @@ def test_pdf_a_3_tagged_with_metadata_and_bookmarks(campus: Any, issue: Issue) -
         assert str(pdf.Root.Lang) == "fr"
         assert bool(pdf.Root.MarkInfo.Marked)
         assert str(pdf.docinfo["/CreationDate"]) == "D:20270115000000+00'00"
-        (associated, *_) = pdf.Root.AF
+        (associated,) = pdf.Root.AF
         assert (str(associated.UF), str(associated.AFRelationship)) == ("releve-des-connexions.csv", "/Data")
         with pdf.open_outline() as outline:
             (title,) = outline.root

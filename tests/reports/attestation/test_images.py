@@ -138,6 +138,10 @@ def test_images_are_drawn_and_an_svg_reaches_out_to_nothing(campus: Any, assets:
             for item in pdf.objects
             if isinstance(item, pikepdf.Stream) and item.get("/Subtype") == "/Image"
         }
+        # PDF/A forbids smoothing.
+        assert not any(
+            item.get("/Interpolate") for item in pdf.objects if isinstance(item, pikepdf.Stream) and "/Width" in item
+        )
     assert sizes == {(33, 19)}
 
 
