@@ -33,6 +33,10 @@ app = typer.Typer(
     epilog="In this order: opco build --raw FOLDER, then opco export, then opco attest SESSION_ID.",
 )
 
+# What a shell reports of a program that Ctrl-C ended.
+INTERRUPTED = 130
+INTERRUPTION = "Interrupted: nothing was published or issued.\nRun the command again; it goes on where it can."
+
 HomeOption = Annotated[
     Path | None,
     typer.Option(
@@ -461,6 +465,14 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         message = f"Something that was not foreseen went wrong: {type(error).__name__}: {error}\n"
         return _said(arguments, error, message + "Run the command again with --debug to see where.", 1)
+    except BaseException as error:
+        # Dagster raises an exception of its own for Ctrl-C and SIGTERM.
+        if not isinstance(error, KeyboardInterrupt) and "Interrupted" not in type(error).__name__:
+            raise
+        return _said(arguments, error, INTERRUPTION, INTERRUPTED)
+    if code == INTERRUPTED:
+        # Ctrl-C outside of a run: Typer has made an exit code of it.
+        return _said(arguments, KeyboardInterrupt(), INTERRUPTION, INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 

@@ -144,7 +144,7 @@ from pathlib import Path
 from reports.attestation import AttestationInputs, issue_attestations
 issue_attestations(
     Path({str(warehouse)!r}), {SESSION!r}, AttestationInputs(logo=Path("logo.svg"), footer="SIRET 1"),
-    folder=Path({str(tmp_path / "there")!r}), assets=Path({str(assets)!r}), issued_on=date(2027, 1, 15),
+    folder=Path({str(tmp_path / "there")!r}), assets=Path({str(assets)!r}), issued_on=date(2027, 1, 15), workers=2,
 )
 """
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
