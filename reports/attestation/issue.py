@@ -12,6 +12,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from reports.attestation.images import read_image
@@ -301,7 +302,10 @@ def _make(
     outcomes, warnings = make_documents(job, tasks, workers, told)
     failed = [outcome for outcome in outcomes if outcome.document is None]
     if failed:
-        named = [f"  {one.task.learner} ({one.task.user_id}): {one.failure}" for one in failed[:FAILURES_NAMED]]
+        named = [
+            f"  {shorten(one.task.learner, 60)} ({one.task.user_id[:60]}): {one.failure}"
+            for one in failed[:FAILURES_NAMED]
+        ]
         if len(failed) > FAILURES_NAMED:
             named.append(f"  and {len(failed) - FAILURES_NAMED} more")
         raise OpcoError(

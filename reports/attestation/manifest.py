@@ -130,6 +130,8 @@ def parse_manifest(content: bytes, where: str) -> Manifest:
             IssuedDocument(**{**one, "causes": tuple(_cause(cause) for cause in one["causes"])})
             for one in values.pop("documents")
         )
+        if any(Path(one.file).name != one.file or one.file.startswith(".") for one in documents):
+            raise ValueError("a file of it is not in its folder")
         cancelled = tuple(CancelledDocument(**one) for one in values.pop("cancelled"))
         left_out = tuple(LeftOut(**one) for one in values.pop("left_out"))
         asked_for = tuple(values.pop("asked_for"))

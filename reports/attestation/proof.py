@@ -13,10 +13,13 @@ from reports.attestation.attachment import read_log_csv
 from reports.attestation.model import Language
 from reports.attestation.wording import Wording, load_wording
 
+# In pixels of CSS: the total has 18.7, the largest user text, the organisation's name, 14.
+LARGE_TYPE = 16.5
+
 
 @dataclass(frozen=True)
 class Proof:
-    """What a PDF says: the number and the total printed on its first page, and the rows of its attached log."""
+    """What a PDF says: its number, the total that it prints, and the rows of its attached log."""
 
     number: str
     printed_seconds: int
@@ -57,8 +60,7 @@ def read_proof(content: bytes) -> Proof:
         if len(mine) != 1:
             raise ValueError(f"it has {len(mine)} attached logs of connections, not one")
         ((attachment, wording),) = mine
-        page = document[0].get_textpage()
-        return Proof(_number(document), _total(page, wording), tuple(read_log_csv(bytes(attachment.get_data()))))
+        return Proof(_number(document), _total(document, wording), tuple(read_log_csv(bytes(attachment.get_data()))))
     except pypdfium2.PdfiumError as error:
         raise ValueError(f"it cannot be read ({error})") from error
     finally:
@@ -77,22 +79,25 @@ def _number(document: pypdfium2.PdfDocument) -> str:
     return str(document.get_metadata_value("Title")).rpartition(" ")[2]
 
 
-def _total(page: pypdfium2.PdfTextPage, wording: Wording) -> int:
-    """Return the total of the summary, in seconds: it stands with its hours in hundredths, in the largest type.
+def _total(document: pypdfium2.PdfDocument, wording: Wording) -> int:
+    """Return the total of the summary, in seconds: it stands with its hours in hundredths, in large type.
 
-    User text on the page may look like a total; it is never as large.
+    User text may look like a total; it is never printed so large.
     """
     hours = re.escape(wording.text("hours", hours="\0")).replace("\0", r"(\d+[.,]\d\d)").replace("\\ ", r"\s+")
     pattern = rf"(?<![\d:])(\d{{2,}}:[0-5]\d:[0-5]\d)\s+{hours}"
-    found = {match[1]: match[2] for match in re.finditer(pattern, page.get_text_range())}
-    sizes = {printed: _type_size(page, printed) for printed in found}
-    largest = [printed for printed, size in sizes.items() if size == max(sizes.values())]
-    if len(largest) != 1:
-        raise ValueError("its first page prints no total" if not largest else "its first page prints several totals")
-    seconds = _seconds(largest[0])
-    if wording.hundredths(seconds) != found[largest[0]]:
-        raise ValueError(f"it prints {largest[0]}, and {found[largest[0]]} hours, which is another time")
-    return seconds
+    for page in document:
+        words = page.get_textpage()
+        found = {match[1]: match[2] for match in re.finditer(pattern, words.get_text_range())}
+        large = [printed for printed in found if _type_size(words, printed) >= LARGE_TYPE]
+        if len(large) > 1:
+            raise ValueError("it prints several totals")
+        if large:
+            seconds = _seconds(large[0])
+            if wording.hundredths(seconds) != found[large[0]]:
+                raise ValueError(f"it prints {large[0]}, and {found[large[0]]} hours, which is another time")
+            return seconds
+    raise ValueError("it prints no total")
 
 
 def _type_size(page: pypdfium2.PdfTextPage, words: str) -> float:

@@ -105,6 +105,9 @@ def test_a_manifest_that_was_changed_does_not_hide_a_document(issue: Path) -> No
     found = dict(verify(issue).faults)
     assert found[FIRST] == "it is attestation SST-26/U1/1 of 5400 seconds, the manifest lists SST-26/U1/1 of 9999"
     assert found[ZIP] == "the ZIP does not hold the same files as the folder"
+    manifest["documents"][0]["file"] = "../../elsewhere.pdf"
+    (issue / "manifest.json").write_text(json.dumps(manifest))
+    assert "a file of it is not in its folder" in dict(verify(issue).faults)["manifest.json"]
     (issue / "manifest.json").write_text("{}")
     ((name, fault),) = verify(issue).faults
     assert name == "manifest.json"
@@ -140,7 +143,8 @@ def test_a_pdf_of_others_and_what_is_no_pdf(tmp_path: Path) -> None:
 
 def test_a_hostile_name_does_not_pass_for_the_total(campus: Any, tmp_path: Path) -> None:
     campus.build()
-    campus.session(SESSION, "99:00:00 soit 99,00 h", None, None)
+    # So long that the summary does not begin on the first page.
+    campus.session(SESSION, "99:00:00 soit 99,00 h " * 150, None, None)
     campus.learner("U1", "Temps passé 77:00:00", "soit 77,00 h")
     campus.connected("U1", SESSION, "C1", "2026-10-12 07:00:00", "2026-10-12 08:00:00")
     campus.enrolled("U1", SESSION)
@@ -153,3 +157,4 @@ def test_a_hostile_name_does_not_pass_for_the_total(campus: Any, tmp_path: Path)
         issued_on=date(2027, 1, 15),
     )
     assert verify(summary.folder).faults == []
+    assert summary.documents[0].pages > 1
