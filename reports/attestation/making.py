@@ -40,6 +40,8 @@ from warehouse.files import fsync_path, sha256_of
 SLICE = 8
 # Objects that Python's collector lets grow before it looks; a page of the log makes some ten thousand.
 COLLECT_AFTER = 50_000
+# Documents after which a process gives way to a new one: Pango keeps some 80 kB of each.
+RENEW_AFTER = 400
 NOTES = "notes"
 
 
@@ -275,7 +277,10 @@ def _dealt(pool: list[_Process], slices: deque[Sequence[Task]]) -> Iterator[Outc
                 process, tasks = running.pop(future)
                 idle.append(process)
                 try:
-                    yield from future.result()
+                    outcomes = future.result()
+                    if process.made >= RENEW_AFTER:
+                        process.restart()
+                    yield from outcomes
                 except BrokenProcessPool:
                     process.restart()
                     if len(tasks) == 1:
@@ -301,6 +306,7 @@ class _Process:
         # A forked child would inherit locks that other threads of this process hold.
         self._executor = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
         self._prepared = self._executor.submit(_prepare, self._job)
+        self.made = 0
         self._children = set(multiprocessing.active_children()) - others
 
     def warnings(self) -> tuple[str, ...]:
@@ -315,6 +321,7 @@ class _Process:
 
     def make(self, tasks: Sequence[Task]) -> Future[list[Outcome]]:
         """Begin to make a slice."""
+        self.made += len(tasks)
         return self._executor.submit(_make, tasks)
 
     def restart(self) -> None:
