@@ -26,6 +26,7 @@ import pypdfium2
 
 from reports.attestation import AttestationInputs, issue_attestations
 from reports.attestation.images import read_image
+from reports.attestation.making import calm_collector
 from reports.attestation.model import LearnerRecord
 from reports.attestation.queries import (
     read_build,
@@ -108,6 +109,8 @@ def cpu_seconds(work: Callable[[], object]) -> float:
 
 def measure_one(path: Path) -> None:
     """Print a document's time against rows, each turn beside a turn of its floor."""
+    # As in the processes that make documents.
+    calm_collector()
     sys.stdout.write("connections  pages      kB  document     floor  ratio (median of turns; best)\n")
     for session_id, turns in TURNS.items():
         renderer, record = prepared(path, session_id)

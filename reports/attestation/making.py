@@ -345,11 +345,15 @@ def _prepare(job: Job) -> tuple[str, ...]:
     # Ctrl-C reaches the whole group: the parent ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _maker = Maker(job)
+    calm_collector()
+    return _maker.warnings
+
+
+def calm_collector() -> None:
+    """Keep Python's collector from looking through what stays, and through every few hundred new objects."""
     gc.collect()
-    # What is there now stays: the collector need not look at it again.
     gc.freeze()
     gc.set_threshold(COLLECT_AFTER, 10, 10)
-    return _maker.warnings
 
 
 def _make(tasks: Sequence[Task]) -> list[Outcome]:
