@@ -7,7 +7,7 @@ import hashlib
 import re
 import shutil
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from datetime import date
@@ -16,7 +16,7 @@ from textwrap import shorten
 from typing import Any
 
 from reports.attestation.images import read_image
-from reports.attestation.making import NOTES, Job, Outcome, Task, make_documents, write_file
+from reports.attestation.making import NOTES, Job, Outcome, Task, make_documents, read_kept, write_file
 from reports.attestation.manifest import (
     MANIFEST,
     CancelledDocument,
@@ -143,7 +143,8 @@ def issue_attestations(
             try:
                 outcomes, warnings = _make(job, tasks, workers, progress)
             except UserError:
-                _remove(place)
+                if not any(place.glob("*.pdf")):
+                    _remove(place)
                 raise
             in_force = {task.user_id for task in tasks}
             cancelled = _cancelled(earlier, in_force, left_out, number)
@@ -169,7 +170,7 @@ def issue_attestations(
                 left_out=tuple(one for one in left_out if one.user_id not in in_force),
             )
             target = folder / f"issue-{number}"
-            _complete(place, manifest, target)
+            _complete(place, manifest, target, {task.file: task.earlier_file for task in tasks if task.earlier_file})
             found = (*warnings, *(text for outcome in outcomes for text in outcome.warnings))
             return _summary(target, manifest, found, is_new=True)
     except OSError as error:
@@ -370,13 +371,16 @@ def _with_names(document: IssuedDocument, folder: Path, job: Job) -> IssuedDocum
     return replace(document, causes=tuple(causes))
 
 
-def _complete(place: Path, manifest: Manifest, target: Path) -> None:
-    """Write manifest and ZIP, remove what belongs to no document, and give the issue its name."""
+def _complete(place: Path, manifest: Manifest, target: Path, earlier_files: Mapping[str, Path]) -> None:
+    """Put the kept PDFs in, remove what belongs to no document, write manifest and ZIP, and give the issue its name."""
     _remove(place / NOTES)
     files = {document.file for document in manifest.documents}
     for path in place.iterdir():
         if path.name not in files:
             path.unlink()
+    for document in manifest.documents:
+        if document.state == "kept":
+            write_file(place / document.file, read_kept(earlier_files[document.file], document))
     write_file(place / MANIFEST, manifest.to_json())
     _write_zip(place, zip_name(manifest.session_id, manifest.issue_number))
     fsync_path(place)

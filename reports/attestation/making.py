@@ -185,20 +185,9 @@ class Maker:
         return Outcome(task, document, rendered.warnings)
 
     def _kept(self, task: Task, earlier: IssuedDocument) -> IssuedDocument:
-        """Put the earlier PDF into the new issue, as it is."""
-        try:
-            content = task.earlier_file.read_bytes() if task.earlier_file else b""
-        except OSError as error:
-            content = b""
-            reason = error.strerror or str(error)
-        else:
-            reason = "it has been changed since"
-        if hashlib.sha256(content).hexdigest() != earlier.sha256:
-            raise OpcoError(
-                f"The PDF of attestation {earlier.number}, {task.earlier_file}, cannot be kept: {reason}. Restore it "
-                "from the issue's ZIP or a backup, or make all anew with --force."
-            )
-        write_file(self._job.place / task.file, content)
+        """Say that the earlier PDF goes on, having looked whether it is what it was."""
+        if task.earlier_file is not None:
+            read_kept(task.earlier_file, earlier)
         return replace(earlier, file=task.file, state="kept", replaces=None, seconds_before=None, causes=())
 
     def _causes(self, task: Task, printed: dict[str, str], record: LearnerRecord) -> tuple[Cause, ...]:
@@ -214,7 +203,7 @@ class Maker:
     def _key(self, task: Task, printed: dict[str, str]) -> str:
         """Return a digest of all that decides a document's bytes: a note with another key is of another document."""
         job, earlier = self._job, task.earlier
-        deciding = [printed, job.issue_number, str(job.issued_on), str(job.build.data_as_of), job.release]
+        deciding = [printed, job.issue_number, str(job.issued_on), job.build.build_id, job.release]
         deciding += [earlier and [earlier.number, earlier.issued_on], task.file, task.learner]
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
@@ -367,6 +356,20 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+def read_kept(path: Path, document: IssuedDocument) -> bytes:
+    """Return the bytes of a document of an earlier issue. Raises OpcoError when they are gone or others."""
+    try:
+        content, reason = path.read_bytes(), "it has been changed since"
+    except OSError as error:
+        content, reason = b"", error.strerror or str(error)
+    if hashlib.sha256(content).hexdigest() != document.sha256:
+        raise OpcoError(
+            f"The PDF of attestation {document.number}, {path}, cannot be kept: {reason}. Restore it from the issue's "
+            "ZIP or a backup, or make all anew with --force."
+        )
+    return content
 
 
 def write_file(path: Path, content: bytes) -> None:
