@@ -1,7 +1,7 @@
 """WeasyPrint as these documents use it: own fonts, own files only, no network, and no work done twice.
 
-Beside its public interface this module relies on four inner parts of the one release that is pinned; each is said
-where it is used, and docs/decisions/0030 tells why.
+Beside its public interface this module alone relies on inner parts of the one release that is pinned; decision 30 tells
+which, and why.
 """
 
 from __future__ import annotations
