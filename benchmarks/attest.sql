@@ -1,5 +1,5 @@
--- A published warehouse, as far as attestations read it: sessions of 30, 300 and 3,000 connections a learner, and one of
--- the variable `documents` learners with 30 connections each. Ten activities a session, two of them assessments.
+-- A published warehouse, as far as attestations read it: sessions of 30, 300 and 3,000 connections a learner, and one
+-- of as many learners as the variable `documents` says, with 30 connections each. Ten activities a session.
 create table warehouse_build as
 select
     'bench' as build_id, timestamp '2027-01-15 02:00:00' as data_as_of, 15::bigint as inactivity_timeout_minutes,
@@ -19,15 +19,16 @@ from sizes;
 
 create table dim_learners as
 select
-    user_id, user_id || '@example.org' as email, 'Prénom-' || user_id as first_name, 'Nom de famille ' || user_id as last_name,
-    'Employeur & Fils' as employer, false as is_deleted
+    user_id, user_id || '@example.org' as email, 'Prénom-' || user_id as first_name,
+    'Nom de famille ' || user_id as last_name, 'Employeur & Fils' as employer, false as is_deleted
 from (select distinct 'U-' || learner as user_id from sizes, range(learners) as one (learner));
 
 create table dim_courses as
 select
     'C-' || course as course_id,
-    ['Animer une équipe à distance', 'Conduire l’entretien professionnel', 'Écrire pour être lu', 'Sécurité incendie'][course % 4 + 1]
-        || ', module ' || course as course_name
+    [
+        'Animer une équipe à distance', 'Conduire l’entretien professionnel', 'Écrire pour être lu', 'Sécurité incendie'
+    ][course % 4 + 1] || ', module ' || course as course_name
 from range(8) as one (course);
 
 -- Connections of 10 to 39 minutes spread over the year; every tenth overlaps another by a minute.
@@ -59,7 +60,8 @@ group by user_id, session_id;
 
 create table fct_learner_session_steps as
 select
-    user_id, session_id, 'course' as step_type, course_id as resource_id, row_number() over (partition by user_id, session_id order by course_id) as step_number,
+    user_id, session_id, 'course' as step_type, course_id as resource_id,
+    row_number() over (partition by user_id, session_id order by course_id) as step_number,
     course_name as resource_name, true as is_in_program, false as is_optional, 5400::bigint as planned_duration_seconds,
     true as is_started, count(*) as connection_count, sum(retained_seconds)::bigint as retained_seconds,
     100::decimal(9, 6) as progress_pct, null::decimal(9, 6) as score_pct, null::boolean as is_passed,
@@ -69,7 +71,9 @@ group by user_id, session_id, course_id, course_name
 union all by name
 select
     user_id, session_id, 'assessment' as step_type, 'A-' || number as resource_id, 8 + number as step_number,
-    'Évaluation ' || number as resource_name, true as is_in_program, number = 2 as is_optional, null::bigint as planned_duration_seconds,
+    'Évaluation ' || number as resource_name, true as is_in_program, number = 2 as is_optional,
+    null::bigint as planned_duration_seconds,
     true as is_started, 0::bigint as connection_count, 0::bigint as retained_seconds,
-    null::decimal(9, 6) as progress_pct, 81.25::decimal(9, 6) as score_pct, true as is_passed, last_connection_at as completed_at
+    null::decimal(9, 6) as progress_pct, 81.25::decimal(9, 6) as score_pct, true as is_passed,
+    last_connection_at as completed_at
 from fct_learner_sessions, range(1, 3) as one (number);
