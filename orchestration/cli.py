@@ -33,6 +33,10 @@ app = typer.Typer(
     epilog="In this order: opco build --raw FOLDER, then opco export, then opco attest SESSION_ID.",
 )
 
+# What a shell reports of a program that Ctrl-C ended.
+INTERRUPTED = 130
+INTERRUPTION = "Interrupted: nothing was published or issued.\nRun the command again; it goes on where it can."
+
 HomeOption = Annotated[
     Path | None,
     typer.Option(
@@ -267,7 +271,7 @@ def attest(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="A folder that gets a copy of the issue; an earlier copy in it is replaced.",
+            help="A folder that gets a copy of the issue; an earlier copy of the same session in it is replaced.",
             show_default=False,
         ),
     ] = None,
@@ -300,16 +304,29 @@ def attest(
         typer.Option(metavar="NAME", help="Image of the stamp and signature, in assets/.", show_default=False),
     ] = None,
     language: Annotated[str | None, typer.Option(metavar="LANGUAGE", help="fr or en.", show_default=False)] = None,
+    user: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="USER",
+            help="Make only this learner's anew: user_id or e-mail. Repeatable. Those of others stay as they are.",
+            show_default=False,
+        ),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Make all anew, though nothing that is printed changed.")
+    ] = False,
     home: HomeOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Make the attestations of one session: a PDF per learner who played it, a ZIP and a manifest.
 
-    Each making is a new issue in a folder of its own under var/attestations. An input not given is taken from
-    the organisation's settings; an empty one ('') is left out of the document.
+    Each making is a new issue in a folder of its own under var/attestations. A learner whose document would print the
+    same keeps the earlier PDF and number; a changed one gets a new PDF that replaces it. Where nothing changed, the
+    latest issue stays in force. An input not given is taken from the session's or the organisation's settings; an
+    empty one ('') is left out of the document.
     """
-    from orchestration.closing import attest_closing, attest_lines, copy_issue
+    from orchestration.closing_attestations import attest_closing, attest_lines, check_output, copy_issue
 
     inputs = {
         "name": organisation_name,
@@ -323,15 +340,12 @@ def attest(
         "language": language,
     }
     where = _enter(home, {f"organisation.{name}": value for name, value in inputs.items()})
-    if output is not None:
-        where.refuse_own_place(output.expanduser(), "--output")
-        if output.expanduser().exists() and not output.expanduser().is_dir():
-            raise UserError(f"--output {output} is a file. Name a folder for the copy.")
+    check_output(where, session_id, output)
     made = _run(
         where,
         lambda: _definitions("attestations"),
         "attestations",
-        {"opco_attestations": {**inputs, "issued_on": issued_on}},
+        {"opco_attestations": {**inputs, "issued_on": issued_on, "users": user or [], "force": force}},
         session_id=session_id,
         debug=debug,
     )
@@ -341,6 +355,56 @@ def attest(
         print_json(closing)
     else:
         print_lines(attest_lines(closing))
+
+
+@app.command(epilog="Example:  opco issues S-2026-MGMT-09")
+def issues(
+    session_id: Annotated[str, typer.Argument(metavar="SESSION_ID", help="The program session.", show_default=False)],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """List what was issued for a session: each issue with its date, its data, and what it did."""
+    from orchestration.closing_attestations import issues_closing, issues_lines
+
+    del debug
+    closing = issues_closing(_enter(home), session_id)
+    if as_json:
+        print_json(closing)
+    else:
+        print_lines(issues_lines(closing))
+
+
+@app.command(epilog="Examples:  opco verify attestations-S-2026-MGMT-09-issue-1.zip   ·   opco verify attestation.pdf")
+def verify(
+    path: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PATH", help="A PDF, the ZIP or folder of an issue, or a session's folder.", show_default=False
+        ),
+    ],
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Tell offline, with no warehouse, whether attestations are complete, unchanged, and add up.
+
+    Files are held against the manifest that came with them, and the rows attached to each PDF against its printed
+    total; of a PDF alone, the latter only. Exit code 1 where something is wrong.
+    """
+    from orchestration.closing_attestations import verify_closing, verify_lines
+    from reports.attestation.verify import verify as verify_path
+
+    del home, debug
+    progress = TerminalProgress()
+    with progress.shown():
+        progress.stage("Verifying")
+        closing = verify_closing(verify_path(path.expanduser(), progress.at))
+    if as_json:
+        print_json(closing)
+    else:
+        print_lines(verify_lines(closing))
+    raise typer.Exit(0 if closing["ok"] else 1)
 
 
 @app.command(
@@ -392,7 +456,17 @@ def why(
 
 
 @app.command(epilog="Example:  opco settings --home /srv/opco")
-def settings(home: HomeOption = None, as_json: JsonOption = False, debug: DebugOption = False) -> None:
+def settings(
+    session: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SESSION_ID", help="Those in force for this program session's attestations.", show_default=False
+        ),
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
     """Print the settings in force, where each comes from and what it does.
 
     A command's option wins over the environment, the environment over opco.toml, opco.toml over the default.
@@ -401,7 +475,7 @@ def settings(home: HomeOption = None, as_json: JsonOption = False, debug: DebugO
 
     del debug
     place = _enter(home)
-    in_force = settings_in_force(place)
+    in_force = settings_in_force(place, session)
     if as_json:
         described = {
             one.key: {
@@ -474,6 +548,14 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         message = f"Something that was not foreseen went wrong: {type(error).__name__}: {error}\n"
         return _said(arguments, error, message + "Run the command again with --debug to see where.", 1)
+    except BaseException as error:
+        # Dagster raises an exception of its own for Ctrl-C and SIGTERM.
+        if not isinstance(error, KeyboardInterrupt) and "Interrupted" not in type(error).__name__:
+            raise
+        return _said(arguments, error, INTERRUPTION, INTERRUPTED)
+    if code == INTERRUPTED:
+        # Ctrl-C outside of a run: Typer has made an exit code of it.
+        return _said(arguments, KeyboardInterrupt(), INTERRUPTION, INTERRUPTED)
     return code if isinstance(code, int) else 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -159,49 +158,6 @@ def dry_run_lines(closing: Closing) -> list[str]:
         f"The file would hold {counted(closing['rows'], 'line')}, {counted(closing['learners'], 'learner')}, "
         f"{counted(closing['sessions'], 'session')}; data as of {closing['data_as_of']}. Nothing was written."
     ]
-
-
-def attest_closing(home: Home, session_id: str, made: Mapping[str, Any], copy: Path | None) -> Closing:
-    """Return the facts of an issue from its asset's metadata."""
-    names = ("issue_number", "folder", "zip_path", "zip_sha256", "documents", "pages", "bytes", "files")
-    return {
-        "command": "attest",
-        "ok": True,
-        "home": str(home.folder),
-        "session_id": session_id,
-        **{name: made[name] for name in (*names, "left_out", "warnings")},
-        "copy": str(copy) if copy else None,
-    }
-
-
-def attest_lines(closing: Closing) -> list[str]:
-    """Return what `opco attest` prints at its end."""
-    reasons = {"never_played": "no connection in this session", "deleted_without_name": "deleted, and without a name"}
-    lines = [
-        f"Made      {counted(closing['documents'], 'attestation')}, {counted(closing['pages'], 'page')}, "
-        f"{size(closing['bytes'])}: issue {closing['issue_number']} of session {closing['session_id']}",
-        *(f"  warning: {warning}" for warning in closing["warnings"]),
-        *(f"  left out: {one['learner']} ({reasons[one['reason']]})" for one in closing["left_out"]),
-        f"Folder    {closing['folder']}",
-        f"ZIP       {closing['zip_path']}",
-    ]
-    return [*lines, f"Copy      {closing['copy']}"] if closing["copy"] else lines
-
-
-def copy_issue(made: Mapping[str, Any], output: Path | None) -> Path | None:
-    """Copy the files of an issue into `output`, in place of an earlier copy there, and return that folder."""
-    if output is None:
-        return None
-    folder = output.expanduser().resolve()
-    folder.mkdir(parents=True, exist_ok=True)
-    if (folder / "manifest.json").exists():
-        # Two issues in one folder would be neither.
-        for pattern in ("attestation-*.pdf", "attestations-*.zip"):
-            for path in folder.glob(pattern):
-                path.unlink()
-    for path in sorted(Path(made["folder"]).iterdir()):
-        shutil.copyfile(path, folder / path.name)
-    return folder
 
 
 def why_closing(home: Home, answers: Sequence[Answer], limit: int) -> Closing:

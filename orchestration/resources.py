@@ -25,9 +25,9 @@ class HomeResource(dg.ConfigurableResource[Any]):
         """The places under the home."""
         return Home(Path(self.folder))
 
-    def settings(self, options: dict[str, str | None] | None = None) -> Settings:
-        """Return the settings in force, with the run configuration's values as `options`."""
-        return load_settings(self.home, options)
+    def settings(self, options: dict[str, str | None] | None = None, *, session_id: str | None = None) -> Settings:
+        """Return the settings in force, with the run configuration's values as `options`, for one session if named."""
+        return load_settings(self.home, options, session_id=session_id)
 
 
 class BuildLock(dg.ConfigurableResource[Any]):

@@ -102,6 +102,8 @@ SECRET = "secret"  # noqa: S105 - the mark, not a secret
 """Marks a setting that only the environment may give, and that nothing ever shows."""
 SECRET_CHARACTERS = 32
 HIDDEN = "(set, not shown)"
+# The table of tables in opco.toml that holds defaults of single program sessions.
+SESSIONS = "sessions"
 
 
 class Section(BaseModel):
@@ -169,6 +171,18 @@ class OrganisationSettings(Section):
     )
     language: Literal["fr", "en"] = Field(
         default="fr", description="Language of the attestations.", json_schema_extra={ALLOWED: "fr, en"}
+    )
+
+
+class AttestationSettings(Section):
+    """How attestations are made."""
+
+    processes: Annotated[
+        int | None, BeforeValidator(_none_as_word), BeforeValidator(_no_truth_value), Field(ge=1, le=256)
+    ] = Field(
+        default=None,
+        description="Processes that make the documents side by side; none for one a core.",
+        json_schema_extra={ALLOWED: "a whole number from 1 to 256, or none"},
     )
 
 
@@ -280,6 +294,7 @@ class Settings(BaseSettings):
 
     rules: RuleSettings
     organisation: OrganisationSettings = OrganisationSettings()
+    attestations: AttestationSettings = AttestationSettings()
     export: ExportSettings = ExportSettings()
     email: EmailSettings = EmailSettings()
     portal: PortalSettings = PortalSettings()
@@ -298,19 +313,22 @@ class SettingInForce:
     description: str
 
 
-def load_settings(home: Home, options: Mapping[str, str | None] | None = None) -> Settings:
+def load_settings(
+    home: Home, options: Mapping[str, str | None] | None = None, *, session_id: str | None = None
+) -> Settings:
     """Return the settings in force in `home`.
 
-    `options` holds command options by key (`"export.dialect"`); None is an option not given.
+    `options` holds command options by key (`"export.dialect"`); None is an option not given. `session_id` is the
+    program session whose own defaults, [sessions."ID"] in `opco.toml`, come before those of [organisation].
     Raises UserError for an unknown key or variable and for a value that is not allowed, naming it, where it
     comes from and what is allowed.
     """
-    return _load(home, options or {})[0]
+    return _load(home, options or {}, session_id)[0]
 
 
-def settings_in_force(home: Home) -> list[SettingInForce]:
+def settings_in_force(home: Home, session_id: str | None = None) -> list[SettingInForce]:
     """Return every setting with its value and origin, in the order of the sections. Errors as `load_settings`."""
-    settings, sources = _load(home, {})
+    settings, sources = _load(home, {}, session_id)
     return [
         SettingInForce(
             key=key,
@@ -357,12 +375,14 @@ def _allowed(key: str) -> str:
     return str(extra[ALLOWED]) if isinstance(extra, dict) else ""
 
 
-def _load(home: Home, options: Mapping[str, str | None]) -> tuple[Settings, dict[Origin, dict[str, Any]]]:
+def _load(
+    home: Home, options: Mapping[str, str | None], session_id: str | None
+) -> tuple[Settings, dict[Origin, dict[str, Any]]]:
     # By origin, strongest first; each as {section: {name: value}}.
     sources: dict[Origin, dict[str, Any]] = {
         "option": _nested({key: value for key, value in options.items() if value is not None}),
         "environment": _nested(_environment()),
-        "opco.toml": _read_toml(home.settings_file)[0],
+        "opco.toml": _read_toml(home.settings_file, session_id)[0],
     }
     toml_and_defaults = (sources["opco.toml"], {"rules": _rule_defaults()})
 
@@ -412,8 +432,11 @@ def _environment() -> dict[str, str]:
     return found
 
 
-def _read_toml(path: Path) -> tuple[dict[str, Any], dict[str, NamedExport]]:
-    """Return the sections of `opco.toml`, and apart from them the exports that it defines."""
+def _read_toml(path: Path, session_id: str | None = None) -> tuple[dict[str, Any], dict[str, NamedExport]]:
+    """Return the sections of `opco.toml`, and apart from them the exports that it defines.
+
+    The defaults of the session `session_id` stand among those of [organisation].
+    """
     if not path.exists():
         return {}, {}
     try:
@@ -424,9 +447,10 @@ def _read_toml(path: Path) -> tuple[dict[str, Any], dict[str, NamedExport]]:
         raise UserError(f"{path} cannot be read: {error}.\nMake it a readable UTF-8 file.") from error
     sections = _sections()
     exports = read_named_exports(path, tables.pop("exports", {}))
+    own = _session_tables(tables.pop(SESSIONS, {}), path)
     for section, table in tables.items():
         if section not in sections:
-            raise UserError(f"{path}: unknown section or key `{section}`.{_nearest(section, (*sections, 'exports'))}")
+            raise UserError(f"{path}: unknown section or key `{section}`.{_nearest(section, (*sections, 'exports', SESSIONS))}")
         if not isinstance(table, dict):
             raise UserError(f"{path}: `{section}` is a section: write it as [{section}] with its keys below.")
         for name in table:
@@ -439,7 +463,30 @@ def _read_toml(path: Path) -> tuple[dict[str, Any], dict[str, NamedExport]]:
                     f"{path}: `{name}` in [{section}] is a secret and does not belong in a file.\n"
                     f"Delete that line and set the variable {variable}; whoever read the file knows the old value."
                 )
+    if session_id in own:
+        tables["organisation"] = tables.get("organisation", {}) | own[session_id]
     return tables, exports
+
+
+def _session_tables(tables: Any, path: Path) -> dict[str | None, dict[str, Any]]:
+    """Return the defaults of single sessions by session id, all of them checked."""
+    if not isinstance(tables, dict) or not all(isinstance(table, dict) for table in tables.values()):
+        raise UserError(f'{path}: write the defaults of one session as [{SESSIONS}."ID"] with its keys below.')
+    for session_id, table in tables.items():
+        where = f'{path}, [{SESSIONS}."{session_id}"]'
+        for name in table:
+            if name not in OrganisationSettings.model_fields:
+                raise UserError(f"{where}: unknown key `{name}`.{_nearest(name, OrganisationSettings.model_fields)}")
+        try:
+            OrganisationSettings(**table)
+        except ValidationError as error:
+            wrong = error.errors()[0]
+            name = str(wrong["loc"][0])
+            raise UserError(
+                f"{where}: {name} cannot be {wrong['input']!r}: {wrong['msg'].removeprefix('Value error, ')}.\n"
+                f"Allowed: {_allowed(f'organisation.{name}')}."
+            ) from error
+    return tables
 
 
 def _rule_defaults() -> dict[str, Any]:

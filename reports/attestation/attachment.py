@@ -31,29 +31,55 @@ COLUMNS = (
 def log_csv(log: Sequence[LogLine]) -> bytes:
     """Return the log (A5) as a CSV that Excel opens by itself: `;`, UTF-8 with BOM, CRLF."""
     stream = io.StringIO(newline="")
-    writer = csv.writer(stream, delimiter=";", lineterminator="\r\n")
-    writer.writerow(COLUMNS)
-    for line in log:
-        writer.writerow(
-            (
-                line.number,
-                _unrunnable(line.connection_id),
-                _unrunnable(line.course_id),
-                _unrunnable(line.course_name),
-                _utc(line.connected),
-                _utc(line.disconnected),
-                _local(line.connected),
-                _local(line.disconnected),
-                line.end_kind,
-                line.evidence_level,
-                line.elapsed_seconds,
-                line.capped_seconds,
-                line.overlap_seconds,
-                line.retained_seconds,
-                line.running_total_seconds,
+    writer = csv.DictWriter(stream, COLUMNS, delimiter=";", lineterminator="\r\n")
+    writer.writeheader()
+    writer.writerows(log_rows(log))
+    return stream.getvalue().encode("utf-8-sig")
+
+
+def log_rows(log: Sequence[LogLine]) -> list[dict[str, str]]:
+    """Return the rows of the attached CSV as it holds them, by column."""
+    return [
+        dict(
+            zip(
+                COLUMNS,
+                (
+                    str(line.number),
+                    _unrunnable(line.connection_id),
+                    _unrunnable(line.course_id),
+                    _unrunnable(line.course_name),
+                    _utc(line.connected),
+                    _utc(line.disconnected),
+                    _local(line.connected),
+                    _local(line.disconnected),
+                    line.end_kind,
+                    line.evidence_level,
+                    _whole(line.elapsed_seconds),
+                    _whole(line.capped_seconds),
+                    _whole(line.overlap_seconds),
+                    _whole(line.retained_seconds),
+                    str(line.running_total_seconds),
+                ),
+                strict=True,
             )
         )
-    return stream.getvalue().encode("utf-8-sig")
+        for line in log
+    ]
+
+
+def read_log_csv(content: bytes) -> list[dict[str, str]]:
+    """Return the rows of an attached CSV by column. Raises ValueError when it is none of ours."""
+    rows = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), delimiter=";", strict=True)
+    if tuple(rows.fieldnames or ()) != COLUMNS:
+        raise ValueError("the attached CSV has other columns")
+    found = list(rows)
+    if any(None in row or None in row.values() for row in found):
+        raise ValueError("a row of the attached CSV has more or fewer cells than its header")
+    return found
+
+
+def _whole(seconds: int | None) -> str:
+    return "" if seconds is None else str(seconds)
 
 
 def _unrunnable(text: str) -> str:

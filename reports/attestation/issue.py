@@ -2,46 +2,84 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
-import json
-import os
 import re
 import shutil
 import zipfile
-from collections.abc import Callable, Sequence
-from contextlib import closing
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 from reports.attestation.images import read_image
-from reports.attestation.model import (
-    AttestationInputs,
-    Build,
-    CheckedImage,
+from reports.attestation.making import NOTES, Job, Outcome, Task, make_documents, read_kept, write_file
+from reports.attestation.manifest import (
+    MANIFEST,
+    CancelledDocument,
+    Cause,
     IssuedDocument,
-    IssueSummary,
-    LearnerRecord,
     LeftOut,
-    Session,
-    SessionLearner,
+    Manifest,
+    Reason,
+    issue_folders,
+    read_manifest,
 )
+from reports.attestation.model import AttestationInputs, Session, SessionLearner
 from reports.attestation.naming import display_name, file_names
-from reports.attestation.queries import (
-    read_build,
-    read_evidence_levels,
-    read_inexplicit_end_kinds,
-    read_learner_records,
-    read_session,
-    read_session_learners,
-)
+from reports.attestation.printed import printed_inputs, printed_settings
+from reports.attestation.queries import read_build, read_chosen_users, read_session, read_session_learners
 from reports.warehouse import open_published
 from warehouse.errors import OpcoError, UserError
 from warehouse.files import fsync_path, safe_file_name, sha256_of
 
-# Learners read at a time: memory stays flat however many played the session.
-SLICE = 50
+FAILURES_NAMED = 10
+
+
+@dataclass(frozen=True)
+class IssueSummary:
+    """What one making of a session's attestations has left on the disk; `is_new` is False where nothing changed."""
+
+    folder: Path
+    manifest: Manifest
+    is_new: bool
+    zip_path: Path
+    zip_sha256: str
+    warnings: tuple[str, ...]
+
+    @property
+    def documents(self) -> tuple[IssuedDocument, ...]:
+        """The documents in force, those of earlier issues among them."""
+        return self.manifest.documents
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """Learners who get none, and why."""
+        return self.manifest.left_out
+
+    @property
+    def issue_number(self) -> int:
+        """The number of the issue."""
+        return self.manifest.issue_number
+
+
+@dataclass(frozen=True)
+class _Earlier:
+    """The issue before this one, if any."""
+
+    folder: Path | None = None
+    manifest: Manifest | None = None
+
+    @property
+    def documents(self) -> dict[str, IssuedDocument]:
+        return {one.user_id: one for one in self.manifest.documents} if self.manifest else {}
+
+    @property
+    def cancelled(self) -> dict[str, CancelledDocument]:
+        return {one.user_id: one for one in self.manifest.cancelled} if self.manifest else {}
 
 
 def issue_attestations(
@@ -52,100 +90,134 @@ def issue_attestations(
     folder: Path,
     assets: Path,
     issued_on: date,
+    users: Sequence[str] = (),
+    force: bool = False,
+    workers: int = 0,
     progress: Callable[[int, int, str], None] = lambda _done, _total, _learner: None,
 ) -> IssueSummary:
     """Make the next issue of a session's attestations (section A) in `folder`/issue-N.
 
-    `warehouse` is the published DuckDB file or the link to it, `assets` the folder of the images that
-    `inputs` names. `progress` is called before each document and once at the end, with the documents
-    done, all of them, and the learner. The same data, inputs, issue number and date give the same bytes.
+    `warehouse` is the published DuckDB file or the link to it, `assets` the folder of the images that `inputs`
+    names; `users` (user_id, or e-mail in any case) limits what is made anew, the other documents in force are kept.
+    Where nothing that is printed changed, the latest issue is returned, unless `force`, which makes all anew.
+    Documents are made in `workers` processes, 0 meaning this one. `progress` is called after each document with
+    those done, all of them, and the learner. The same data, inputs, issue number and date give the same bytes.
 
-    Raises UserError for an unknown session, one that nobody played, and an unusable input; OpcoError when
-    a system library is missing, the files cannot be written, or a document's log does not add up.
+    Raises UserError for an unknown session or user, a session that nobody played, and an unusable input; OpcoError
+    when files cannot be read or written, another run is at work on the session, or a document fails: the others
+    then wait beside the issues, and the next run makes only what is missing.
     """
     inputs = _without_blanks(inputs)
     parts = {"logo": inputs.logo, "stamp": inputs.stamp}
     images = {part: read_image(assets, name, part) for part, name in parts.items() if name is not None}
+    # The link may be replaced meanwhile: all documents are made from one build.
+    warehouse = warehouse.resolve() if warehouse.exists() else warehouse
     with closing(open_published(warehouse)) as connection:
         build = read_build(connection)
         session = read_session(connection, session_id, build)
-        learners, left_out = _chosen(read_session_learners(connection, session_id), session)
+        learners = read_session_learners(connection, session_id)
+        asked_for = read_chosen_users(connection, session_id, users)
+    chosen, left_out = _chosen(learners, session, asked_for)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _alone(folder):
+            issues = issue_folders(folder)
+            latest = issues[-1][1] if issues else None
+            earlier = _Earlier(latest, read_manifest(latest)) if latest else _Earlier()
+            number = issues[-1][0] + 1 if issues else 1
+            place = _place(folder, number)
+            job = Job(
+                warehouse=warehouse,
+                session=session,
+                build=build,
+                inputs=inputs,
+                printed_inputs=printed_inputs(inputs, images),
+                images=images,
+                issue_number=number,
+                issued_on=issued_on,
+                is_forced=force,
+                place=place,
+                release=_release(),
+            )
+            tasks = _tasks(chosen, earlier, asked_for)
+            try:
+                outcomes, warnings = _make(job, tasks, workers, progress)
+            except UserError:
+                if not any(place.glob("*.pdf")):
+                    _remove(place)
+                raise
+            in_force = {task.user_id for task in tasks}
+            cancelled = _cancelled(earlier, in_force, left_out, number)
+            if latest and earlier.manifest and not force and _is_unchanged(outcomes, cancelled, earlier):
+                _remove(place)
+                return _summary(latest, earlier.manifest, warnings, is_new=False)
+            manifest = Manifest(
+                session_id=session.session_id,
+                session_name=session.session_name,
+                program_template_id=session.program_template_id,
+                program_template_name=session.program_template_name,
+                issue_number=number,
+                previous_issue=earlier.manifest.issue_number if earlier.manifest else None,
+                issued_on=issued_on.isoformat(),
+                data_as_of=f"{build.data_as_of.isoformat(timespec='microseconds')}Z",
+                build_id=build.build_id,
+                opco_version=build.opco_version,
+                asked_for=tuple(sorted(asked_for or ())),
+                inputs=job.printed_inputs,
+                settings=printed_settings(build),
+                documents=tuple(_with_names(one.document, folder, job) for one in outcomes if one.document),
+                cancelled=cancelled,
+                left_out=tuple(one for one in left_out if one.user_id not in in_force),
+            )
+            target = folder / f"issue-{number}"
+            _complete(place, manifest, target, {task.file: task.earlier_file for task in tasks if task.earlier_file})
+            found = (*warnings, *(text for outcome in outcomes for text in outcome.warnings))
+            return _summary(target, manifest, found, is_new=True)
+    except OSError as error:
+        raise OpcoError(
+            f"The attestations cannot be written to {folder}: {error.strerror or error}. Make room or ask for the "
+            "right to write there, then run it again: only what is missing is made."
+        ) from error
+
+
+def zip_name(session_id: str, issue_number: int) -> str:
+    """Return the file name of an issue's ZIP."""
+    return f"attestations-{safe_file_name(session_id)}-issue-{issue_number}.zip"
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Hold the session: one issue of it is made at a time. The kernel drops the lock with its process."""
+    with (folder / ".lock").open("a", encoding="ascii") as stream:
         try:
-            # WeasyPrint takes half a second and Pango to load: not before they are needed.
-            from reports.attestation.rendering import Renderer
-        except OSError as error:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
             raise OpcoError(
-                f"A library that WeasyPrint needs is missing: {error}. On Debian or Ubuntu install it with: "
-                "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
+                f"Another run is making attestations in {folder}.\nWait for its end, then try again."
             ) from error
-        issue_number = _next_issue_number(folder)
-        renderer = Renderer(
-            inputs,
-            images,
-            session,
-            build,
-            read_inexplicit_end_kinds(connection, inputs.language),
-            read_evidence_levels(connection, inputs.language),
-            issue_number,
-            issued_on,
-        )
-        target = folder / f"issue-{issue_number}"
-        temporary = folder / f".issue-{issue_number}.{os.getpid()}.tmp"
-        try:
-            temporary.mkdir(parents=True)
-            names = file_names(learners)
-            documents: list[IssuedDocument] = []
-            warnings = list(renderer.warnings)
-            for start in range(0, len(learners), SLICE):
-                user_ids = [learner.user_id for learner in learners[start : start + SLICE]]
-                for record in read_learner_records(connection, session_id, user_ids, build):
-                    name = display_name(record.user_id, record.last_name, record.first_name)
-                    progress(len(documents), len(learners), name)
-                    _check_sums(record, session)
-                    rendered = renderer.render(record)
-                    file = names[record.user_id]
-                    _write(temporary / file, rendered.content)
-                    documents.append(
-                        IssuedDocument(
-                            file=file,
-                            user_id=record.user_id,
-                            learner=name,
-                            number=rendered.number,
-                            sha256=hashlib.sha256(rendered.content).hexdigest(),
-                            bytes=len(rendered.content),
-                            pages=rendered.pages,
-                            total_seconds=record.totals.retained_seconds,
-                        )
-                    )
-                    warnings.extend(rendered.warnings)
-            progress(len(documents), len(learners), "")
-            manifest = _manifest(session, build, inputs, images, issue_number, issued_on, documents, left_out)
-            _write(temporary / "manifest.json", manifest)
-            zip_name = f"attestations-{safe_file_name(session_id)}-issue-{issue_number}.zip"
-            _write_zip(temporary, zip_name)
-            zip_sha256 = sha256_of(temporary / zip_name)
-            total_bytes = sum(document.bytes for document in documents)
-            fsync_path(temporary)
-            temporary.rename(target)
-            fsync_path(folder)
-        except OSError as error:
-            raise OpcoError(
-                f"The attestations cannot be written to {target}: {error.strerror}. Make room or ask for the right "
-                "to write there; if another run was making the same issue, run it again."
-            ) from error
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-    return IssueSummary(
-        folder=target,
-        issue_number=issue_number,
-        documents=tuple(documents),
-        pages=sum(document.pages for document in documents),
-        total_bytes=total_bytes,
-        zip_path=target / zip_name,
-        zip_sha256=zip_sha256,
-        left_out=tuple(left_out),
-        warnings=tuple(warnings),
+        yield
+
+
+def _place(folder: Path, number: int) -> Path:
+    """Return the folder in which an issue is made, what a run that did not end has left in it; remove older remains."""
+    place = folder / f".issue-{number}.part"
+    for path in folder.iterdir():
+        if re.fullmatch(r"\.issue-\d+\.(part|\d+\.tmp)", path.name) and path != place:
+            _remove(path)
+    (place / NOTES).mkdir(parents=True, exist_ok=True)
+    return place
+
+
+def _remove(place: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)
+
+
+def _release() -> str:
+    """Return a digest of the code that makes documents: what another release began is not taken over."""
+    files = sorted(
+        path for path in Path(__file__).parent.rglob("*") if path.suffix in {".py", ".toml", ".html", ".css"}
     )
+    return hashlib.sha256("".join(sha256_of(path) for path in files).encode()).hexdigest()
 
 
 def _without_blanks(inputs: AttestationInputs) -> AttestationInputs:
@@ -156,98 +228,180 @@ def _without_blanks(inputs: AttestationInputs) -> AttestationInputs:
     return AttestationInputs(**values)
 
 
-def _chosen(learners: Sequence[SessionLearner], session: Session) -> tuple[list[SessionLearner], list[LeftOut]]:
+def _chosen(
+    learners: Sequence[SessionLearner], session: Session, asked_for: set[str] | None
+) -> tuple[list[SessionLearner], list[LeftOut]]:
     """Part the session's learners into those who get a document and those who do not."""
     chosen: list[SessionLearner] = []
     left_out: list[LeftOut] = []
     for learner in learners:
-        name = display_name(learner.user_id, learner.last_name, learner.first_name)
+        reason: Reason | None = None
         if not learner.has_played:
-            left_out.append(LeftOut(learner.user_id, name, "never_played"))
+            reason = "never_played"
         elif learner.is_deleted and not learner.last_name and not learner.first_name:
-            left_out.append(LeftOut(learner.user_id, name, "deleted_without_name"))
+            reason = "deleted_without_name"
+        elif asked_for is not None and learner.user_id not in asked_for:
+            reason = "not_asked_for"
+        if reason:
+            left_out.append(LeftOut(learner.user_id, _name(learner), reason))
         else:
             chosen.append(learner)
+    named = f"the session {session.session_id} ({session.session_name})"
     if not any(learner.has_played for learner in learners):
-        raise UserError(
-            f"Nobody has played the session {session.session_id} ({session.session_name}): it has no connection, "
-            "so there is nothing to attest."
-        )
+        raise UserError(f"Nobody has played {named}: it has no connection, so there is nothing to attest.")
+    if not chosen and asked_for is not None:
+        raise UserError(f"None of the learners asked for has a connection in {named}: there is nothing to attest.")
     if not chosen:
-        raise UserError(
-            f"All who played the session {session.session_id} ({session.session_name}) are deleted and without a "
-            "name, so no attestation can be made."
-        )
+        raise UserError(f"All who played {named} are deleted and without a name, so no attestation can be made.")
     return chosen, left_out
 
 
-def _check_sums(record: LearnerRecord, session: Session) -> None:
-    """Hold the rows of the log against the learner's total: no document whose lines do not add up."""
-    total = sum(line.retained_seconds or 0 for line in record.log)
-    if total != record.totals.retained_seconds or len(record.log) != record.totals.connection_count:
-        raise OpcoError(
-            f"The log of learner {record.user_id} in session {session.session_id} has {len(record.log)} lines and "
-            f"{total} seconds, but fct_learner_sessions says {record.totals.connection_count} and "
-            f"{record.totals.retained_seconds}. Nothing was issued. Build the warehouse again with: "
-            "opco build --raw FOLDER"
+def _name(learner: SessionLearner) -> str:
+    return display_name(learner.user_id, learner.last_name, learner.first_name)
+
+
+def _tasks(chosen: Sequence[SessionLearner], earlier: _Earlier, asked_for: set[str] | None) -> list[Task]:
+    """Return one task a document: of those who get one, and of those not asked for who have one."""
+    had = earlier.documents
+    kept = [one for one in had.values() if asked_for is not None and one.user_id not in asked_for]
+    files = file_names(chosen)
+    taken = {one.file.casefold() for one in kept}
+    tasks = []
+    for learner in chosen:
+        file = files[learner.user_id]
+        if file.casefold() in taken:
+            file = f"{Path(file).stem}-{hashlib.sha256(learner.user_id.encode()).hexdigest()[:12]}.pdf"
+        document = had.get(learner.user_id)
+        tasks.append(
+            Task(
+                learner.user_id,
+                _name(learner),
+                file,
+                document or earlier.cancelled.get(learner.user_id),
+                earlier.folder / document.file if document and earlier.folder else None,
+            )
         )
+    carried = [
+        Task(one.user_id, one.learner, one.file, one, earlier.folder / one.file, is_carried=True)
+        for one in kept
+        if earlier.folder
+    ]
+    return sorted([*tasks, *carried], key=lambda task: (task.file.casefold(), task.file)) if carried else tasks
 
 
-def _next_issue_number(folder: Path) -> int:
-    """Return the number after the highest issue in `folder`: numbers are never given twice."""
-    names = [path.name for path in folder.iterdir()] if folder.is_dir() else []
-    return 1 + max((int(match[1]) for name in names if (match := re.fullmatch(r"issue-(\d+)", name))), default=0)
+def _make(
+    job: Job, tasks: Sequence[Task], workers: int, progress: Callable[[int, int, str], None]
+) -> tuple[list[Outcome], tuple[str, ...]]:
+    """Make all documents. Raises OpcoError naming the learners whose document failed."""
+    done = 0
+
+    def told(outcome: Outcome) -> None:
+        nonlocal done
+        done += 1
+        progress(done, len(tasks), outcome.task.learner)
+
+    outcomes, warnings = make_documents(job, tasks, workers, told)
+    failed = [outcome for outcome in outcomes if outcome.document is None]
+    if failed:
+        named = [
+            f"  {shorten(one.task.learner, 60)} ({one.task.user_id[:60]}): {one.failure}"
+            for one in failed[:FAILURES_NAMED]
+        ]
+        if len(failed) > FAILURES_NAMED:
+            named.append(f"  and {len(failed) - FAILURES_NAMED} more")
+        raise OpcoError(
+            "\n".join(
+                [
+                    f"{len(failed)} of {len(tasks)} attestations could not be made, so issue {job.issue_number} is not "
+                    "complete and nothing was issued:",
+                    *named,
+                    f"The other {len(tasks) - len(failed)} wait in {job.place}. Once the cause is mended, run the "
+                    "command again: only what is missing is made.",
+                ]
+            )
+        )
+    return outcomes, warnings
 
 
-def _manifest(
-    session: Session,
-    build: Build,
-    inputs: AttestationInputs,
-    images: dict[str, CheckedImage],
-    issue_number: int,
-    issued_on: date,
-    documents: Sequence[IssuedDocument],
-    left_out: Sequence[LeftOut],
-) -> bytes:
-    used_inputs: dict[str, Any] = asdict(inputs) | {"logo": None, "stamp": None}
-    for part, image in images.items():
-        used_inputs[part] = {"file": image.name, "sha256": image.sha256}
-    content = {
-        "session_id": session.session_id,
-        "session_name": session.session_name,
-        "program_template_id": session.program_template_id,
-        "program_template_name": session.program_template_name,
-        "issue_number": issue_number,
-        "issued_on": issued_on.isoformat(),
-        "data_as_of": f"{build.data_as_of.isoformat(timespec='microseconds')}Z",
-        "build_id": build.build_id,
-        "opco_version": build.opco_version,
-        "inputs": used_inputs,
-        "settings": {
-            "inactivity_timeout_minutes": build.inactivity_timeout_minutes,
-            "max_connection_minutes": build.max_connection_minutes,
-            "long_connection_minutes": build.long_connection_minutes,
-            "raw_timezone": build.raw_timezone,
-            "display_timezone": build.display_timezone,
-        },
-        "documents": [asdict(document) for document in documents],
-        "left_out": [asdict(learner) for learner in left_out],
+def _cancelled(
+    earlier: _Earlier, in_force: set[str], left_out: Sequence[LeftOut], number: int
+) -> tuple[CancelledDocument, ...]:
+    """Return the documents in force no more and replaced by none."""
+    reasons = {one.user_id: one.reason for one in left_out}
+    newly = [
+        CancelledDocument(
+            user_id=one.user_id,
+            learner=one.learner,
+            number=one.number,
+            issued_on=one.issued_on,
+            total_seconds=one.total_seconds,
+            cancelled_by_issue=number,
+            reason=reasons.get(one.user_id, "left_the_session"),
+        )
+        for one in earlier.documents.values()
+        if one.user_id not in in_force
+    ]
+    return (*(one for one in earlier.cancelled.values() if one.user_id not in in_force), *newly)
+
+
+def _is_unchanged(outcomes: Sequence[Outcome], cancelled: Sequence[CancelledDocument], earlier: _Earlier) -> bool:
+    all_kept = all(outcome.document and outcome.document.state == "kept" for outcome in outcomes)
+    return all_kept and len(cancelled) == len(earlier.cancelled)
+
+
+def _with_names(document: IssuedDocument, folder: Path, job: Job) -> IssuedDocument:
+    """Name the inputs and settings that differ from those of the issue in which the replaced document was made."""
+    if not any(cause.kind in ("inputs", "settings") for cause in document.causes) or document.replaces is None:
+        return document
+    made_in = int(document.replaces["number"].rpartition("/")[2])
+    try:
+        before = read_manifest(folder / f"issue-{made_in}")
+    except OpcoError:
+        return document
+    pairs = {
+        "inputs": (before.inputs, job.printed_inputs),
+        "settings": (before.settings, printed_settings(job.build)),
     }
-    return (json.dumps(content, ensure_ascii=False, indent=2) + "\n").encode()
+    causes = []
+    for cause in document.causes:
+        if cause.kind in pairs:
+            old, new = pairs[cause.kind]
+            cause = Cause(cause.kind, names=tuple(name for name in new if old.get(name) != new[name]))
+        causes.append(cause)
+    return replace(document, causes=tuple(causes))
 
 
-def _write(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
-    fsync_path(path)
+def _complete(place: Path, manifest: Manifest, target: Path, earlier_files: Mapping[str, Path]) -> None:
+    """Put the kept PDFs in, remove what belongs to no document, write manifest and ZIP, and give the issue its name."""
+    _remove(place / NOTES)
+    files = {document.file for document in manifest.documents}
+    for path in place.iterdir():
+        if path.name not in files:
+            path.unlink()
+    for document in manifest.documents:
+        if document.state == "kept":
+            write_file(place / document.file, read_kept(earlier_files[document.file], document))
+    write_file(place / MANIFEST, manifest.to_json())
+    _write_zip(place, zip_name(manifest.session_id, manifest.issue_number))
+    fsync_path(place)
+    place.rename(target)
+    fsync_path(target.parent)
+
+
+def _summary(folder: Path, manifest: Manifest, warnings: Sequence[str], *, is_new: bool) -> IssueSummary:
+    path = folder / zip_name(manifest.session_id, manifest.issue_number)
+    return IssueSummary(folder, manifest, is_new, path, sha256_of(path), tuple(warnings))
 
 
 def _write_zip(folder: Path, name: str) -> None:
     """Put all files of a folder into a ZIP in it: sorted, without times, so that the bytes repeat."""
     members = sorted(folder.iterdir())
-    with zipfile.ZipFile(folder / name, "x") as archive:
+    temporary = folder / f".{name}.tmp"
+    with zipfile.ZipFile(temporary, "w") as archive:
         for member in members:
             # PDFs are compressed already.
             entry = zipfile.ZipInfo(member.name, date_time=(1980, 1, 1, 0, 0, 0))
             entry.external_attr = 0o644 << 16
             archive.writestr(entry, member.read_bytes())
-    fsync_path(folder / name)
+    fsync_path(temporary)
+    temporary.replace(folder / name)

@@ -1,47 +1,26 @@
-"""The log of connections as lines of fixed columns (A5).
-
-A table costs WeasyPrint several times as much as preformatted lines, so the columns are made of
-characters of one width.
-"""
+"""The log of connections (A5) and the activities of a session (A4) as lines of fixed columns."""
 
 from __future__ import annotations
 
-import textwrap
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from reports.attestation.model import Build, CodeText, LogLine
+from reports.attestation.columns import LINE_CHARACTERS, Entry, PrintedLines, print_columns
+from reports.attestation.model import Build, CodeText, LogLine, Step
 from reports.attestation.wording import DASH, Wording, clock_time, duration, short_date
 
-# 118 characters of Fira Mono at 7.2 pt fill the 180 mm between the margins.
-LINE_CHARACTERS = 118
-GAP = "  "
 SIGNS = "*†‡§¶#"
-
-
-@dataclass(frozen=True)
-class PrintedLine:
-    """One connection: its preformatted text, or the three parts of a line whose name has other widths."""
-
-    text: str
-    before: str
-    course: str
-    after: str
-    detail: str
+STEP_FIGURES = ("planned_duration", "connections", "time_spent", "progress", "score", "result", "completed_on")
 
 
 @dataclass(frozen=True)
 class PrintedLog:
-    """A log ready for the page; `name_left` and `name_right` are characters beside the course column."""
+    """A log ready for the page, with its total and what its signs mean."""
 
-    head: str
-    lines: tuple[PrintedLine, ...]
+    columns: PrintedLines
     total: str
     notes: tuple[tuple[str, str], ...]
     remarks: tuple[str, ...]
-    name_left: int
-    name_right: int
 
 
 def print_log(
@@ -51,64 +30,84 @@ def print_log(
     inexplicit_ends: Sequence[CodeText],
     one_width_characters: frozenset[int],
 ) -> PrintedLog:
-    """Lay out a log; `one_width_characters` are the code points of the font of one width."""
+    """Lay out a log of at least one line, in the order given."""
     signs = {
         end.code: SIGNS[index % len(SIGNS)] * (index // len(SIGNS) + 1) for index, end in enumerate(inexplicit_ends)
     }
-    heads = [
-        wording.text(f"log_{name}")
-        for name in ("number", "date", "connected", "disconnected", "time_spent", "running_total")
-    ]
-    cells = [
+    heads = {
+        name: wording.text(f"log_{name}")
+        for name in ("number", "date", "course", "connected", "disconnected", "time_spent", "running_total")
+    }
+    columns = print_columns(
+        Entry(
+            (heads["number"], heads["date"]),
+            heads["course"],
+            (heads["connected"], heads["disconnected"], heads["time_spent"], heads["running_total"]),
+        ),
         [
-            str(line.number),
-            f"{wording.weekdays[line.connected.local.weekday()]} {short_date(line.connected.local)}",
-            clock_time(line.connected),
-            _disconnected(line, wording, signs),
-            duration(line.retained_seconds),
-            duration(line.running_total_seconds),
-        ]
-        for line in log
-    ]
-    widths = [max(len(row[column]) for row in [heads, *cells]) for column in range(len(heads))]
-
-    def before(row: Sequence[str]) -> str:
-        return row[0].rjust(widths[0]) + GAP + row[1].ljust(widths[1]) + GAP
-
-    def after(row: Sequence[str]) -> str:
-        figures = [row[2].ljust(widths[2]), row[3].ljust(widths[3]), row[4].rjust(widths[4]), row[5].rjust(widths[5])]
-        return GAP + GAP.join(figures)
-
-    left, right = len(before(heads)), len(after(heads))
-    name_width = LINE_CHARACTERS - left - right
-
-    def printed(line: LogLine, row: Sequence[str]) -> PrintedLine:
-        course = unicodedata.normalize("NFC", " ".join(line.course_name.split()))
-        text = ""
-        if one_width_characters.issuperset(map(ord, course)):
-            first, *others = textwrap.wrap(course, name_width)
-            text = "\n".join(
-                [before(row) + first.ljust(name_width) + after(row), *(" " * left + other for other in others)]
+            Entry(
+                (
+                    str(line.number),
+                    f"{wording.weekdays[line.connected.local.weekday()]} {short_date(line.connected.local)}",
+                ),
+                line.course_name,
+                (
+                    clock_time(line.connected, with_offset=_crosses_clock_change(line)),
+                    _disconnected(line, wording, signs),
+                    duration(line.retained_seconds),
+                    duration(line.running_total_seconds),
+                ),
+                _detail(line, wording, build),
             )
-        return PrintedLine(text, before(row), course, after(row), _detail(line, wording, build))
-
+            for line in log
+        ],
+        (str.rjust, str.ljust),
+        (str.ljust, str.ljust, str.rjust, str.rjust),
+        one_width_characters,
+    )
     used_ends = {line.end_kind for line in log}
     remarks = []
     if any(line.disconnected and line.disconnected.local.date() > line.connected.local.date() for line in log):
         remarks.append(wording.text("note_following_day"))
-    clocks = [clock for line in log for clock in (line.connected, line.disconnected) if clock]
-    if any(clock.is_clock_change_day for clock in clocks):
+    if any(_crosses_clock_change(line) for line in log):
         remarks.append(wording.text("note_clock_change"))
     total = duration(log[-1].running_total_seconds)
     return PrintedLog(
-        head=before(heads) + wording.text("log_course").ljust(name_width) + after(heads),
-        lines=tuple(printed(line, row) for line, row in zip(log, cells, strict=True)),
-        total=(" " * left + wording.text("log_total")).ljust(LINE_CHARACTERS - len(total)) + total,
+        columns=columns,
+        total=(" " * columns.left + wording.text("log_total")).ljust(LINE_CHARACTERS - len(total)) + total,
         notes=tuple((signs[end.code], wording.meaning(end)) for end in inexplicit_ends if end.code in used_ends),
         remarks=tuple(remarks),
-        name_left=left,
-        name_right=right,
     )
+
+
+def print_steps(steps: Sequence[Step], wording: Wording, one_width_characters: frozenset[int]) -> PrintedLines:
+    """Lay out the activities, in the order given."""
+    return print_columns(
+        Entry((), wording.text("activity"), [wording.text(f"step_{name}") for name in STEP_FIGURES]),
+        [Entry((), _step_name(step, wording), _step_figures(step, wording)) for step in steps],
+        (),
+        (str.rjust,) * len(STEP_FIGURES),
+        one_width_characters,
+    )
+
+
+def _step_name(step: Step, wording: Wording) -> str:
+    remarks = [] if step.step_type == "course" else [step.step_type]
+    remarks += (["optional"] if step.is_optional else []) + ([] if step.is_in_program else ["outside_program"])
+    described = ", ".join(wording.text(remark) for remark in remarks)
+    return f"{step.resource_name} ({described})" if described else step.resource_name
+
+
+def _step_figures(step: Step, wording: Wording) -> list[str]:
+    return [
+        wording.planned_duration(step.planned_duration_seconds),
+        str(step.connection_count) if step.connection_count else DASH,
+        duration(step.retained_seconds) if step.connection_count else DASH,
+        wording.percent(step.progress_pct),
+        wording.percent(step.score_pct),
+        DASH if step.is_passed is None else wording.text("passed" if step.is_passed else "failed"),
+        short_date(step.completed_on) if step.completed_on else DASH,
+    ]
 
 
 def _disconnected(line: LogLine, wording: Wording, signs: dict[str, str]) -> str:
@@ -117,7 +116,12 @@ def _disconnected(line: LogLine, wording: Wording, signs: dict[str, str]) -> str
         return DASH + sign
     days = (line.disconnected.local.date() - line.connected.local.date()).days
     following = f" {wording.text('following_day', days=days)}" if days else ""
-    return clock_time(line.disconnected) + sign + following
+    return clock_time(line.disconnected, with_offset=_crosses_clock_change(line)) + sign + following
+
+
+def _crosses_clock_change(line: LogLine) -> bool:
+    """Return whether either end lies on a day when clocks change: both then show their offset (A5)."""
+    return any(clock.is_clock_change_day for clock in (line.connected, line.disconnected) if clock)
 
 
 def _detail(line: LogLine, wording: Wording, build: Build) -> str:

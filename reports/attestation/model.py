@@ -149,6 +149,14 @@ class LogLine:
 
 
 @dataclass(frozen=True)
+class Day:
+    """A local day on which at least one connection began, with the retained seconds of those."""
+
+    on: date
+    retained_seconds: int
+
+
+@dataclass(frozen=True)
 class LearnerRecord:
     """All that is printed about one learner in one session."""
 
@@ -157,53 +165,28 @@ class LearnerRecord:
     first_name: str | None
     employer: str | None
     totals: Totals
+    days: tuple[Day, ...]
     steps: tuple[Step, ...]
     log: tuple[LogLine, ...]
 
 
 @dataclass(frozen=True)
+class Replaced:
+    """The document that a new one cancels and replaces."""
+
+    number: str
+    issued_on: date
+
+
+@dataclass(frozen=True)
 class CheckedImage:
-    """An image from the assets folder whose content was found to be what it claims."""
+    """An image from the assets folder whose content was found to be what it claims.
+
+    `sha256` is that of the file; `content` of an SVG is what cleaning left, `left_out` names what it took away.
+    """
 
     name: str
     mime_type: str
     content: bytes
     sha256: str
-
-
-@dataclass(frozen=True)
-class IssuedDocument:
-    """One PDF of an issue, as the manifest lists it."""
-
-    file: str
-    user_id: str
-    learner: str
-    number: str
-    sha256: str
-    bytes: int
-    pages: int
-    total_seconds: int
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A learner of the session who gets no document; reason is `never_played` or `deleted_without_name`."""
-
-    user_id: str
-    learner: str
-    reason: Literal["never_played", "deleted_without_name"]
-
-
-@dataclass(frozen=True)
-class IssueSummary:
-    """What one making of a session's attestations has left on the disk."""
-
-    folder: Path
-    issue_number: int
-    documents: tuple[IssuedDocument, ...]
-    pages: int
-    total_bytes: int
-    zip_path: Path
-    zip_sha256: str
-    left_out: tuple[LeftOut, ...]
-    warnings: tuple[str, ...]
+    left_out: tuple[str, ...] = ()

@@ -38,6 +38,12 @@ def display_name(user_id: str, last_name: str | None, first_name: str | None) ->
     return " ".join(part for part in (last_name, first_name) if part) or user_id
 
 
+def session_folder(session_id: str) -> str:
+    """Return a folder name that no other session shares, though ids may differ only in unsafe characters or case."""
+    name = safe_file_name(session_id)
+    return name if name == session_id else f"{name}-{_digest(session_id)[:8]}"
+
+
 def _file_stem(learner: SessionLearner) -> str:
     names = (
         safe_file_name(name, fallback="", max_length=40)

@@ -12,6 +12,7 @@ from reports.attestation.model import (
     Build,
     ClockTime,
     CodeText,
+    Day,
     Language,
     LearnerRecord,
     LogLine,
@@ -76,6 +77,32 @@ order by
     lower(strip_accents(dim_learners.first_name)) nulls last,
     length(fct_learner_sessions.user_id),
     fct_learner_sessions.user_id
+"""
+
+# Who is asked for: by id, or by e-mail in any case (E).
+CHOSEN_USERS = """
+select wanted, user_id
+from (select unnest($users::varchar[]) as wanted)
+left join (
+    select dim_learners.user_id, dim_learners.email
+    from fct_learner_sessions
+    inner join dim_learners on dim_learners.user_id = fct_learner_sessions.user_id
+    where fct_learner_sessions.session_id = $session_id
+) as learners
+    on learners.user_id = wanted or lower(learners.email) = lower(wanted)
+"""
+
+NEAREST_USERS = """
+select name
+from (
+    select unnest([dim_learners.user_id, dim_learners.email]) as name
+    from fct_learner_sessions
+    inner join dim_learners on dim_learners.user_id = fct_learner_sessions.user_id
+    where fct_learner_sessions.session_id = $session_id
+)
+where name is not null
+order by levenshtein(lower(name), lower($wanted)), name
+limit 3
 """
 
 # An instant with what the clock in the display time zone shows. A day when clocks change is one whose two
@@ -164,6 +191,18 @@ order by user_id, number
 """
 
 
+DAYS = """
+select
+    user_id,
+    timezone($zone, connected_at at time zone 'UTC')::date as "on",
+    coalesce(sum(retained_seconds), 0)::bigint as retained_seconds,
+from fct_opco_connections
+where session_id = $session_id and user_id in (select unnest($user_ids))
+group by user_id, "on"
+order by user_id, "on"
+"""
+
+
 def read_build(connection: duckdb.DuckDBPyConnection) -> Build:
     """Return the identity, the age and the settings of the published build."""
     return Build(**_rows(connection, BUILD, {})[0])
@@ -186,6 +225,24 @@ def read_session_learners(connection: duckdb.DuckDBPyConnection, session_id: str
     return [SessionLearner(**row) for row in _rows(connection, SESSION_LEARNERS, {"session_id": session_id})]
 
 
+def read_chosen_users(connection: duckdb.DuckDBPyConnection, session_id: str, users: Sequence[str]) -> set[str] | None:
+    """Return the ids of the learners of a session that `users` name, by id or e-mail in any case; None for no limit.
+
+    Raises UserError for a name that no learner of the session has, with the three nearest ones.
+    """
+    if not users:
+        return None
+    parameters = {"session_id": session_id, "users": list(users)}
+    rows = _rows(connection, CHOSEN_USERS, parameters)
+    unknown = sorted({row["wanted"] for row in rows if row["user_id"] is None})
+    if unknown:
+        wanted = unknown[0]
+        nearest = _rows(connection, NEAREST_USERS, {"session_id": session_id, "wanted": wanted})
+        names = ", ".join(row["name"] for row in nearest)
+        raise UserError(f'The session {session_id} has no learner "{wanted}" (user_id or e-mail). Nearest: {names}.')
+    return {row["user_id"] for row in rows}
+
+
 def read_learner_records(
     connection: duckdb.DuckDBPyConnection, session_id: str, user_ids: Sequence[str], build: Build
 ) -> list[LearnerRecord]:
@@ -194,6 +251,9 @@ def read_learner_records(
     steps: defaultdict[str, list[Step]] = defaultdict(list)
     for row in _rows(connection, STEPS, parameters):
         steps[row.pop("user_id")].append(Step(**row))
+    days: defaultdict[str, list[Day]] = defaultdict(list)
+    for row in _rows(connection, DAYS, parameters):
+        days[row.pop("user_id")].append(Day(**row))
     log: defaultdict[str, list[LogLine]] = defaultdict(list)
     for row in _rows(connection, LOG, parameters):
         connected, disconnected = ClockTime(**row.pop("connected")), row.pop("disconnected")
@@ -206,7 +266,11 @@ def read_learner_records(
         clocks: dict[str, Any] = {key: ClockTime(**row.pop(key)) for key in ("first_connected", "last_connection")}
         user_id = identity["user_id"]
         records[user_id] = LearnerRecord(
-            **identity, totals=Totals(**clocks, **row), steps=tuple(steps[user_id]), log=tuple(log[user_id])
+            **identity,
+            totals=Totals(**clocks, **row),
+            days=tuple(days[user_id]),
+            steps=tuple(steps[user_id]),
+            log=tuple(log[user_id]),
         )
     return [records[user_id] for user_id in user_ids]
 

@@ -1,49 +1,43 @@
-"""From a learner's record to the bytes of a PDF: Jinja2 (autoescaped) and WeasyPrint, own fonts, no network."""
+"""From a learner's record to the bytes of a PDF: Jinja2 (autoescaped) and WeasyPrint."""
 
 from __future__ import annotations
 
-import io
-import logging
 import math
-import os
-import unicodedata
-import warnings
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from pathlib import Path
+from typing import Any
 
 import jinja2
-import pymupdf_fonts  # type: ignore[import-untyped]
-from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
+from markupsafe import Markup
 
 from reports.attestation.attachment import log_csv
-from reports.attestation.log_lines import LINE_CHARACTERS, print_log
+from reports.attestation.calendar_sheets import print_calendar
+from reports.attestation.columns import LINE_CHARACTERS
+from reports.attestation.engine import SCHEME, Engine, Messages, css_string, one_width_characters
+from reports.attestation.log_lines import print_log, print_steps
 from reports.attestation.model import (
     AttestationInputs,
     Build,
     CheckedImage,
     CodeText,
     LearnerRecord,
+    Replaced,
     Session,
 )
 from reports.attestation.naming import display_name, document_number
 from reports.attestation.wording import DASH, duration, load_wording, short_date
 from warehouse.errors import UserError
 
-with warnings.catch_warnings():
-    # On a machine without fonts WeasyPrint warns at import; these documents bring theirs.
-    warnings.simplefilter("ignore")
-    from weasyprint import CSS, HTML, Attachment  # type: ignore[import-untyped]
-    from weasyprint.text.fonts import FontConfiguration  # type: ignore[import-untyped]
-    from weasyprint.urls import URLFetcher, URLFetcherResponse  # type: ignore[import-untyped]
-
-HERE = Path(__file__).parent
-FONTS = {"regular": "figo", "bold": "figbo", "mono": "fimo", "mono-bold": "fimbo"}
-SCHEME = "attestation:"
+TEMPLATES = Path(__file__).parent / "templates"
 FOOTER_LINE_CHARACTERS = 135
 MAX_FOOTER_LINES = 6
+FOOTER_LINE_MM = 3.4
+NAME_WIDTHS = "".join(f".wide-{width} {{ width: {width * 0.6:.1f}em }}" for width in range(LINE_CHARACTERS))
+# XML has no place for them, not even escaped.
+NO_XML = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF), "\ufffd")
 
 
 @dataclass(frozen=True)
@@ -56,47 +50,8 @@ class RenderedDocument:
     warnings: tuple[str, ...]
 
 
-class OwnFilesFetcher(URLFetcher):  # type: ignore[misc]
-    """Serves the fonts of the package and the checked images; refuses every other address."""
-
-    def __init__(self, images: dict[str, CheckedImage]) -> None:
-        super().__init__()
-        self._images = images
-
-    def fetch(self, url: str, headers: dict[str, str] | None = None) -> URLFetcherResponse:  # noqa: ARG002
-        """Return one of our own files; raise ValueError for anything else."""
-        kind, _, name = url.removeprefix(SCHEME).partition("/")
-        if url.startswith(SCHEME) and kind == "font" and name in FONTS:
-            return URLFetcherResponse(url, _font(name), {"Content-Type": "font/ttf"})
-        if url.startswith(SCHEME) and kind == "image" and name in self._images:
-            image = self._images[name]
-            return URLFetcherResponse(url, image.content, {"Content-Type": image.mime_type})
-        raise ValueError(f"refused: {url[:200]}")
-
-
-class _Messages(logging.Handler):
-    """Keeps what WeasyPrint logs at warning level and above while it is at work."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.WARNING)
-        self.texts: list[str] = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep one message, once."""
-        text = record.getMessage()
-        if text not in self.texts:
-            self.texts.append(text)
-
-    def __enter__(self) -> _Messages:
-        logging.getLogger("weasyprint").addHandler(self)
-        return self
-
-    def __exit__(self, *_exception: object) -> None:
-        logging.getLogger("weasyprint").removeHandler(self)
-
-
 class Renderer:
-    """Renders the documents of one issue of a session; fonts, stylesheet and images are read once."""
+    """Renders the documents of one issue of a session; what they share is prepared once."""
 
     def __init__(
         self,
@@ -113,7 +68,6 @@ class Renderer:
 
         Raises UserError when an image cannot be drawn, or the footer has no room on the page.
         """
-        self._inputs = inputs
         self._session = session
         self._build = build
         self._inexplicit_ends = inexplicit_ends
@@ -121,17 +75,23 @@ class Renderer:
         self._issue_number = issue_number
         self._issued_on = issued_on
         self._wording = load_wording(inputs.language)
-        self._fetcher = OwnFilesFetcher(images)
-        self._fonts = _own_fonts()
-        style = (HERE / "templates" / "attestation.css").read_text(encoding="utf-8")
-        self._stylesheet = CSS(string=style, font_config=self._fonts, url_fetcher=self._fetcher)
-        self._one_width_characters = _one_width_characters()
+        self._one_width_characters = one_width_characters()
+        style = (TEMPLATES / "attestation.css").read_text(encoding="utf-8")
+        self.engine = Engine(images, (style, NAME_WIDTHS, self._foot(inputs)))
         self._image_messages = self._messages_of(images)
-        self.warnings = tuple(f"logo or stamp: {message}" for message in self._image_messages)
+        self.warnings = (
+            *(
+                f"{part} {image.name}: left out of it: {', '.join(image.left_out)}"
+                for part, image in images.items()
+                if image.left_out
+            ),
+            *(f"logo or stamp: {message}" for message in self._image_messages),
+        )
         environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(HERE / "templates"),
+            loader=jinja2.FileSystemLoader(TEMPLATES),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
+            finalize=_without_control_characters,
             trim_blocks=True,
             lstrip_blocks=True,
         )
@@ -146,56 +106,80 @@ class Renderer:
             "session": session,
             "build": build,
             "issued_on": issued_on,
-            "footer_lines": _footer_lines(inputs.footer),
-            "line_characters": LINE_CHARACTERS,
-            "data_as_of_time": f"{build.data_as_of_local:%H:%M}",
         }
         self._template = environment.get_template("attestation.html")
 
-    def render(self, learner: LearnerRecord) -> RenderedDocument:
-        """Return the PDF of one learner who played the session; raise nothing that the data can cause."""
+    def render(self, learner: LearnerRecord, replaced: Replaced | None = None) -> RenderedDocument:
+        """Return the PDF of one learner who played the session; `replaced` is the document it cancels."""
         number = document_number(self._session.session_id, learner.user_id, self._issue_number)
         levels = Counter(line.evidence_level for line in learner.log)
         name = display_name(learner.user_id, learner.last_name, learner.first_name)
-        html = self._template.render(
+        page = self._template.render(
             learner=learner,
             name=name,
             number=number,
+            replaced=replaced,
+            calendar=print_calendar(learner.days, self._session, self._wording),
+            steps=print_steps(learner.steps, self._wording, self._one_width_characters),
             log=print_log(learner.log, self._wording, self._build, self._inexplicit_ends, self._one_width_characters),
             sources=[(level, levels[level.code]) for level in self._evidence_levels if levels[level.code]],
         )
         made_at = datetime.combine(self._issued_on, time(), UTC)
-        attachment = Attachment(
-            string=log_csv(learner.log),
-            name=self._wording.text("attachment"),
-            description=self._wording.text("attachment_description"),
-            created=made_at,
-            modified=made_at,
-            relationship="Data",
-            url_fetcher=self._fetcher,
-        )
-        options = {"pdf_variant": "pdf/a-3a", "attachments": [attachment]}
-        stream = io.BytesIO()
-        with _Messages() as messages:
-            document = HTML(string=html, url_fetcher=self._fetcher).render(
-                font_config=self._fonts, stylesheets=[self._stylesheet], **options
+        with Messages() as messages:
+            content, pages = self.engine.pdf(
+                page,
+                self.engine.attachment(
+                    log_csv(learner.log),
+                    name=self._wording.text("attachment"),
+                    description=self._wording.text("attachment_description"),
+                    created=made_at,
+                    modified=made_at,
+                    relationship="Data",
+                ),
             )
-            document.write_pdf(stream, **options)
         return RenderedDocument(
             number=number,
-            content=stream.getvalue(),
-            pages=len(document.pages),
+            content=content,
+            pages=pages,
             warnings=tuple(f"{name}: {text}" for text in messages.texts if text not in self._image_messages),
         )
+
+    def _foot(self, inputs: AttestationInputs) -> str:
+        """Return the style of the foot of all pages: the footer text, and a line under it."""
+        lines = _footer_lines(inputs.footer)
+        taken = FOOTER_LINE_MM * lines + (1 if lines else 0)
+        build = self._build
+        as_of = self._wording.text(
+            "data_as_of",
+            date=short_date(build.data_as_of_local),
+            time=f"{build.data_as_of_local:%H:%M}",
+            zone=build.display_timezone,
+        )
+        texts = {
+            "bottom-left": "",
+            "bottom-center": f"content: {css_string(as_of)}; text-align: center; width: 66mm",
+            "bottom-right": f'content: {css_string(self._wording.text("page"))} " " counter(page) "/" counter(pages)',
+        }
+        line = (
+            f"font-size: 7pt; line-height: 3.2mm; color: #566270; vertical-align: top; margin-top: {2.5 + taken}mm; "
+            "border-top: 0.4pt solid #c5ced8; padding-top: 1.2mm"
+        )
+        boxes = "".join(f"@{place} {{ {line}; {own} }}" for place, own in texts.items())
+        text = css_string((inputs.footer or "").translate(NO_XML))
+        footer = (
+            f"@bottom-right-corner {{ content: {text}; margin-left: -180mm; width: 180mm; vertical-align: top; "
+            f"padding-top: 2.5mm; text-align: center; white-space: pre-line; overflow-wrap: anywhere; font-size: 7pt; "
+            f"line-height: {FOOTER_LINE_MM}mm; color: #566270 }}"
+        )
+        return f"@page {{ margin-bottom: {16 + taken}mm; {boxes} {footer if lines else ''} }}"
 
     def _messages_of(self, images: dict[str, CheckedImage]) -> list[str]:
         """Draw each image alone: WeasyPrint would leave one out without a word to the user."""
         noticed: list[str] = []
         for part, image in images.items():
             url = f"{SCHEME}image/{part}"
-            with _Messages() as messages:
-                page = HTML(string=f"<img src='{url}' alt=''>", url_fetcher=self._fetcher)
-                page.write_pdf(font_config=self._fonts)
+            with Messages() as messages:
+                self.engine.pdf(f"<html lang='en'><body><img src='{url}' alt='{part}'/></body></html>")
             if any(url in text for text in messages.texts):
                 raise UserError(
                     f"The {part} {image.name} cannot be drawn. Save it as PNG, or as plain SVG without imported styles."
@@ -204,28 +188,8 @@ class Renderer:
         return noticed
 
 
-def _own_fonts() -> FontConfiguration:
-    """Return a font configuration that knows no font of this machine."""
-    previous = os.environ.get("FONTCONFIG_FILE")
-    os.environ["FONTCONFIG_FILE"] = str(HERE / "assets" / "fonts.conf")
-    try:
-        return FontConfiguration()
-    finally:
-        if previous is None:
-            del os.environ["FONTCONFIG_FILE"]
-        else:
-            os.environ["FONTCONFIG_FILE"] = previous
-
-
-def _font(name: str) -> bytes:
-    content: bytes = pymupdf_fonts.fontbuffers[FONTS[name]]()
-    return content
-
-
-def _one_width_characters() -> frozenset[int]:
-    """Return the code points that the monospaced font sets in one column, alone."""
-    with TTFont(io.BytesIO(_font("mono")), lazy=True) as font:
-        return frozenset(point for point in font.getBestCmap() if not unicodedata.combining(chr(point)))
+def _without_control_characters(value: Any) -> Any:
+    return value.translate(NO_XML) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _footer_lines(footer: str | None) -> int:

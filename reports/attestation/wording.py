@@ -7,6 +7,7 @@ import tomllib
 from dataclasses import dataclass
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
+from functools import cache
 from pathlib import Path
 
 from reports.attestation.model import ClockTime, CodeText, Language
@@ -24,6 +25,8 @@ class Wording:
     language: Language
     texts: dict[str, str]
     months: tuple[str, ...]
+    short_months: tuple[str, ...]
+    shades: tuple[str, ...]
     weekdays: tuple[str, ...]
 
     def text(self, key: str, **values: object) -> str:
@@ -33,7 +36,7 @@ class Wording:
     def meaning(self, code: CodeText) -> str:
         """Return the label and the description of a code."""
         words = self.text("meaning", label=code.label, description=code.description)
-        return french_spaces(words) if self.language == "fr" else words
+        return french_typography(words) if self.language == "fr" else words
 
     def hundredths(self, seconds: int) -> str:
         """Return seconds as hours in hundredths, rounded down (A3)."""
@@ -52,6 +55,10 @@ class Wording:
         words = self.text("long_date", day=number, month=self.months[day.month - 1], year=day.year)
         return words.replace(" ", NO_BREAK_SPACE)
 
+    def short_month(self, year: int, month: int) -> str:
+        """Return a month as it stands beside its days in the calendar."""
+        return f"{self.short_months[month - 1]} {year:04}"
+
     def planned_duration(self, seconds: int | None) -> str:
         """Return a planned duration as people say it, unlike the measured HH:MM:SS; a dash where there is none."""
         if seconds is None:
@@ -69,21 +76,24 @@ class Wording:
 
     def date_at_time(self, clock: ClockTime) -> str:
         """Return an instant as a date and a time in the display time zone."""
-        return self.text("date_at_time", date=short_date(clock.local), time=clock_time(clock))
+        return self.text(
+            "date_at_time", date=short_date(clock.local), time=clock_time(clock, with_offset=clock.is_clock_change_day)
+        )
 
 
+@cache
 def load_wording(language: Language) -> Wording:
     """Read the catalogue of a language; French double punctuation gets its narrow no-break spaces."""
     catalogue = tomllib.loads((CATALOGUES / f"{language}.toml").read_text(encoding="utf-8"))
-    months, weekdays = tuple(catalogue.pop("months")), tuple(catalogue.pop("weekdays"))
+    lists = {key: tuple(catalogue.pop(key)) for key in ("months", "short_months", "weekdays", "shades")}
     if language == "fr":
-        catalogue = {key: french_spaces(text) for key, text in catalogue.items()}
-    return Wording(language, catalogue, months, weekdays)
+        catalogue = {key: french_typography(text) for key, text in catalogue.items()}
+    return Wording(language, catalogue, **lists)
 
 
-def french_spaces(text: str) -> str:
-    """Return French words with narrow no-break spaces at double punctuation and before %."""
-    return re.sub(r" (?=[;:!?»%])|(?<=«) ", NARROW_NO_BREAK_SPACE, text)
+def french_typography(text: str) -> str:
+    """Return French words with narrow no-break spaces at double punctuation and before %, and curved apostrophes."""
+    return re.sub(r" (?=[;:!?»%])|(?<=«) ", NARROW_NO_BREAK_SPACE, text.replace("'", "’"))
 
 
 def duration(seconds: int | None) -> str:
@@ -98,10 +108,10 @@ def short_date(day: date) -> str:
     return f"{day.day:02}/{day.month:02}/{day.year:04}"
 
 
-def clock_time(clock: ClockTime) -> str:
-    """Return HH:MM:SS in the display time zone, with the offset from UTC on a day when clocks change (A5)."""
+def clock_time(clock: ClockTime, *, with_offset: bool) -> str:
+    """Return HH:MM:SS in the display time zone, with the offset from UTC where it is asked for."""
     shown = f"{clock.local:%H:%M:%S}"
-    return shown + offset(clock) if clock.is_clock_change_day else shown
+    return shown + offset(clock) if with_offset else shown
 
 
 def offset(clock: ClockTime) -> str:

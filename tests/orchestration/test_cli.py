@@ -112,3 +112,17 @@ def test_without_a_warehouse_the_message_tells_to_build_one(
     assert "opco build --raw FOLDER" in said.err
     assert not home.exports.exists()
     assert not home.attestations.exists()
+
+
+def test_an_interrupted_command_says_so(
+    home: Home, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("orchestration.settings.settings_in_force", interrupted)
+    assert run(["settings", "--home", str(home.folder), "--json"]) == 130
+    said = capsys.readouterr()
+    assert json.loads(said.out)["exit_code"] == 130
+    assert "Interrupted" in said.err
+    assert "Traceback" not in said.err

@@ -105,15 +105,66 @@ def test_a_copy_of_an_issue_takes_the_place_of_the_earlier_one(
     built: tuple[Home, dict[str, Any]], tmp_path: Path
 ) -> None:
     home, _ = built
-    (tmp_path / "manifest.json").write_text("{}")
+    issued = ("attest", SESSION, "--output", str(tmp_path), "--issued-on", "2026-11-10", "--user", "u-1004")
+    code, first, said = opco(home, *issued, "--place", "Rennes")
+    assert code == 0, said
     (tmp_path / "attestation-GONE.pdf").write_bytes(b"")
     (tmp_path / "notes.txt").write_text("mine")
-    code, made, _ = opco(home, "attest", SESSION, "--output", str(tmp_path), "--issued-on", "2026-11-10")
-    assert code == 0
+    code, made, _ = opco(home, *issued, "--place", "Lyon")
+    assert (code, made["issue_number"]) == (0, first["issue_number"] + 1)
     issue = {path.name: path.read_bytes() for path in Path(made["folder"]).iterdir()}
-    assert made["documents"] > 1
     assert len(issue) == made["documents"] + 2
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {**issue, "notes.txt": b"mine"}
+
+    code, again, _ = opco(home, *issued, "--place", "Lyon")
+    assert (code, again["changed"], again["folder"]) == (0, False, made["folder"])
+    # Another session's documents are no earlier copy.
+    before = sorted(home.attestations.iterdir())
+    code, closing, _ = opco(home, "attest", "S-2026-XLS-10", "--output", str(tmp_path))
+    assert code == 2
+    assert f"holds the attestations of session {SESSION}" in closing["error"]
+    assert sorted(home.attestations.iterdir()) == before
+
+
+def test_a_copy_that_fails_says_that_the_issue_is_made(
+    built: tuple[Home, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, _ = built
+    # A folder stands where a file of the copy has to go.
+    (tmp_path / "manifest.json.d").mkdir()
+    (tmp_path / "attestation-O-BRIEN-Siobhan-u-1004.pdf").mkdir()
+    arguments = ["attest", SESSION, "--user", "u-1004", "--place", "Brest", "--output", str(tmp_path)]
+    assert run([*arguments, "--home", str(home.folder), "--json"]) == 1
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert "is made and stands in" in error
+    assert f"only its copy into {tmp_path} failed" in error
+
+
+def test_issues_are_listed_and_verified(
+    built: tuple[Home, dict[str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home, _ = built
+    code, made, said = opco(home, "attest", SESSION, "--user", "u-1004", "--footer", "SIRET 1")
+    assert code == 0, said
+    (document,) = (one for one in made["files"] if one["user_id"] == "u-1004")
+    code, closing, _ = opco(home, "issues", SESSION)
+    assert code == 0
+    last = closing["issues"][-1]
+    assert (last["issue_number"], last["documents"]) == (made["issue_number"], made["documents"])
+    assert last["total_seconds"] == sum(one["total_seconds"] for one in made["files"])
+    code, closing, _ = opco(home, "issues", "S-NONE")
+    assert code == 2
+    assert f"Sessions with issues: {SESSION}." in closing["error"]
+
+    assert run(["verify", made["zip_path"], "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["documents"] == made["documents"]
+    pdf = tmp_path / document["file"]
+    pdf.write_bytes((Path(made["folder"]) / document["file"]).read_bytes())
+    assert run(["verify", str(pdf)]) == 0
+    assert "its attached rows add up to its printed total (10:33:16 in all)" in capsys.readouterr().out
+    pdf.write_bytes(pdf.read_bytes()[:3000])
+    assert run(["verify", str(pdf)]) == 1
+    assert f"WRONG  {pdf.name}: " in capsys.readouterr().out
 
 
 def test_an_unknown_session_is_a_mistake_that_leaves_nothing(built: tuple[Home, dict[str, Any]]) -> None:

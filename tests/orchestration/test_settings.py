@@ -47,6 +47,23 @@ def test_a_variable_takes_back_the_cap_that_the_file_sets(home: Home, monkeypatc
     assert load_settings(home).rules.max_connection_minutes is None
 
 
+def test_a_session_has_defaults_of_its_own(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.settings_file.write_text(
+        '[organisation]\nplace = "Lille"\nfooter = "SIRET 1"\ncapacity = "Directrice"\n'
+        '[sessions."S/1"]\nplace = "Metz"\nfooter = ""\n[sessions.S-2]\nlanguage = "en"\n'
+    )
+    own = load_settings(home, session_id="S/1").organisation
+    assert (own.place, own.footer, own.capacity, own.language) == ("Metz", None, "Directrice", "fr")
+    assert load_settings(home, session_id="S-2").organisation.language == "en"
+    assert load_settings(home, session_id="S-3").organisation.place == "Lille"
+    assert load_settings(home).organisation.place == "Lille"
+    monkeypatch.setenv("OPCO_ORGANISATION__PLACE", "Brest")
+    assert load_settings(home, session_id="S/1").organisation.place == "Brest"
+    assert load_settings(home, {"organisation.place": "Lyon"}, session_id="S/1").organisation.place == "Lyon"
+    told = {one.key: (one.value, one.origin) for one in settings_in_force(home, "S/1")}
+    assert told["organisation.footer"] == (None, "opco.toml")
+
+
 def test_an_empty_option_leaves_an_input_out(home: Home) -> None:
     home.settings_file.write_text('[organisation]\nfooter = "Association loi 1901"\n')
     assert load_settings(home, {"organisation.footer": ""}).organisation.footer is None
@@ -58,6 +75,9 @@ def test_an_empty_option_leaves_an_input_out(home: Home) -> None:
         ("[rules]\ninactivity_minutes = 5\n", ["inactivity_minutes", "[rules]", "inactivity_timeout_minutes"]),
         ("[organization]\n", ["organization", "organisation"]),
         ("rules = 5\n", ["rules", "[rules]"]),
+        ('[sessions."S-1"]\nplaces = "Lyon"\n', ['[sessions."S-1"]', "places", "Nearest: place"]),
+        ('[sessions."S-1"]\nlanguage = "de"\n', ['[sessions."S-1"]', "language", "'de'", "fr, en"]),
+        ("sessions = 5\n", ['[sessions."ID"]']),
         (
             "[rules]\ninactivity_timeout_minutes = 0\n",
             ["rules.inactivity_timeout_minutes", "0", "opco.toml", "1 to 525600"],

@@ -1,9 +1,12 @@
 """The attestations of one program session."""
 
-import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -15,13 +18,16 @@ from orchestration.resources import HomeResource
 from orchestration.settings import OrganisationSettings
 from reports.attestation.issue import issue_attestations
 from reports.attestation.model import AttestationInputs
-from warehouse.files import safe_file_name
+from reports.attestation.naming import session_folder
 
 INPUTS = tuple(OrganisationSettings.model_fields)
 
 
 class AttestationConfig(dg.Config):
-    """What the attestations say beside the data. Default of each: the setting of the same name, [organisation]."""
+    """What the attestations say beside the data.
+
+    Default of each input: the setting of the same name in [sessions."ID"], else in [organisation].
+    """
 
     name: str | None = Field(default=None, description="Name of the training organisation.")
     legal_representative: str | None = Field(default=None, description="Name of the legal representative.")
@@ -33,6 +39,10 @@ class AttestationConfig(dg.Config):
     stamp: str | None = Field(default=None, description="File name of the stamp and signature image in assets/.")
     language: str | None = Field(default=None, description="fr or en.")
     issued_on: str | None = Field(default=None, description="Date of issue, YYYY-MM-DD. Default: today.")
+    users: list[str] = Field(
+        default=[], description="Only these learners, by user_id or e-mail; the documents of others stay as they are."
+    )
+    force: bool = Field(default=False, description="Make all anew, though nothing that is printed changed.")
 
 
 @dg.asset(
@@ -50,7 +60,9 @@ def opco_attestations(
 ) -> dg.MaterializeResult[None]:
     """Issue the attestations of the partition's session."""
     session_id = session_of(context.partition_key)
-    said = home.settings({f"organisation.{name}": getattr(config, name) for name in INPUTS}).organisation
+    options = {f"organisation.{name}": getattr(config, name) for name in INPUTS}
+    settings = home.settings(options, session_id=session_id)
+    said = settings.organisation
     progress.stage("Making the attestations")
     summary = issue_attestations(
         home.home.warehouse,
@@ -66,11 +78,15 @@ def opco_attestations(
             logo=Path(said.logo) if said.logo else None,
             stamp=Path(said.stamp) if said.stamp else None,
         ),
-        folder=home.home.attestations / _folder_name(session_id),
+        folder=home.home.attestations / session_folder(session_id),
         assets=home.home.assets,
         issued_on=calendar_day(config.issued_on, "The date of issue") or date.today(),  # noqa: DTZ011 - the day where the document is signed
-        progress=progress.at,
+        users=config.users,
+        force=config.force,
+        workers=settings.attestations.processes or os.cpu_count() or 1,
+        progress=_told(progress, context),
     )
+    manifest = summary.manifest
     for warning in summary.warnings:
         context.log.warning(warning)
     return dg.MaterializeResult(
@@ -78,12 +94,16 @@ def opco_attestations(
             "folder": dg.MetadataValue.path(summary.folder),
             "zip_path": dg.MetadataValue.path(summary.zip_path),
             "zip_sha256": summary.zip_sha256,
-            "issue_number": summary.issue_number,
-            "documents": len(summary.documents),
-            "pages": summary.pages,
-            "bytes": summary.total_bytes,
-            "files": dg.MetadataValue.json([asdict(document) for document in summary.documents]),
-            "left_out": dg.MetadataValue.json([asdict(one) for one in summary.left_out]),
+            "issue_number": manifest.issue_number,
+            "is_new": summary.is_new,
+            "documents": len(manifest.documents),
+            "states": dg.MetadataValue.json(Counter(document.state for document in manifest.documents)),
+            "pages": sum(document.pages for document in manifest.documents),
+            "bytes": sum(document.bytes for document in manifest.documents),
+            "total_seconds": sum(document.total_seconds for document in manifest.documents),
+            "files": dg.MetadataValue.json([_listed(asdict(document)) for document in manifest.documents]),
+            "cancelled": dg.MetadataValue.json([asdict(one) for one in manifest.cancelled]),
+            "left_out": dg.MetadataValue.json([asdict(one) for one in manifest.left_out]),
             "warnings": dg.MetadataValue.json(list(summary.warnings)),
         }
     )
@@ -102,7 +122,17 @@ def defs() -> dg.Definitions:
     )
 
 
-def _folder_name(session_id: str) -> str:
-    """Return a folder name that no other session shares, though ids may differ only in unsafe characters."""
-    name = safe_file_name(session_id)
-    return name if name == session_id else f"{name}-{hashlib.sha256(session_id.encode()).hexdigest()[:8]}"
+def _told(progress: Progress, context: dg.AssetExecutionContext) -> Callable[[int, int, str], None]:
+    """Return where documents are told: the terminal's bar, and every tenth of them in the run's log."""
+
+    def told(done: int, total: int, learner: str) -> None:
+        progress.at(done, total, learner)
+        if done == total or done * 10 // total > (done - 1) * 10 // total:
+            context.log.info(f"{done:,} of {total:,} attestations")
+
+    return told
+
+
+def _listed(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document as the run's record lists it: the digests are for the manifest."""
+    return {name: value for name, value in document.items() if name != "printed"}

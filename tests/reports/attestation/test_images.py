@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.server
 import io
 import threading
@@ -15,8 +16,13 @@ from PIL import Image
 
 from reports.attestation import AttestationInputs, issue_attestations
 from reports.attestation.images import read_image
+from reports.attestation.svg import clean_svg
 from warehouse.errors import UserError
 
+# Eight groups, each of ten of the one before.
+BILLION = "<g id='b0'><path/></g>" + "".join(
+    f"<g id='b{number}'>" + f"<use href='#b{number - 1}'/>" * 10 + "</g>" for number in range(1, 9)
+)
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="40" height="20"><rect width="40" height="20" fill="#123"/></svg>'
 
 
@@ -48,7 +54,9 @@ def bitmap(kind: str, size: tuple[int, int] = (30, 20)) -> bytes:
 def test_the_kind_is_that_of_the_content(assets: Path, name: str, content: bytes, mime_type: str) -> None:
     (assets / name).write_bytes(content)
     image = read_image(assets, Path(name), "stamp")
-    assert (image.mime_type, image.content) == (mime_type, content)
+    assert (image.mime_type, image.sha256) == (mime_type, hashlib.sha256(content).hexdigest())
+    assert image.left_out == ()
+    assert image.content == content or mime_type == "image/svg+xml"
 
 
 @pytest.mark.parametrize(
@@ -118,24 +126,63 @@ def test_images_are_drawn_and_an_svg_reaches_out_to_nothing(campus: Any, assets:
         assets=assets,
         issued_on=date(2027, 1, 15),
     )
-    (assets / "logo.svg").write_text(SVG.replace("<rect", f"<style>@import url({address}/style.css);</style><rect"))
-    with pytest.raises(UserError, match=r"The logo logo\.svg cannot be drawn\. Save it as PNG"):
-        issue_attestations(
-            tmp_path / "opco.duckdb",
-            "S",
-            AttestationInputs(logo=Path("logo.svg")),
-            folder=tmp_path / "issues",
-            assets=assets,
-            issued_on=date(2027, 1, 15),
-        )
     server.shutdown()
     assert asked == []
-    assert any("refused" in warning and "image.png" in warning for warning in summary.warnings)
-    assert any("refused" in warning and "secret.png" in warning for warning in summary.warnings)
+    (warning,) = (one for one in summary.warnings if "left out of it" in one)
+    assert warning.startswith("logo logo.svg: left out of it: style @font-face")
+    assert "style rect { fill: url(" in warning
+    assert warning.endswith("image, use href")
     with pikepdf.open(summary.folder / summary.documents[0].file) as pdf:
         sizes = {
             (int(item["/Width"]), int(item["/Height"]))
             for item in pdf.objects
             if isinstance(item, pikepdf.Stream) and item.get("/Subtype") == "/Image"
         }
+        # PDF/A forbids smoothing.
+        assert not any(
+            item.get("/Interpolate") for item in pdf.objects if isinstance(item, pikepdf.Stream) and "/Width" in item
+        )
     assert sizes == {(33, 19)}
+
+
+@pytest.mark.parametrize(
+    ("inside", "kept", "left_out"),
+    [
+        ("<script>alert(1)</script><circle r='3'/>", "<circle", ("script",)),
+        ("<rect onload='x()' width='9'/>", "<rect width", ("rect onload",)),
+        ("<foreignObject><p xmlns='http://www.w3.org/1999/xhtml'>x</p></foreignObject>", "", ("foreignObject",)),
+        ("<use href='file:///etc/passwd#a'/>", "<use", ("use href",)),
+        ("<rect style='fill: url( &quot;http://x/y#z&quot;)'/>", "<rect", ("rect style",)),
+        ("<rect fill='url(#paint)'/>", "url(#paint)", ()),
+        (
+            "<style>@import 'http://x/y.css'; rect { fill: red }</style>",
+            "fill: red",
+            ('style @import "http://x/y.css";',),
+        ),
+        ("<metadata>made by</metadata><title>Logo</title>", "", ()),
+        ("<sodipodi:namedview xmlns:sodipodi='http://sodipodi.example/'/>", "", ()),
+        ("<animate attributeName='x'/>", "", ("animate",)),
+    ],
+)
+def test_an_svg_is_cleaned(inside: str, kept: str, left_out: tuple[str, ...]) -> None:
+    content, fault, found = clean_svg(f'<svg xmlns="http://www.w3.org/2000/svg">{inside}</svg>'.encode())
+    assert fault == ""
+    assert kept.encode() in content
+    assert found == left_out
+    for word in (b"script", b"onload", b"http://x", b"file:", b"passwd", b"foreignObject"):
+        assert word not in content
+
+
+@pytest.mark.parametrize(
+    "inside",
+    [
+        "<g>" * 200 + "</g>" * 200,
+        "<use id='a' href='#a'/>",
+        BILLION,
+        "<path/>" * 20_001,
+    ],
+    ids=["nested", "itself", "a billion", "many"],
+)
+def test_an_svg_that_would_take_for_ever_is_refused(inside: str) -> None:
+    _, fault, _ = clean_svg(f'<svg xmlns="http://www.w3.org/2000/svg">{inside}</svg>'.encode())
+    assert fault == "is too deeply nested or has too many shapes. Save it as PNG."

@@ -17,7 +17,7 @@ import pytest
 from reports.attestation import AttestationInputs, IssueSummary, issue_attestations
 from reports.attestation.model import SessionLearner
 from reports.attestation.naming import document_number, file_names
-from warehouse.errors import UserError
+from warehouse.errors import OpcoError, UserError
 
 SESSION = "SST 26/É"
 PROJECT = Path(__file__).parents[3]
@@ -74,7 +74,7 @@ def test_an_issue_lists_its_documents_and_who_was_left_out(campus: Any, assets: 
         issued_on=date(2027, 1, 15),
         progress=lambda done, total, learner: told.append((done, total, learner)),
     )
-    assert [path.name for path in folder.iterdir()] == ["issue-1"]
+    assert sorted(path.name for path in folder.iterdir()) == [".lock", "issue-1"]
     assert summary.issue_number == 1
     assert [document.file for document in summary.documents] == [
         "attestation-ELUARD-Paul-U1.pdf",
@@ -87,7 +87,7 @@ def test_an_issue_lists_its_documents_and_who_was_left_out(campus: Any, assets: 
         ("U6", "never_played"),
         ("U4", "deleted_without_name"),
     ]
-    assert told == [(0, 4, "Éluard Paul"), (1, 4, "Sand George"), (2, 4, "Zola Émile"), (3, 4, "U2"), (4, 4, "")]
+    assert told == [(1, 4, "Éluard Paul"), (2, 4, "Sand George"), (3, 4, "Zola Émile"), (4, 4, "U2")]
     manifest = json.loads((summary.folder / "manifest.json").read_text())
     assert manifest["session_id"] == SESSION
     assert manifest["issued_on"] == "2027-01-15"
@@ -126,14 +126,13 @@ def test_an_issue_lists_its_documents_and_who_was_left_out(campus: Any, assets: 
             assert archive.read(member) == (summary.folder / member).read_bytes()
 
 
-def test_each_making_is_a_new_issue(campus: Any, assets: Path, tmp_path: Path) -> None:
+def test_an_issue_that_lost_its_manifest_stops_the_next(campus: Any, assets: Path, tmp_path: Path) -> None:
     warehouse, folder = filled(campus), tmp_path / "issues"
     make(warehouse, assets, folder)
     (folder / "issue-7").mkdir()
-    second = make(warehouse, assets, folder)
-    assert second.folder == folder / "issue-8"
-    assert second.documents[0].number == "SST%2026%2F%C3%89/U1/8"
-    assert sorted(path.name for path in folder.iterdir()) == ["issue-1", "issue-7", "issue-8"]
+    with pytest.raises(OpcoError, match=r"issue-7/manifest.json cannot be read.*Restore"):
+        make(warehouse, assets, folder, place="Lyon")
+    assert sorted(path.name for path in folder.iterdir()) == [".lock", "issue-1", "issue-7"]
 
 
 def test_the_same_bytes_in_another_process(campus: Any, assets: Path, tmp_path: Path) -> None:
@@ -145,7 +144,7 @@ from pathlib import Path
 from reports.attestation import AttestationInputs, issue_attestations
 issue_attestations(
     Path({str(warehouse)!r}), {SESSION!r}, AttestationInputs(logo=Path("logo.svg"), footer="SIRET 1"),
-    folder=Path({str(tmp_path / "there")!r}), assets=Path({str(assets)!r}), issued_on=date(2027, 1, 15),
+    folder=Path({str(tmp_path / "there")!r}), assets=Path({str(assets)!r}), issued_on=date(2027, 1, 15), workers=2,
 )
 """
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
@@ -220,4 +219,4 @@ def test_a_session_without_anyone_to_attest(
 def test_a_footer_that_the_page_has_no_room_for(campus: Any, assets: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="The footer takes 7 lines, and a page has room for 6"):
         make(filled(campus), assets, tmp_path / "issues", footer="\n".join("abcdefg"))
-    assert list((tmp_path / "issues").glob("*")) == []
+    assert [path.name for path in (tmp_path / "issues").iterdir()] == [".lock"]

@@ -10,6 +10,7 @@ from string import Formatter
 
 import pytest
 
+from reports.attestation.log_lines import STEP_FIGURES
 from reports.attestation.wording import duration, load_wording
 
 
@@ -28,8 +29,10 @@ def test_both_catalogues_have_the_same_keys_and_fields() -> None:
 def test_every_word_of_the_catalogue_is_used() -> None:
     folder = Path(__file__).parents[3] / "reports" / "attestation"
     sources = "".join(path.read_text() for path in [*folder.glob("*.py"), *folder.glob("templates/*")])
-    made = {f"log_{name}" for name in ("number", "date", "connected", "disconnected", "time_spent", "running_total")}
-    made |= {"course", "assessment"}
+    made = {f"log_{name}" for name in ("number", "date", "course", "connected", "disconnected")}
+    made |= {f"log_{name}" for name in ("time_spent", "running_total")}
+    made |= {"assessment", "optional", "outside_program"}
+    made |= {f"step_{name}" for name in STEP_FIGURES}
     assert [
         key for key in load_wording("fr").texts if key not in made and not re.search(f"[\"']{key}[\"']", sources)
     ] == []

@@ -1,0 +1,205 @@
+"""Measures the attestations: one document against its floor, many of them in one and two processes, their memory.
+
+`make bench-attest DOCUMENTS=200`. The floor of a document is its own words as one preformatted block in the same run:
+bare WeasyPrint, one font, no tags, no PDF/A, no attachment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import resource
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import date
+from functools import partial
+from html import escape
+from pathlib import Path
+
+import duckdb
+import pypdfium2
+
+from reports.attestation import AttestationInputs, issue_attestations
+from reports.attestation.images import read_image
+from reports.attestation.making import calm_collector
+from reports.attestation.model import LearnerRecord
+from reports.attestation.queries import (
+    read_build,
+    read_evidence_levels,
+    read_inexplicit_end_kinds,
+    read_learner_records,
+    read_session,
+)
+from reports.attestation.rendering import Renderer
+from reports.warehouse import open_published
+from warehouse.project import PROJECT_DIR
+
+ASSETS = PROJECT_DIR / "demo" / "assets"
+INPUTS = AttestationInputs(
+    organisation_name="Atelier des Trois Rives",
+    legal_representative="Hélène Vasseur",
+    capacity="Directrice",
+    place="Rennes",
+    training_duration="10 h 30 à distance",
+    footer="Atelier des Trois Rives (société fictive), 12, quai de l’Exemple, 35000 Rennes. SIRET 900 000 007 00019.",
+    logo=Path("logo.svg"),
+    stamp=Path("stamp.png"),
+)
+TURNS = {"S-30": 15, "S-300": 7, "S-3000": 3}
+DAY = date(2027, 1, 15)
+FLOOR_STYLE = """
+@font-face { font-family: M; src: url(attestation:font/mono) }
+pre { font: 7.2pt/1.5 M; white-space: pre-wrap }
+"""
+
+
+def warehouse(folder: Path, documents: int) -> Path:
+    """Make the published file of the benchmark."""
+    path = folder / "opco.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(f"set variable documents = {documents:d}")
+        connection.execute(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
+        for seed in ("end_kinds", "evidence_levels"):
+            connection.execute(f"create table {seed} as from read_csv('{PROJECT_DIR}/seeds/{seed}.csv', header = true)")
+    return path
+
+
+def prepared(path: Path, session_id: str) -> tuple[Renderer, LearnerRecord]:
+    """Return a session's renderer and the record of its first learner."""
+    parts = {"logo": INPUTS.logo, "stamp": INPUTS.stamp}
+    images = {part: read_image(ASSETS, name, part) for part, name in parts.items() if name}
+    with closing(open_published(path)) as connection:
+        build = read_build(connection)
+        session = read_session(connection, session_id, build)
+        ends, levels = read_inexplicit_end_kinds(connection, "fr"), read_evidence_levels(connection, "fr")
+        (record,) = read_learner_records(connection, session_id, ["U-0"], build)
+    return Renderer(INPUTS, images, session, build, ends, levels, 1, DAY), record
+
+
+def floor_of(renderer: Renderer, record: LearnerRecord) -> tuple[Callable[[], object], int, int]:
+    """Return what renders the same words bare, and the bytes and pages of the whole document."""
+    # With the fonts of the documents: bare, but not on the machine's fonts.
+    from weasyprint import CSS, HTML  # type: ignore[import-untyped]
+
+    made = renderer.render(record)
+    pages = pypdfium2.PdfDocument(made.content)
+    text = "\n".join(page.get_textpage().get_text_range().replace("\r\n", "\n") for page in pages)
+    engine = renderer.engine
+    sheet = CSS(string=FLOOR_STYLE, font_config=engine.fonts, url_fetcher=engine.fetcher)
+    page = f"<pre>{escape(text)}</pre>"
+    return (
+        lambda: HTML(string=page).write_pdf(font_config=engine.fonts, stylesheets=[sheet]),
+        len(made.content),
+        made.pages,
+    )
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """Return the processor time of one call."""
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+def measure_one(path: Path) -> None:
+    """Print a document's time against rows, each turn beside a turn of its floor."""
+    # As in the processes that make documents.
+    calm_collector()
+    sys.stdout.write("connections  pages      kB  document     floor  ratio (median of turns; best)\n")
+    for session_id, turns in TURNS.items():
+        renderer, record = prepared(path, session_id)
+        floor, size, pages = floor_of(renderer, record)
+        floor()
+        whole = partial(renderer.render, record)
+        pairs = [(cpu_seconds(whole), cpu_seconds(floor)) for _ in range(turns)]
+        ours, bare = (min(pair[side] for pair in pairs) for side in (0, 1))
+        median = statistics.median(one / other for one, other in pairs)
+        sys.stdout.write(
+            f"{len(record.log):>11,} {pages:>6} {size / 1000:>7.0f} {ours * 1000:>6.0f} ms {bare * 1000:>6.0f} ms "
+            f"{median:>6.2f} {ours / bare:>5.2f}\n"
+        )
+
+
+def processor_seconds_of_children() -> float:
+    """Return the processor time of all children that have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+class Memory:
+    """Watches the memory of this process's children while a block runs; `peak` is in MiB, of the largest one."""
+
+    def __init__(self) -> None:
+        self.peak = 0.0
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> Memory:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self._stopped.set()
+        self._thread.join()
+
+    def _watch(self) -> None:
+        while not self._stopped.wait(0.25):
+            for child in multiprocessing.active_children():
+                try:
+                    status = Path(f"/proc/{child.pid}/status").read_text(encoding="ascii")
+                except OSError:
+                    continue
+                fields = dict(line.split(":", 1) for line in status.splitlines())
+                self.peak = max(self.peak, int(fields.get("VmHWM", "0 kB").split()[0]) / 1024)
+
+
+def measure_many(path: Path, folder: Path, documents: int) -> None:
+    """Print documents a second with one and two processes, and the peak memory."""
+    rates: dict[int, tuple[float, float]] = {}
+    for workers in (1, 2):
+        with Memory() as memory:
+            start, before = time.perf_counter(), processor_seconds_of_children()
+            issue_attestations(
+                path,
+                "S-MANY",
+                INPUTS,
+                folder=folder / f"by-{workers}",
+                assets=ASSETS,
+                issued_on=DAY,
+                workers=workers,
+            )
+            seconds = time.perf_counter() - start
+            rates[workers] = documents / seconds, documents / (processor_seconds_of_children() - before)
+        own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        wall, processor = rates[workers]
+        sys.stdout.write(
+            f"{documents:,} documents of 30 connections, {workers} process{'es' * (workers > 1)}: {wall:.1f} a second, "
+            f"{processor:.1f} a second of processor time; "
+            f"peak memory {memory.peak:.0f} MiB a process, {own:.0f} MiB their parent\n"
+        )
+    by_wall, by_processor = (rates[2][side] / rates[1][side] for side in (0, 1))
+    sys.stdout.write(
+        f"two processes make {by_wall:.2f} times the documents of one, "
+        f"and would {2 * by_processor:.2f} times with both cores to themselves\n"
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--documents", type=int, default=200, help="How many documents at once. Default: 200.")
+    documents = parser.parse_args().documents
+    with tempfile.TemporaryDirectory() as name:
+        path = warehouse(Path(name), documents)
+        measure_many(path, Path(name), documents)
+        measure_one(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,228 @@
+"""What the commands about attestations say at their end, and the copy of an issue that is asked for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestration.closing import Closing
+from orchestration.home import Home
+from orchestration.terminal import counted, size
+from reports.attestation.manifest import MANIFEST, Manifest, issue_folders, read_manifest
+from reports.attestation.naming import session_folder
+from reports.attestation.verify import Verification
+from reports.attestation.wording import duration
+from warehouse.errors import OpcoError, UserError
+
+LEFT_OUT = {
+    "never_played": "no connection in this session",
+    "deleted_without_name": "deleted, and without a name",
+    "not_asked_for": "not asked for",
+    "left_the_session": "no longer in this session",
+}
+CAUSES = {
+    "late_rows": "late connections",
+    "corrected_rows": "corrected connections",
+    "withdrawn_rows": "withdrawn connections",
+    "inputs": "inputs",
+    "settings": "settings",
+    "session": "the session's name, dates or program",
+    "learner": "the learner's name or employer",
+    "results": "progress or score",
+    "activities": "activities",
+    "log": "the log",
+    "asked_for": "asked for with --force",
+}
+NAMED = 20
+
+
+def attest_closing(home: Home, session_id: str, made: Mapping[str, Any], copy: Path | None) -> Closing:
+    """Return the facts of an issue from its asset's metadata."""
+    names = ("issue_number", "folder", "zip_path", "zip_sha256", "documents", "states", "pages", "bytes", "files")
+    return {
+        "command": "attest",
+        "ok": True,
+        "home": str(home.folder),
+        "session_id": session_id,
+        "changed": made["is_new"],
+        **{name: made[name] for name in (*names, "cancelled", "left_out", "warnings")},
+        "copy": str(copy) if copy else None,
+    }
+
+
+def attest_lines(closing: Closing) -> list[str]:
+    """Return what `opco attest` prints at its end."""
+    issue = f"issue {closing['issue_number']} of session {closing['session_id']}"
+    holds = (
+        f"{counted(closing['documents'], 'attestation')}, {counted(closing['pages'], 'page')}, {size(closing['bytes'])}"
+    )
+    if not closing["changed"]:
+        lines = [f"Nothing changed since {issue}: it stays in force ({holds}). --force makes all anew."]
+    else:
+        states = ", ".join(f"{count:,} {state}" for state, count in closing["states"].items())
+        lines = [f"Made      {holds}: {issue}", f"          {states}"]
+        replaced = [one for one in closing["files"] if one["state"] == "replaced"]
+        lines += _limited([f"  {one['learner']}: {_change(one)}" for one in replaced], "more replaced")
+        cancelled = [one for one in closing["cancelled"] if one["cancelled_by_issue"] == closing["issue_number"]]
+        lines += _limited(
+            [f"  cancelled: {one['learner']}, no. {one['number']} ({LEFT_OUT[one['reason']]})" for one in cancelled],
+            "more cancelled",
+        )
+    left_out = [f"  left out: {one['learner']} ({LEFT_OUT[one['reason']]})" for one in closing["left_out"]]
+    lines += _limited([f"  warning: {warning}" for warning in closing["warnings"]], "more warnings")
+    lines += _limited(left_out, "more left out")
+    lines += [f"Folder    {closing['folder']}", f"ZIP       {closing['zip_path']}"]
+    return [*lines, f"Copy      {closing['copy']}"] if closing["copy"] else lines
+
+
+def check_output(home: Home, session_id: str, output: Path | None) -> None:
+    """Raise UserError where a copy of the issue could not be put, before anything is made."""
+    if output is None:
+        return
+    home.refuse_own_place(output.expanduser(), "--output")
+    folder = output.expanduser().resolve()
+    if folder.exists() and not folder.is_dir():
+        raise UserError(f"--output {output} is a file. Name a folder for the copy.")
+    existing = next(one for one in (folder, *folder.parents) if one.exists())
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise UserError(f"--output {output}: {existing} is read-only for you. Name another folder for the copy.")
+    if (folder / MANIFEST).exists():
+        try:
+            there = read_manifest(folder).session_id
+        except OpcoError as error:
+            raise UserError(
+                f"--output {output} holds another {MANIFEST}. Name an empty folder for the copy."
+            ) from error
+        if there != session_id:
+            raise UserError(
+                f"--output {output} holds the attestations of session {there}. Name another folder for the copy."
+            )
+
+
+def copy_issue(made: Mapping[str, Any], output: Path | None) -> Path | None:
+    """Copy the files of an issue into `output`, in place of an earlier copy there, and return that folder.
+
+    Raises OpcoError telling that the issue is made and only the copy failed.
+    """
+    if output is None:
+        return None
+    folder = output.expanduser().resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        if (folder / MANIFEST).exists():
+            # Two issues in one folder would be neither.
+            for pattern in ("attestation-*.pdf", "attestations-*.zip"):
+                for path in folder.glob(pattern):
+                    path.unlink()
+        for path in sorted(Path(made["folder"]).iterdir()):
+            shutil.copyfile(path, folder / path.name)
+    except OSError as error:
+        raise OpcoError(
+            f"Issue {made['issue_number']} is made and stands in {made['folder']}; only its copy into {folder} failed: "
+            f"{error.strerror or error}.\nCopy the folder yourself, or ask again with another --output: "
+            "nothing is made twice."
+        ) from error
+    return folder
+
+
+def issues_closing(home: Home, session_id: str) -> Closing:
+    """Return what was issued for a session. Raises UserError, naming the sessions with issues, when nothing was."""
+    folder = home.attestations / session_folder(session_id)
+    found = issue_folders(folder)
+    if not found:
+        folders = sorted(home.attestations.iterdir()) if home.attestations.is_dir() else []
+        sessions = [read_manifest(made[-1][1]).session_id for one in folders if (made := issue_folders(one))]
+        others = f"Sessions with issues: {', '.join(sessions)}." if sessions else "No session has any yet."
+        raise UserError(f"No attestations were issued for session {session_id!r}. {others}")
+    issues = [_issue_facts(read_manifest(path), path) for _, path in found]
+    return {"command": "issues", "ok": True, "home": str(home.folder), "session_id": session_id, "issues": issues}
+
+
+def _issue_facts(manifest: Manifest, folder: Path) -> dict[str, Any]:
+    states = Counter(document.state for document in manifest.documents)
+    newly = [one for one in manifest.cancelled if one.cancelled_by_issue == manifest.issue_number]
+    return {
+        "issue_number": manifest.issue_number,
+        "issued_on": manifest.issued_on,
+        "data_as_of": manifest.data_as_of,
+        "build_id": manifest.build_id,
+        "documents": len(manifest.documents),
+        "new": states["new"],
+        "replaced": states["replaced"],
+        "kept": states["kept"],
+        "cancelled": len(newly),
+        "total_seconds": sum(document.total_seconds for document in manifest.documents),
+        "folder": str(folder),
+    }
+
+
+def issues_lines(closing: Closing) -> list[str]:
+    """Return what `opco issues` prints: one line an issue, the latest last."""
+    heads = ("Issue", "Issued on", "Data as of", "PDFs", "New", "Replaced", "Kept", "Cancelled", "Time spent")
+    rows = [
+        (
+            str(one["issue_number"]),
+            one["issued_on"],
+            one["data_as_of"][:16] + "Z",
+            *(f"{one[name]:,}" for name in ("documents", "new", "replaced", "kept", "cancelled")),
+            duration(one["total_seconds"]),
+        )
+        for one in closing["issues"]
+    ]
+    widths = [max(len(row[column]) for row in (heads, *rows)) for column in range(len(heads))]
+    table = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in (heads, *rows)]
+    return [f"Session {closing['session_id']}", *table, f"Folder  {closing['issues'][-1]['folder']}"]
+
+
+def verify_closing(found: Verification) -> Closing:
+    """Return what was verified, and what is wrong."""
+    return {
+        "command": "verify",
+        "ok": found.is_sound,
+        "path": str(found.path),
+        "kind": found.kind,
+        "documents": found.documents,
+        "total_seconds": found.total_seconds,
+        "faults": [{"file": name, "fault": what} for name, what in found.faults],
+        "remarks": [{"file": name, "remark": what} for name, what in found.remarks],
+    }
+
+
+def verify_lines(closing: Closing) -> list[str]:
+    """Return what `opco verify` prints."""
+    documents = counted(closing["documents"], "PDF")
+    lines = [f"  {one['file']}: {one['remark']}" for one in closing["remarks"]]
+    lines += [f"  WRONG  {one['file']}: {one['fault']}" for one in closing["faults"]]
+    if not closing["ok"]:
+        return [
+            *lines,
+            f"Not sound: {counted(len(closing['faults']), 'fault')} in {closing['path']} ({documents} read).",
+        ]
+    held = "its attached rows add up to its printed total"
+    if closing["kind"] != "pdf":
+        held = "complete and unchanged against the manifest; the attached rows of each add up to its printed total"
+    return [*lines, f"Sound     {documents}: {held} ({duration(closing['total_seconds'])} in all)."]
+
+
+def _change(document: Mapping[str, Any]) -> str:
+    before, after = document["seconds_before"], document["total_seconds"]
+    total = f"{duration(before)} -> {duration(after)}" if before != after else f"{duration(after)} as before"
+    causes = "; ".join(_cause(cause) for cause in document["causes"])
+    return f"{total}{f' ({causes})' if causes else ''}, replaces no. {document['replaces']['number']}"
+
+
+def _cause(cause: Mapping[str, Any]) -> str:
+    words = CAUSES[cause["kind"]]
+    if cause["count"]:
+        return f"{cause['count']:,} {words}"
+    return f"{words}: {', '.join(cause['names'])}" if cause["names"] else words
+
+
+def _limited(lines: Sequence[str], what: str) -> list[str]:
+    """Return the first lines, and how many more there are."""
+    more = [f"  and {len(lines) - NAMED:,} {what} (all are in manifest.json)"] if len(lines) > NAMED else []
+    return [*lines[:NAMED], *more]
