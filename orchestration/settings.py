@@ -450,7 +450,8 @@ def _read_toml(path: Path, session_id: str | None = None) -> tuple[dict[str, Any
     own = _session_tables(tables.pop(SESSIONS, {}), path)
     for section, table in tables.items():
         if section not in sections:
-            raise UserError(f"{path}: unknown section or key `{section}`.{_nearest(section, (*sections, 'exports', SESSIONS))}")
+            near = _nearest(section, (*sections, "exports", SESSIONS))
+            raise UserError(f"{path}: unknown section or key `{section}`.{near}")
         if not isinstance(table, dict):
             raise UserError(f"{path}: `{section}` is a section: write it as [{section}] with its keys below.")
         for name in table:
