@@ -54,6 +54,7 @@ with_neighbours as (
         lag(verb) over learner as previous_verb,
         lag(occurred_at) over learner as previous_occurred_at,
         lag(event_id) over learner as previous_event_id,
+        row_number() over learner as event_number,
         lead(event_id) over learner is null as is_last
     from followed
     window learner as (partition by user_id order by occurred_at, {{ id_order('event_id') }})
@@ -78,6 +79,7 @@ boundaries as (
     select
         *,
         case when is_run_start then previous_event_id else event_id end as ended_event_id,
+        case when is_run_start then event_number - 1 else event_number end as ended_event_number,
         case when is_run_start then previous_occurred_at else occurred_at end as ended_occurred_at,
         case when is_run_start then previous_verb else verb end as ended_verb,
         case when is_run_start then occurred_at end as followed_at
@@ -94,6 +96,7 @@ runs as (
         event_id as first_event_id,
         occurred_at as first_event_at,
         coalesce(lead(ended_event_id) over learner, event_id) as last_event_id,
+        coalesce(lead(ended_event_number) over learner, event_number) - event_number + 1 as event_count,
         coalesce(lead(ended_occurred_at) over learner, occurred_at) as last_event_at,
         coalesce(lead(ended_verb) over learner, verb) as last_verb,
         lead(followed_at) over learner as next_event_at
@@ -125,7 +128,8 @@ final as (
         'event_run' as evidence_level,
         first_event_id,
         last_event_id,
-        last_event_at
+        last_event_at,
+        event_count
     from ended
 )
 

@@ -5,7 +5,7 @@ with united as (
     union all by name
     select * from {{ ref('int_connections__marked') }}
     union all by name
-    select * exclude (first_event_id, last_event_id, last_event_at) from {{ ref('int_connections__runs') }}
+    select * exclude (first_event_id, last_event_id, last_event_at, event_count) from {{ ref('int_connections__runs') }}
 ),
 
 identified as (
