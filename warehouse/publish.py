@@ -48,6 +48,8 @@ def publish(build_file: Path, published: Path, build_id: str) -> PublishSummary:
 
 def _copy_marts(build_file: Path, target: Path, build_id: str) -> dict[str, int]:
     with duckdb.connect() as connection:
+        # The order of rows in a table means nothing, and to keep it takes a third of the copying.
+        connection.execute("set preserve_insertion_order = false")
         connection.execute(f"attach {quoted_literal(build_file)} as build (read_only)")
         found = connection.execute("select build_id from build.marts.warehouse_build").fetchall()
         if found != [(build_id,)]:
