@@ -9,11 +9,16 @@ import sys
 
 from orchestration.home import HOME_VARIABLE, Home
 from orchestration.runs import write_instance_settings
+from portal.listening import listen
 from warehouse.project import PROJECT_DIR
 
 
 def serve(home: Home, *, host: str, port: int, debug: bool) -> int:
-    """Run Dagster's web server and daemon until they are told to end, and return their exit code."""
+    """Run Dagster's web server and daemon until they are told to end, and return their exit code.
+
+    Raises OpcoError when the address cannot be listened on: Dagster's daemon would go on without its web server.
+    """
+    listen(host, port).close()
     write_instance_settings(home)
     environment = {**os.environ, HOME_VARIABLE: str(home.folder), "DAGSTER_HOME": str(home.dagster)}
     command = [sys.executable, "-m", "dagster", "dev", "-m", "orchestration.definitions", "-h", host, "-p", str(port)]

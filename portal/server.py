@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import logging
-import socket
 import sys
 from pathlib import Path
 
 import uvicorn
 
 from portal.app import make_app
+from portal.listening import listen
 from reports.delivery.links import Signer
 from reports.delivery.store import DeliveryStore
-from warehouse.errors import OpcoError
 
 
 def serve(deliveries: Path, secret: str, base_url: str, *, host: str, port: int, debug: bool) -> None:
@@ -26,12 +25,7 @@ def serve(deliveries: Path, secret: str, base_url: str, *, host: str, port: int,
         format="%(asctime)s %(levelname)s %(message)s",
     )
     app = make_app(DeliveryStore(deliveries), Signer(secret), base_url)
-    try:
-        listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    except OSError as error:
-        raise OpcoError(
-            f"{host}:{port} cannot be listened on: {error.strerror or error}\nName another --port or --host."
-        ) from error
+    listener = listen(host, port)
     # Its own log of requests would keep the links, which are keys.
     config = uvicorn.Config(app, access_log=False, log_config=None, log_level="warning", server_header=False)
     sys.stderr.write(f"Links under {base_url} are answered at http://{host}:{port}; Ctrl-C ends it.\n")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -126,3 +127,17 @@ def test_an_interrupted_command_says_so(
     assert json.loads(said.out)["exit_code"] == 130
     assert "Interrupted" in said.err
     assert "Traceback" not in said.err
+
+
+@pytest.mark.parametrize("command", ["dagster", "serve"])
+def test_an_address_that_is_taken_is_said(
+    capsys: pytest.CaptureFixture[str], home: Home, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    monkeypatch.setenv("OPCO_PORTAL__SECRET", "s" * 40)
+    monkeypatch.setenv("OPCO_PORTAL__BASE_URL", "https://opco.example.org")
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        assert run([command, "--port", str(port), "--home", str(home.folder)]) == 1
+    said = capsys.readouterr().err
+    assert f"127.0.0.1:{port} cannot be listened on" in said
+    assert "Name another --port or --host." in said
