@@ -1,6 +1,6 @@
 -- Books: an event that counts is in one connection (kept or superseded), unattached, or outside any session. T2 took
--- it, or it was played outside, or it is in a run: of each learner, session and course, the runs hold as many events as
--- are left to them, no event twice and none lost (T3). A build that goes on from the last one looks at the learners that
+-- it, or it was played outside, or it is in a run: of each learner, session and course, the runs hold as many events
+-- as are left to them, none twice and none lost (T3). A build that goes on from the last one looks at the learners that
 -- it touched.
 with events as (
     select
