@@ -16,6 +16,8 @@ from reports.export.writers.texts import texts_of, written_behind
 
 Dialect = Literal["excel", "rfc4180"]
 LINE_END = "\r\n"
+# The database reads a table in pieces of 122,880 rows, a thread a piece: two threads need a batch of two pieces.
+LINES_A_BATCH = 245_760
 BYTE_ORDER_MARK = "\ufeff"
 FORMULA_STARTS = "=+-@\t\r"
 
@@ -52,7 +54,7 @@ class CsvWriter:
         for _, group in groupby(work.columns, key=lambda column: column.level):
             columns = tuple(group)
             parts.append(Part(columns, f"concat_ws('{self.delimiter}', {', '.join(map(self._cell, columns))})"))
-        lines = OrderedLines(work.connection, work.selection, parts, work.progress)
+        lines = OrderedLines(work.connection, work.selection, parts, work.progress, LINES_A_BATCH)
         between = f", '{self.delimiter}', ".join(f"part_{number}" for number in range(len(parts)))
         record = io.StringIO()
         header = csv.writer(record, delimiter=self.delimiter, lineterminator=LINE_END)
