@@ -9,7 +9,7 @@ from pathlib import Path
 from warehouse.build_file import BUILD_FILE
 from warehouse.errors import UserError
 from warehouse.project import PROJECT_DIR
-from warehouse.publish import LINK
+from warehouse.published import LINK
 
 HOME_VARIABLE = "OPCO_HOME"
 # Under var/; only var/exports takes files of a chosen name.

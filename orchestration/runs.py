@@ -10,6 +10,7 @@ from dagster._core.instance.ref import InstanceRef
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
+from orchestration.dead_runs import close_dead_runs, process_tags
 from orchestration.home import Home
 from orchestration.progress import Progress
 from orchestration.resources import run_resources
@@ -77,10 +78,12 @@ def run_job(
         definitions,
         dg.Definitions(resources=run_resources(home, progress), executor=dg.in_process_executor),
     )
+    close_dead_runs(instance)
     try:
         result = complete.resolve_job_def(job).execute_in_process(
             instance=instance,
             partition_key=partition_key,
+            tags=process_tags(),
             run_config={
                 "ops": {name: {"config": dict(config)} for name, config in ops.items()},
                 # The boundary prints one message; the traceback is in the run's record, or with --debug here.
