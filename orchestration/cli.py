@@ -665,6 +665,11 @@ def _message(error: BaseException) -> str:
 
 
 def _said(arguments: list[str], error: BaseException, message: str, exit_code: int) -> int:
+    from orchestration.home import HOME_VARIABLE
+    from orchestration.room import want_of_room
+
+    home = Path(os.environ.get(HOME_VARIABLE, "."))
+    message = (want_of_room(error, home) if exit_code == 1 and home.is_dir() else None) or message
     if "--debug" in arguments:
         traceback.print_exception(error)
     print_error(message)
@@ -702,6 +707,9 @@ def _run(
     session_id: str | None = None,
     debug: bool,
 ) -> dict[str, dict[str, Any]]:
+    from orchestration.room import check_room
+
+    check_room(home)
     progress = TerminalProgress()
     with progress.shown(), contextlib.ExitStack() as stack:
         # dbt's words and those of the steps would stand between the closing lines.

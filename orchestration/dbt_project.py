@@ -114,7 +114,7 @@ def failures(run_results: Mapping[str, Any]) -> list[str]:
 def damage_in(message: str) -> str | None:
     """Return what DuckDB says of a damaged file within dbt's words; None where they tell of something else."""
     found = DAMAGE.search(message)
-    return found[0] if found else None
+    return " ".join(found[0].split()) if found else None
 
 
 def relations(build_file: Path) -> dict[tuple[str, str], Relation]:

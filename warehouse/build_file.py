@@ -136,7 +136,7 @@ def what_is_wrong(build_file: Path) -> str | None:
             connection.execute("select load_number from raw.this_build").fetchall()
     except duckdb.Error as error:
         cause = str(error).splitlines()[0]
-        if "lock" in cause:
+        if "set lock" in cause:
             open_build_file(build_file, read_only=True).close()
         return f"the build file cannot be read ({cause})"
     return None
