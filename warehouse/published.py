@@ -8,7 +8,6 @@ one open keeps it, whatever is published, taken back or removed meanwhile.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -58,7 +57,7 @@ def published_builds(published: Path) -> list[PublishedBuild]:
 def shown_file(published: Path) -> Path | None:
     """Return the file that the link leads to, whether or not it is there; None where nothing was published."""
     link = published / LINK
-    return published / os.readlink(link) if link.is_symlink() else None
+    return published / link.readlink() if link.is_symlink() else None
 
 
 def record_of(path: Path) -> Path:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import duckdb
 import pytest
-from tests.conftest import CAMPUS
 
 from benchmarks.faults import leftovers, make_build_file, marts_of
 from benchmarks.generate import generate
+from tests.conftest import CAMPUS
 
 # A disk of its own needs root, or a name space in which one may mount.
 IS_ROOT = os.geteuid() == 0
@@ -123,5 +123,3 @@ def test_the_disk_runs_full_while_exporting(campus_home: Path, tmp_path: Path) -
         assert str(disk) in finished.stderr or "export.csv" in finished.stderr
         assert "Make room" in finished.stderr
         assert [path.name for path in disk.iterdir()] == ["ballast"]
-
-

@@ -8,7 +8,6 @@ import time
 from pathlib import Path
 
 import pytest
-from tests.conftest import CAMPUS, closing_line, run_opco
 
 from benchmarks.faults import (
     DELIVERIES,
@@ -20,6 +19,7 @@ from benchmarks.faults import (
     marts_of,
     readers,
 )
+from tests.conftest import CAMPUS, closing_line, run_opco
 
 
 @pytest.fixture(scope="module")

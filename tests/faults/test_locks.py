@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+
+from orchestration import dbt_process
+from orchestration.home import Home
 from tests.conftest import CAMPUS, PROJECT_DIR, Opco
+from warehouse.errors import OpcoError
+from warehouse.files import is_alive
 
 HOLD = """
 import sys, time
@@ -54,10 +60,6 @@ def test_a_second_build_says_which_process_builds(opco: Opco, tmp_path: Path, co
 
 
 def test_a_build_waits_for_the_dbt_of_a_killed_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from orchestration import dbt_process
-    from orchestration.home import Home
-    from warehouse.errors import OpcoError
-
     monkeypatch.setattr(dbt_process, "PATIENCE_SECONDS", 0.3)
     orphan = _started(ORPHAN, tmp_path)
     try:
@@ -69,27 +71,30 @@ def test_a_build_waits_for_the_dbt_of_a_killed_one(tmp_path: Path, monkeypatch: 
     dbt_process.wait_for_an_orphan(Home(tmp_path))
 
 
-def test_dbt_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
-    import os
-    import time
-
-    from orchestration.dbt_process import LOCK_VARIABLE, STARTED_BY_VARIABLE
-    from warehouse.files import is_alive
-
-    started = """
+STARTS_DBT = """
 import os, subprocess, sys, time
 from pathlib import Path
-os.environ["%s"] = str(os.getpid())
-os.environ["%s"] = sys.argv[1] + "/dbt.lock"
-program = "from orchestration import dbt_process; import dbt.cli.main, time; dbt.cli.main.cli = lambda: time.sleep(600); dbt_process.main()"
-child = subprocess.Popen([sys.executable, "-c", program])
-while not Path(sys.argv[1], "dbt.lock").exists():
+from orchestration.dbt_process import LOCK_VARIABLE, STARTED_BY_VARIABLE
+lock = Path(sys.argv[1], "dbt.lock")
+os.environ.update({STARTED_BY_VARIABLE: str(os.getpid()), LOCK_VARIABLE: str(lock)})
+child = subprocess.Popen([sys.executable, "-c", sys.argv[2]])
+while not lock.exists():
     time.sleep(0.05)
 print(child.pid, flush=True)
 time.sleep(600)
-""" % (STARTED_BY_VARIABLE, LOCK_VARIABLE)
+"""
+ENDLESS_DBT = """
+import time
+import dbt.cli.main
+from orchestration import dbt_process
+dbt.cli.main.cli = lambda: time.sleep(600)
+dbt_process.main()
+"""
+
+
+def test_dbt_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     parent = subprocess.Popen(
-        [sys.executable, "-c", started, str(tmp_path)], stdout=subprocess.PIPE, cwd=PROJECT_DIR, env={**os.environ}
+        [sys.executable, "-c", STARTS_DBT, str(tmp_path), ENDLESS_DBT], stdout=subprocess.PIPE, cwd=PROJECT_DIR
     )
     assert parent.stdout is not None
     child = int(parent.stdout.readline())

@@ -20,9 +20,9 @@ from orchestration.clock import clock
 from orchestration.dbt_process import wait_for_an_orphan
 from orchestration.dbt_project import (
     Relation,
-    dbt_environment,
     build_executable,
     damage_in,
+    dbt_environment,
     dbt_target,
     dbt_variables,
     failures,

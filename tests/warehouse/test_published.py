@@ -1,0 +1,157 @@
+"""Published builds: kept, shown, taken back, checked."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from benchmarks.faults import make_build_file
+from warehouse.errors import OpcoError, UserError
+from warehouse.files import remove_leftovers, temporary_beside, written_atomically
+from warehouse.publish import publish
+from warehouse.published import check_place, published_builds, roll_back, shown_file, what_is_wrong
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """Four builds published one after the other, three kept."""
+    for number in range(1, 5):
+        _publish(tmp_path, f"b{number}", keep=3)
+    return tmp_path / "published"
+
+
+def _publish(folder: Path, build_id: str, keep: int) -> None:
+    make_build_file(folder / "build.duckdb", build_id, 5)
+    publish(folder / "build.duckdb", folder / "published", build_id, keep)
+
+
+def _seen(published: Path) -> str:
+    with duckdb.connect(str((published / "opco.duckdb").resolve()), read_only=True) as connection:
+        ((build_id,),) = connection.execute("select distinct build_id from facts").fetchall()
+    return str(build_id)
+
+
+def test_the_newest_builds_are_kept_each_with_its_record(published: Path) -> None:
+    assert [(build.build_id, build.is_shown) for build in published_builds(published)] == [
+        ("b4", True),
+        ("b3", False),
+        ("b2", False),
+    ]
+    assert sorted(path.name for path in (published / "builds").iterdir()) == [
+        f"b{number}{suffix}" for number in (2, 3, 4) for suffix in (".duckdb", ".json")
+    ]
+    record = json.loads((published / "builds/b4.json").read_text(encoding="utf-8"))
+    assert record["row_counts"] == {"facts": 5, "warehouse_build": 1}
+    assert record["byte_count"] == (published / "builds/b4.duckdb").stat().st_size
+
+
+def test_rolling_back_goes_one_back_or_to_the_build_named(published: Path) -> None:
+    assert roll_back(published).build_id == "b3"
+    assert _seen(published) == "b3"
+    assert roll_back(published).build_id == "b2"
+    with pytest.raises(UserError, match=r"No build older .*\n  b4\n  b3\n  b2  \(published\)"):
+        roll_back(published)
+    assert roll_back(published, "b4").build_id == "b4"
+    assert _seen(published) == "b4"
+
+
+def test_the_build_that_is_shown_is_kept_however_old(published: Path, tmp_path: Path) -> None:
+    roll_back(published, "b2")
+    # Published and shown again by the same build: nothing is written twice.
+    (published / "opco.duckdb").unlink()
+    _publish(tmp_path, "b5", keep=1)
+    roll_back(published, "b5")
+    _publish(tmp_path, "b6", keep=1)
+    assert [build.build_id for build in published_builds(published)] == ["b6"]
+
+
+@pytest.mark.parametrize("name", ["b1", "../builds/b4", "b4.duckdb", "nothing", ""])
+def test_a_build_that_is_gone(published: Path, name: str) -> None:
+    with pytest.raises(UserError, match=r"is not kept: it is gone.*\n  b4  \(published\)\n  b3\n  b2\n`opco rebuild`"):
+        roll_back(published, name)
+    assert _seen(published) == "b4"
+
+
+def test_nothing_to_roll_back_to(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="opco build --raw"):
+        roll_back(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "bytes, and"),
+        (lambda path: path.write_bytes(b"\0" + path.read_bytes()[1:]), "its checksum is not that"),
+        (lambda path: path.unlink(), "is not kept"),
+    ],
+)
+def test_a_damaged_build_is_not_shown(published: Path, damage: object, said: str) -> None:
+    damage(published / "builds/b3.duckdb")  # type: ignore[operator]
+    with pytest.raises(OpcoError, match=said):
+        roll_back(published, "b3")
+    assert _seen(published) == "b4"
+
+
+def test_what_is_wrong_with_a_file(published: Path, tmp_path: Path) -> None:
+    file = published / "builds/b4.duckdb"
+    assert what_is_wrong(file, to_the_last_byte=True) is None
+    assert what_is_wrong(tmp_path / "none.duckdb", to_the_last_byte=False) == "the file is gone"
+    other = published / "builds/b9.duckdb"
+    other.write_bytes(file.read_bytes())
+    assert what_is_wrong(other, to_the_last_byte=True) == "it holds another build than its name says"
+    other.write_bytes(b"no DuckDB file at all" * 1000)
+    assert "cannot read it" in str(what_is_wrong(other, to_the_last_byte=False))
+
+
+def test_a_build_killed_before_it_was_shown_is_shown_by_the_next_try(published: Path, tmp_path: Path) -> None:
+    roll_back(published, "b3")
+    before = (published / "builds/b4.duckdb").stat()
+    _publish(tmp_path, "b4", keep=3)
+    after = (published / "builds/b4.duckdb").stat()
+    assert _seen(published) == "b4"
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
+
+
+def test_leftovers_of_the_dead_go_and_those_of_the_living_stay(tmp_path: Path) -> None:
+    living = temporary_beside(tmp_path / "living.csv")
+    living.touch()
+    dead = tmp_path / living.name.replace(f".{os.getpid()}.", ".999999999.")
+    dead.touch()
+    (tmp_path / f"{dead.name}.wal").touch()
+    folder = tmp_path / f"{dead.name}-spill"
+    folder.mkdir()
+    (folder / "block").touch()
+    host = living.name.split(".")[-4]
+    elsewhere = tmp_path / dead.name.replace(f".{host}.", ".elsewhere.")
+    elsewhere.touch()
+    old = tmp_path / elsewhere.name.replace(".living.csv", ".old.csv")
+    old.touch()
+    os.utime(old, (0, 0))
+    theirs = tmp_path / ".theirs.999999999.tmp"
+    theirs.touch()
+    assert len(remove_leftovers(tmp_path)) == 4
+    assert sorted(tmp_path.iterdir()) == sorted([living, elsewhere, theirs])
+
+
+def test_a_name_as_long_as_names_may_be(tmp_path: Path) -> None:
+    target = tmp_path / ("é" * 127)
+    with written_atomically(target) as temporary:
+        temporary.write_text("whole", encoding="utf-8")
+    assert target.read_text(encoding="utf-8") == "whole"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_file_system_without_symbolic_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    check_place(tmp_path)
+    monkeypatch.setattr(os, "symlink", refuse)
+    with pytest.raises(OpcoError, match=r"took no symbolic link or no rename .*local file system"):
+        check_place(tmp_path)
+    assert shown_file(tmp_path) is None
+    assert [path.name for path in tmp_path.iterdir()] == ["builds"]
