@@ -1,0 +1,204 @@
+"""What a night makes of the published file: the default exports, and attestations of the sessions that ended."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from orchestration.clock import calendar_day
+from orchestration.defs.attestations.assets import issue_metadata
+from orchestration.defs.attestations.partitions import partition_key
+from orchestration.defs.export.assets import ExportConfig, work_of
+from orchestration.defs.nightly.schedules import WAITS, nightly_schedule
+from orchestration.defs.nightly.sensors import arrivals_sensor, sessions_sensor
+from orchestration.home import Home
+from orchestration.issuing import ended_sessions, issue_session
+from orchestration.progress import Progress
+from orchestration.resources import HomeResource
+from orchestration.settings import load_settings
+from reports.attestation.issue import NothingToAttestError
+from reports.export.checks import Check
+from reports.export.sessions import today_at
+from reports.export.write import FileNotSoundError
+from warehouse.errors import OpcoError
+
+WHOLE = "all lines"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one export or of one session's attestations: `state` says it in a word, `said` in words."""
+
+    name: str
+    state: str
+    said: str = ""
+
+
+class NightlyExportsConfig(dg.Config):
+    """For which day the default exports are made."""
+
+    today: str | None = Field(
+        default=None, description="Day that periods of exports are relative to, YYYY-MM-DD. Default: today."
+    )
+
+
+class NightlyAttestationsConfig(dg.Config):
+    """When the attestations are issued."""
+
+    issued_on: str | None = Field(
+        default=None,
+        description="Date of issue, YYYY-MM-DD, from which the days since a session's end are counted. Default: today.",
+    )
+
+
+@dg.asset(
+    group_name="nightly",
+    deps=["published_warehouse"],
+    description="The default exports of a night (settings nightly.whole_export, nightly.exports), each recorded with "
+    "the asset opco_export.",
+)
+def nightly_exports(
+    context: dg.AssetExecutionContext,
+    config: NightlyExportsConfig,
+    home: HomeResource,
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[None]:
+    """Make each default export; one that fails keeps none of the others from being made."""
+    nightly = home.settings().nightly
+
+    def make(name: str) -> Outcome:
+        progress.stage(f"Exporting {name}")
+        config_of_one = ExportConfig() if name == WHOLE else ExportConfig(definition=name, today=config.today)
+        work = work_of(config_of_one, home)
+        if work is None:
+            return Outcome(name, "nothing", "no session ended in the period of the definition")
+        try:
+            summary = work.write(progress)
+        except FileNotSoundError as error:
+            _record_checks(context, error.checks)
+            raise
+        context.log_event(dg.AssetMaterialization("opco_export", metadata=work.metadata(summary)))
+        _record_checks(context, summary.checks)
+        work.send(summary, progress)
+        return Outcome(name, "made", str(summary.path))
+
+    wanted = [*([WHOLE] if nightly.whole_export else []), *dict.fromkeys(nightly.exports)]
+    outcomes = _each(wanted, make, context)
+    _raise_failures(outcomes, "export", "Mend the cause; opco export makes one by hand.")
+    return _told(outcomes)
+
+
+@dg.asset(
+    group_name="nightly",
+    deps=["published_warehouse"],
+    description="The attestations of sessions that ended (settings nightly.attest…). Each issue is recorded with its "
+    "session's partition of the asset opco_attestations.",
+)
+def nightly_attestations(
+    context: dg.AssetExecutionContext,
+    config: NightlyAttestationsConfig,
+    home: HomeResource,
+    progress: dg.ResourceParam[Progress],
+) -> dg.MaterializeResult[None]:
+    """Issue what is new or changed, session by session; one that fails keeps none of the others from being issued."""
+    place, nightly = home.home, home.settings().nightly
+    if not nightly.attest:
+        context.log.info("The setting nightly.attest is false: nothing is issued.")
+        return _told([])
+    today = calendar_day(config.issued_on, "The date of issue") or today_at(place.warehouse)
+    sessions = ended_sessions(place, nightly, today)
+    progress.stage("Issuing attestations", len(sessions.due))
+
+    def issue(session_id: str) -> Outcome:
+        try:
+            summary = issue_session(place, session_id, issued_on=today)
+        except NothingToAttestError as reason:
+            return Outcome(session_id, "nothing", str(reason))
+        finally:
+            progress.step(session_id)
+        for warning in summary.warnings:
+            context.log.warning(f"{session_id}: {warning}")
+        if not summary.is_new:
+            return Outcome(session_id, "unchanged", f"issue {summary.issue_number} stays in force")
+        context.log_event(
+            dg.AssetMaterialization(
+                "opco_attestations", partition=partition_key(session_id), metadata=issue_metadata(summary)
+            )
+        )
+        states = Counter(document.state for document in summary.documents)
+        counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
+        return Outcome(session_id, "issued", f"issue {summary.issue_number}: {counts}; {summary.folder}")
+
+    outcomes = _each(sessions.due, issue, context)
+    waits = "waits: all that was delivered came before its end"
+    outcomes += [Outcome(session_id, "waiting", waits) for session_id in sessions.waiting]
+    for one in outcomes:
+        context.log.info(f"{one.name}: {one.state}; {one.said}")
+    _raise_failures(outcomes, "session", "Mend the cause; the next night tries again, as does: opco attest SESSION_ID")
+    return _told(outcomes)
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Define the nightly assets and the job from the raw folder to them, its schedule, and the two sensors."""
+    home = Home.find()
+    settings = load_settings(home)
+    job = dg.define_asset_job(
+        "nightly",
+        selection=dg.AssetSelection.assets(nightly_exports, nightly_attestations).upstream(),
+        description="From the raw folder to the published file, the default exports, and the attestations of sessions "
+        "that ended.",
+        tags=WAITS,
+    )
+    return dg.Definitions(
+        assets=[nightly_exports, nightly_attestations],
+        jobs=[job],
+        schedules=[nightly_schedule(job, settings)],
+        sensors=[arrivals_sensor(settings), sessions_sensor()],
+    )
+
+
+def _each(names: Iterable[str], work: Callable[[str], Outcome], context: dg.AssetExecutionContext) -> list[Outcome]:
+    """Return what became of each; what fails is logged, with its traceback where it was not foreseen."""
+    outcomes = []
+    for name in names:
+        try:
+            outcomes.append(work(name))
+        except OpcoError as error:
+            context.log.error(f"{name}: {error}")
+            outcomes.append(Outcome(name, "failed", str(error)))
+        except Exception as error:
+            context.log.exception(f"{name}: something that was not foreseen went wrong")
+            outcomes.append(Outcome(name, "failed", f"{type(error).__name__}: {error}"))
+    return outcomes
+
+
+def _raise_failures(outcomes: list[Outcome], what: str, remedy: str) -> None:
+    failed = [one for one in outcomes if one.state == "failed"]
+    if failed:
+        reasons = "\n".join(f"{one.name}: {one.said}" for one in failed)
+        others = Counter(one.state for one in outcomes if one.state != "failed")
+        counts = ", ".join(f"{count} {state}" for state, count in sorted(others.items())) or "none"
+        raise OpcoError(f"{len(failed)} of {len(outcomes)} {what}s failed (others: {counts}):\n{reasons}\n{remedy}")
+
+
+def _told(outcomes: list[Outcome]) -> dg.MaterializeResult[None]:
+    counts: dict[str, Any] = dict(sorted(Counter(one.state for one in outcomes).items()))
+    return dg.MaterializeResult(
+        metadata={**counts, "outcomes": dg.MetadataValue.json([asdict(one) for one in outcomes])}
+    )
+
+
+def _record_checks(context: dg.AssetExecutionContext, checks: Iterable[Check]) -> None:
+    for check in checks:
+        context.log_event(
+            dg.AssetCheckEvaluation(
+                asset_key=dg.AssetKey("opco_export"),
+                check_name=check.name,
+                passed=check.passed,
+                metadata={"expected": check.expected, "found": check.found},
+            )
+        )
