@@ -45,7 +45,10 @@ def checked_time(text: str) -> str:
 def next_time(text: str, zone: str, now: datetime) -> datetime:
     """Return the first instant after `now` (aware) at which `text` is due in the time zone `zone`; UTC.
 
-    A time of day that clocks skip is due when they have moved on; one that they repeat is due once. Errors as `cron`.
+    As Dagster has it, a time of day that clocks skip is due when they have moved on, and one that they repeat is due
+    the second time. Errors as `cron`.
     """
-    due: datetime = next(CronSim(cron(text), now.astimezone(ZoneInfo(zone))))
-    return due.astimezone(UTC)
+    expression = cron(text)
+    due: datetime = next(CronSim(expression, now.astimezone(ZoneInfo(zone))))
+    is_time_of_day = not any(field.startswith("*") for field in expression.split()[:2])
+    return (due.replace(fold=1) if is_time_of_day else due).astimezone(UTC)

@@ -182,7 +182,10 @@ def _raise_failures(outcomes: list[Outcome], what: str, remedy: str) -> None:
         reasons = "\n".join(f"{one.name}: {one.said}" for one in failed)
         others = Counter(one.state for one in outcomes if one.state != "failed")
         counts = ", ".join(f"{count} {state}" for state, count in sorted(others.items())) or "none"
-        raise OpcoError(f"{len(failed)} of {len(outcomes)} {what}s failed (others: {counts}):\n{reasons}\n{remedy}")
+        raise OpcoError(
+            f"{len(failed)} of {len(outcomes)} {what}s failed (others: {counts}); what was published and made stays:\n"
+            f"{reasons}\n{remedy}"
+        )
 
 
 def _told(outcomes: list[Outcome]) -> dg.MaterializeResult[None]:
