@@ -339,6 +339,12 @@ class NightlySettings(Section):
         json_schema_extra={ALLOWED: "a whole number from 0 to 3650"},
     )
 
+    send_attestations_to: Words = Field(
+        default=(),
+        description="Who gets a link to each new issue by e-mail, if email.allowed_recipients has them.",
+        json_schema_extra={ALLOWED: "a list of e-mail addresses"},
+    )
+
     def zone(self, rules: RuleSettings) -> str:
         """Return the time zone of the schedule."""
         return self.timezone or rules.display_timezone

@@ -220,8 +220,8 @@ def read_session(connection: duckdb.DuckDBPyConnection, session_id: str, build: 
     names = ", ".join(f"{row['session_id']} ({row['session_name']})" for row in nearest)
     raise UserError(
         f"There is no session {session_id!r} in the published warehouse. The nearest are: {names}.\n"
-        "Ask for one that is there, or build again if this one was delivered since. What was issued for it before stays "
-        f"as it is: opco issues {shlex.quote(session_id)}"
+        "Ask for one that is there, or build again if this one was delivered since. What was issued for it before "
+        f"stays as it is: opco issues {shlex.quote(session_id)}"
     )
 
 

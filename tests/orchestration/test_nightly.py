@@ -30,6 +30,7 @@ from orchestration.locking import running_build
 from orchestration.runs import open_instance
 from orchestration.settings import NightlySettings
 from tests.conftest import OPCO, PROJECT_DIR, closing_line, run_opco
+from tests.mail import PASSWORD, USER, mail_server
 
 pytestmark = pytest.mark.xdist_group("demo")
 
@@ -49,6 +50,7 @@ format = "xlsx"
 [exports.ended_yesterday]
 sessions_ended = "yesterday"
 """
+NOBODY = '"ended_yesterday", "nobody"]\nsend_attestations_to = ["formation@exemple.fr"]'
 BROKEN = """
 [exports.nobody]
 groups = ["No such group"]
@@ -155,7 +157,7 @@ def second_night(home: Home, first_night: dict[str, Any]) -> Iterator[subprocess
     (home.folder / "raw" / "course_connections" / "2026-12.csv").write_text(LATE)
     (home.folder / "raw" / "_DONE").touch()
     settings = home.settings_file.read_text(encoding="utf-8")
-    home.settings_file.write_text(settings.replace('"ended_yesterday"]', '"ended_yesterday", "nobody"]') + BROKEN)
+    home.settings_file.write_text(settings.replace('"ended_yesterday"]', NOBODY) + BROKEN)
     command = [str(OPCO), "nightly", "--as-of", "2026-11-17T04:00:00Z", "--home", str(home.folder)]
     running = subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE, text=True)
     # There while somebody writes in the build file.
@@ -217,9 +219,11 @@ def test_one_failure_hides_no_other_and_undoes_nothing(
     os.killpg(second_night.pid, signal.SIGCONT)
     _, said = second_night.communicate(timeout=300)
     assert second_night.returncode == 1
-    assert "1 of 2 sessions failed (others: 1 issued); what was published and made stays:" in said
+    assert "Attestations: 2 failed, 1 issued; what was published and made stays.\n" in said
+    # Nobody can be told, and the documents are made all the same.
+    assert "e-mail: To send a link by e-mail, these settings are needed: email.host" in said
     assert "S-2026-CYB-09: The logo gone.svg is not in the assets folder" in said
-    assert "1 of 4 exports failed (others: 2 made, 1 nothing); what was published and made stays:" in said
+    assert "Exports: 1 failed, 2 made, 1 nothing; what was published and made stays.\n" in said
     assert 'nobody: No group "No such group" in the warehouse.' in said
     assert home.warehouse.resolve() != Path(first_night["build"])
     # Late rows of a session that was issued: one document is replaced, the others are kept.
@@ -233,11 +237,27 @@ def test_one_failure_hides_no_other_and_undoes_nothing(
 
 
 def test_once_the_cause_is_mended_only_what_is_missing_is_issued(
-    home: Home, second_night: subprocess.Popen[str], definitions: dg.Definitions
+    home: Home,
+    second_night: subprocess.Popen[str],
+    definitions: dg.Definitions,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert second_night.poll() == 1, "runs after the night that failed"
     home.settings_file.write_text(home.settings_file.read_text(encoding="utf-8").replace('logo = "gone.svg"', ""))
-    with open_instance(home) as instance:
+    with mail_server(tmp_path) as mailbox, open_instance(home) as instance:
+        for name, value in {
+            "OPCO_EMAIL__HOST": "127.0.0.1",
+            "OPCO_EMAIL__PORT": str(mailbox.port),
+            "OPCO_EMAIL__USER": USER,
+            "OPCO_EMAIL__PASSWORD": PASSWORD,
+            "OPCO_EMAIL__SENDER": "attestations@atelier.fr",
+            "OPCO_EMAIL__ALLOWED_RECIPIENTS": "exemple.fr",
+            "OPCO_PORTAL__BASE_URL": "https://opco.exemple.fr",
+            "OPCO_PORTAL__SECRET": "0123456789abcdef" * 2,
+            "SSL_CERT_FILE": str(mailbox.authority),
+        }.items():
+            monkeypatch.setenv(name, value)
         done = definitions.resolve_job_def("nightly").execute_in_process(
             instance=instance,
             asset_selection=[dg.AssetKey("nightly_attestations")],
@@ -248,6 +268,17 @@ def test_once_the_cause_is_mended_only_what_is_missing_is_issued(
     ((_, made),) = materialised(home, "nightly_attestations")[-1:]
     states = {one["name"]: one["state"] for one in made["outcomes"]}
     assert states == {"S-2026-MGMT-09": "unchanged", "S-2026-CYB-09": "issued"}
+    # One message tells of the new issue, none of the unchanged one; its link leads to a copy of the ZIP.
+    (mail,) = mailbox.messages
+    assert mail["To"] == "formation@exemple.fr"
+    assert mail["Subject"] == "Attestations prêtes : Cybersécurité et RGPD, automne 2026"
+    plain = mail.get_body(("plain",))
+    assert plain is not None
+    assert "Attestations : 7 (nouvelles : 7 ; remplacées : 0 ; inchangées : 0)" in plain.get_content()
+    assert "https://opco.exemple.fr/download/" in plain.get_content()
+    issued = home.attestations / "S-2026-CYB-09" / "issue-1" / "attestations-S-2026-CYB-09-issue-1.zip"
+    (copy,) = home.deliveries.glob("*/content")
+    assert copy.read_bytes() == issued.read_bytes()
     # Nothing is recorded of a session for which nothing was made.
     assert [one[0] for one in materialised(home, "opco_attestations")].count("S-2026-MGMT-09") == 2
 

@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -87,7 +86,7 @@ def nightly_exports(
 
     wanted = [*([WHOLE] if nightly.whole_export else []), *dict.fromkeys(nightly.exports)]
     outcomes = _each(wanted, make, context)
-    _raise_failures(outcomes, "export", "Mend the cause; opco export makes one by hand.")
+    _raise_failures(outcomes, "Exports", "Mend the cause; opco export makes one by hand.")
     return _told(outcomes)
 
 
@@ -110,6 +109,17 @@ def nightly_attestations(
         return _told([])
     today = calendar_day(config.issued_on, "The date of issue") or today_at(place.warehouse)
     sessions = ended_sessions(place, nightly, today)
+    outcomes: list[Outcome] = []
+    mailing = None
+    if nightly.send_attestations_to:
+        # Loaded where it is needed: a night without it needs no mail server.
+        from orchestration.defs.export.delivery import prepare_mailing
+
+        try:
+            mailing = prepare_mailing(place, home.settings(), nightly.send_attestations_to)
+        except OpcoError as error:
+            # Documents are made all the same.
+            outcomes.append(Outcome("e-mail", "failed", str(error)))
     progress.stage("Issuing attestations", len(sessions.due))
 
     def issue(session_id: str) -> Outcome:
@@ -128,16 +138,22 @@ def nightly_attestations(
                 "opco_attestations", partition=partition_key(session_id), metadata=issue_metadata(summary)
             )
         )
+        if mailing:
+            settings = home.settings(session_id=session_id)
+            zone = settings.rules.display_timezone
+            mailing.send_issue(summary, settings.organisation.language, zone, progress)
         states = Counter(document.state for document in summary.documents)
         counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         return Outcome(session_id, "issued", f"issue {summary.issue_number}: {counts}; {summary.folder}")
 
-    outcomes = _each(sessions.due, issue, context)
+    outcomes += _each(sessions.due, issue, context)
     waits = "waits: all that was delivered came before its end"
     outcomes += [Outcome(session_id, "waiting", waits) for session_id in sessions.waiting]
     for one in outcomes:
         context.log.info(f"{one.name}: {one.state}; {one.said}")
-    _raise_failures(outcomes, "session", "Mend the cause; the next night tries again, as does: opco attest SESSION_ID")
+    _raise_failures(
+        outcomes, "Attestations", "Mend the cause; the next night tries again, as does: opco attest SESSION_ID"
+    )
     return _told(outcomes)
 
 
@@ -179,20 +195,18 @@ def _each(names: Iterable[str], work: Callable[[str], Outcome], context: dg.Asse
 def _raise_failures(outcomes: list[Outcome], what: str, remedy: str) -> None:
     failed = [one for one in outcomes if one.state == "failed"]
     if failed:
+        counts = ", ".join(f"{count} {state}" for state, count in _counts(outcomes).items())
         reasons = "\n".join(f"{one.name}: {one.said}" for one in failed)
-        others = Counter(one.state for one in outcomes if one.state != "failed")
-        counts = ", ".join(f"{count} {state}" for state, count in sorted(others.items())) or "none"
-        raise OpcoError(
-            f"{len(failed)} of {len(outcomes)} {what}s failed (others: {counts}); what was published and made stays:\n"
-            f"{reasons}\n{remedy}"
-        )
+        raise OpcoError(f"{what}: {counts}; what was published and made stays.\n{reasons}\n{remedy}")
 
 
 def _told(outcomes: list[Outcome]) -> dg.MaterializeResult[None]:
-    counts: dict[str, Any] = dict(sorted(Counter(one.state for one in outcomes).items()))
-    return dg.MaterializeResult(
-        metadata={**counts, "outcomes": dg.MetadataValue.json([asdict(one) for one in outcomes])}
-    )
+    listed = dg.MetadataValue.json([asdict(one) for one in outcomes])
+    return dg.MaterializeResult(metadata={**_counts(outcomes), "outcomes": listed})
+
+
+def _counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
+    return dict(sorted(Counter(one.state for one in outcomes).items()))
 
 
 def _record_checks(context: dg.AssetExecutionContext, checks: Iterable[Check]) -> None:
