@@ -46,6 +46,15 @@ HomeOption = Annotated[
         show_default=False,
     ),
 ]
+RawOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--raw",
+        metavar="FOLDER",
+        help="The raw folder: one file or folder a table. Default: the setting build.raw_folder.",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one line of JSON on stdout at the end; all else goes to stderr.")
 ]
@@ -70,15 +79,7 @@ def opco(
     epilog="Examples:  opco build --raw /data/lms   ·   opco build --raw demo/raw --as-of 2026-11-10T06:00:00Z"
 )
 def build(
-    raw: Annotated[
-        Path | None,
-        typer.Option(
-            "--raw",
-            metavar="FOLDER",
-            help="The raw folder: one file or folder a table. Default: the setting build.raw_folder.",
-            show_default=False,
-        ),
-    ] = None,
+    raw: RawOption = None,
     as_of: Annotated[
         str | None,
         typer.Option(
@@ -453,15 +454,7 @@ def attest(
 
 @app.command(epilog="Examples:  opco nightly   ·   opco nightly --raw /data/lms --wait 120")
 def nightly(
-    raw: Annotated[
-        Path | None,
-        typer.Option(
-            "--raw",
-            metavar="FOLDER",
-            help="The raw folder: one file or folder a table. Default: the setting build.raw_folder.",
-            show_default=False,
-        ),
-    ] = None,
+    raw: RawOption = None,
     as_of: Annotated[
         str | None,
         typer.Option(
