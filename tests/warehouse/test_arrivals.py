@@ -86,13 +86,14 @@ def test_done_before_the_files_waits_until_no_more_come(with_done: Folder) -> No
     assert folder.looks(11) == [*[False] * 9, True, False]
 
 
-def test_a_copy_that_grows_under_another_name_is_seen(with_done: Folder) -> None:
+@pytest.mark.parametrize("name", ["learning_events/.1.jsonl.Xa2b", ".courses.csv.Xa2b"])
+def test_a_copy_that_grows_under_another_name_is_seen(with_done: Folder, name: str) -> None:
     folder = with_done
     folder.write("users.csv", "user_id\n")
     folder.write("_DONE", "")
     for rows in range(5):
         # As rsync does, which also sends `_DONE` first.
-        folder.write("learning_events/.1.jsonl.Xa2b", "{}\n" * (rows + 1))
+        folder.write(name, "{}\n" * (rows + 1))
         assert folder.look().delivery is None
 
 
