@@ -26,7 +26,7 @@ from orchestration.defs.nightly.schedules import unfinished_run
 from orchestration.defs.nightly.sensors import look_for_a_delivery, sessions_sensor
 from orchestration.home import HOME_VARIABLE, Home
 from orchestration.issuing import ended_sessions
-from orchestration.locking import running_build
+from orchestration.locking import build_lock, running_build
 from orchestration.runs import open_instance
 from orchestration.settings import NightlySettings
 from tests.conftest import OPCO, PROJECT_DIR, closing_line, run_opco
@@ -358,7 +358,6 @@ def test_a_run_that_waits_or_lives_keeps_the_night_away_and_a_dead_one_does_not(
             (queued, {}, False),
             (started, process_tags(), False),
             (started, of_dead, True),
-            # Of another machine nothing can be known.
             (started, of_dead | {HOST_TAG: "another"}, False),
             (dg.DagsterRunStatus.SUCCESS, process_tags(), True),
         ):
@@ -367,11 +366,27 @@ def test_a_run_that_waits_or_lives_keeps_the_night_away_and_a_dead_one_does_not(
             assert bool(tick.run_requests) is begins, (status, tags)
             assert begins or run.run_id in tick.skip_message
             instance.delete_run(run.run_id)
-        run_of(instance, "nightly", dg.DagsterRunStatus.STARTING)
-        now = datetime.now(UTC)
-        assert unfinished_run(instance, "nightly", now) is not None
-        assert unfinished_run(instance, "nightly", now + timedelta(hours=2)) is None
-        assert unfinished_run(instance, "build", now) is None
+
+
+@pytest.mark.parametrize("tags", [{}, {HOST_TAG: "a machine that is gone", PROCESS_TAG: "1"}])
+def test_a_run_that_died_where_nobody_can_look_keeps_the_night_away_for_an_hour(
+    tmp_path: Path, tags: dict[str, str]
+) -> None:
+    mine = Home(tmp_path)
+    now = datetime.now(UTC)
+    with open_instance(mine) as instance:
+        run = run_of(instance, "nightly", dg.DagsterRunStatus.STARTED, tags)
+
+        def unfinished(hours: int) -> str | None:
+            found = unfinished_run(instance, mine, "nightly", now + timedelta(hours=hours))
+            return found.run_id if found else None
+
+        assert unfinished(0) == run.run_id
+        assert unfinished(2) is None
+        with build_lock(mine):
+            # Someone builds: the run may be the one, if it came so far.
+            assert unfinished(2) == (run.run_id if tags else None)
+        assert unfinished_run(instance, mine, "build", now) is None
 
 
 def test_a_delivery_asks_for_one_build(home: Home, tmp_path: Path) -> None:

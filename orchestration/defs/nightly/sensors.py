@@ -89,5 +89,5 @@ def _build_under_way(home: Home, instance: dg.DagsterInstance, now: datetime) ->
     if process is not None:
         return f"a build that is under way (process {process or 'unknown'})"
     close_dead_runs(instance)
-    runs = (unfinished_run(instance, job, now) for job in ("build", "nightly"))
+    runs = (unfinished_run(instance, home, job, now) for job in ("build", "nightly"))
     return next((f"the run {run.run_id} ({run.job_name})" for run in runs if run), None)
