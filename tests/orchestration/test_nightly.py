@@ -22,11 +22,12 @@ from dagster._core.test_utils import create_run_for_test
 from orchestration.dead_runs import HOST_TAG, PROCESS_TAG, process_tags
 from orchestration.defs.attestations.partitions import NAME, keep_in_step
 from orchestration.defs.nightly.assets import defs as nightly_definitions
-from orchestration.defs.nightly.schedules import unfinished_run
+from orchestration.defs.nightly.schedules import WAITS, unfinished_run
 from orchestration.defs.nightly.sensors import look_for_a_delivery, sessions_sensor
 from orchestration.home import HOME_VARIABLE, Home
 from orchestration.issuing import ended_sessions
 from orchestration.locking import build_lock, running_build
+from orchestration.resources import run_resources
 from orchestration.runs import open_instance
 from orchestration.settings import NightlySettings
 from tests.conftest import OPCO, PROJECT_DIR, closing_line, run_opco
@@ -387,6 +388,29 @@ def test_a_run_that_died_where_nobody_can_look_keeps_the_night_away_for_an_hour(
             # Someone builds: the run may be the one, if it came so far.
             assert unfinished(2) == (run.run_id if tags else None)
         assert unfinished_run(instance, mine, "build", now) is None
+
+
+def test_a_run_with_the_tag_waits_for_the_build_that_is_under_way(tmp_path: Path) -> None:
+    mine = Home(tmp_path)
+    mine.build.mkdir(parents=True)
+
+    @dg.op(required_resource_keys={"build_lock"})
+    def step() -> None:
+        assert running_build(mine) == os.getpid()
+
+    @dg.job(resource_defs=run_resources(mine))
+    def building() -> None:
+        step()
+
+    # A build that ends in the third second; the job without the tag is refused at once.
+    other = subprocess.Popen(["flock", str(mine.build / "build.lock"), "sleep", "3"])
+    while running_build(mine) is None:
+        time.sleep(0.05)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert not building.execute_in_process(instance=instance, raise_on_error=False).success
+        assert other.poll() is None
+        assert building.execute_in_process(instance=instance, tags=WAITS).success
+    assert other.wait() == 0
 
 
 def test_a_delivery_asks_for_one_build(home: Home, tmp_path: Path) -> None:
