@@ -1,8 +1,9 @@
 """What a night makes of the published file: the default exports, and attestations of the sessions that ended."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import dagster as dg
 from pydantic import Field
@@ -25,6 +26,8 @@ from reports.export.write import FileNotSoundError
 from warehouse.errors import OpcoError
 
 WHOLE = "all lines"
+# Yields what is to be recorded, and returns what became of the work.
+Work = Generator[Any, None, "Outcome"]
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,11 @@ def nightly_exports(
     config: NightlyExportsConfig,
     home: HomeResource,
     progress: dg.ResourceParam[Progress],
-) -> dg.MaterializeResult[None]:
+) -> Iterator[Any]:
     """Make each default export; one that fails keeps none of the others from being made."""
     nightly = home.settings().nightly
 
-    def make(name: str) -> Outcome:
+    def make(name: str) -> Work:
         progress.stage(f"Exporting {name}")
         config_of_one = ExportConfig() if name == WHOLE else ExportConfig(definition=name, today=config.today)
         work = work_of(config_of_one, home)
@@ -77,17 +80,18 @@ def nightly_exports(
         try:
             summary = work.write(progress)
         except FileNotSoundError as error:
-            _record_checks(context, error.checks)
+            yield from _recorded(error.checks)
             raise
-        context.log_event(dg.AssetMaterialization("opco_export", metadata=work.metadata(summary)))
-        _record_checks(context, summary.checks)
+        yield dg.AssetMaterialization("opco_export", metadata=work.metadata(summary))
+        yield from _recorded(summary.checks)
         work.send(summary, progress)
         return Outcome(name, "made", str(summary.path))
 
     wanted = [*([WHOLE] if nightly.whole_export else []), *dict.fromkeys(nightly.exports)]
-    outcomes = _each(wanted, make, context)
+    outcomes: list[Outcome] = []
+    yield from _each(wanted, make, outcomes, context)
     _raise_failures(outcomes, "Exports", "Mend the cause; opco export makes one by hand.")
-    return _told(outcomes)
+    yield _told(outcomes)
 
 
 @dg.asset(
@@ -101,12 +105,13 @@ def nightly_attestations(
     config: NightlyAttestationsConfig,
     home: HomeResource,
     progress: dg.ResourceParam[Progress],
-) -> dg.MaterializeResult[None]:
+) -> Iterator[Any]:
     """Issue what is new or changed, session by session; one that fails keeps none of the others from being issued."""
     place, nightly = home.home, home.settings().nightly
     if not nightly.attest:
         context.log.info("The setting nightly.attest is false: nothing is issued.")
-        return _told([])
+        yield _told([])
+        return
     today = calendar_day(config.issued_on, "The date of issue") or today_at(place.warehouse)
     sessions = ended_sessions(place, nightly, today)
     outcomes: list[Outcome] = []
@@ -122,7 +127,7 @@ def nightly_attestations(
             outcomes.append(Outcome("e-mail", "failed", str(error)))
     progress.stage("Issuing attestations", len(sessions.due))
 
-    def issue(session_id: str) -> Outcome:
+    def issue(session_id: str) -> Work:
         try:
             summary = issue_session(place, session_id, issued_on=today)
         except NothingToAttestError as reason:
@@ -133,10 +138,9 @@ def nightly_attestations(
             context.log.warning(f"{session_id}: {warning}")
         if not summary.is_new:
             return Outcome(session_id, "unchanged", f"issue {summary.issue_number} stays in force")
-        context.log_event(
-            dg.AssetMaterialization(
-                "opco_attestations", partition=partition_key(session_id), metadata=issue_metadata(summary)
-            )
+        # At once: a run that is killed must not hide what it has issued.
+        yield dg.AssetMaterialization(
+            "opco_attestations", partition=partition_key(session_id), metadata=issue_metadata(summary)
         )
         if mailing:
             settings = home.settings(session_id=session_id)
@@ -146,7 +150,7 @@ def nightly_attestations(
         counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         return Outcome(session_id, "issued", f"issue {summary.issue_number}: {counts}; {summary.folder}")
 
-    outcomes += _each(sessions.due, issue, context)
+    yield from _each(sessions.due, issue, outcomes, context)
     waits = "waits: all that was delivered came before its end"
     outcomes += [Outcome(session_id, "waiting", waits) for session_id in sessions.waiting]
     for one in outcomes:
@@ -154,7 +158,7 @@ def nightly_attestations(
     _raise_failures(
         outcomes, "Attestations", "Mend the cause; the next night tries again, as does: opco attest SESSION_ID"
     )
-    return _told(outcomes)
+    yield _told(outcomes)
 
 
 @dg.definitions
@@ -177,19 +181,19 @@ def defs() -> dg.Definitions:
     )
 
 
-def _each(names: Iterable[str], work: Callable[[str], Outcome], context: dg.AssetExecutionContext) -> list[Outcome]:
-    """Return what became of each; what fails is logged, with its traceback where it was not foreseen."""
-    outcomes = []
+def _each(
+    names: Iterable[str], work: Callable[[str], Work], outcomes: list[Outcome], context: dg.AssetExecutionContext
+) -> Iterator[Any]:
+    """Do the work for each, and add what became of it; what fails is logged, with its traceback if not foreseen."""
     for name in names:
         try:
-            outcomes.append(work(name))
+            outcomes.append((yield from work(name)))
         except OpcoError as error:
             context.log.error(f"{name}: {error}")
             outcomes.append(Outcome(name, "failed", str(error)))
         except Exception as error:
             context.log.exception(f"{name}: something that was not foreseen went wrong")
             outcomes.append(Outcome(name, "failed", f"{type(error).__name__}: {error}"))
-    return outcomes
 
 
 def _raise_failures(outcomes: list[Outcome], what: str, remedy: str) -> None:
@@ -209,13 +213,11 @@ def _counts(outcomes: Iterable[Outcome]) -> dict[str, int]:
     return dict(sorted(Counter(one.state for one in outcomes).items()))
 
 
-def _record_checks(context: dg.AssetExecutionContext, checks: Iterable[Check]) -> None:
+def _recorded(checks: Iterable[Check]) -> Iterator[dg.AssetCheckEvaluation]:
     for check in checks:
-        context.log_event(
-            dg.AssetCheckEvaluation(
-                asset_key=dg.AssetKey("opco_export"),
-                check_name=check.name,
-                passed=check.passed,
-                metadata={"expected": check.expected, "found": check.found},
-            )
+        yield dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey("opco_export"),
+            check_name=check.name,
+            passed=check.passed,
+            metadata={"expected": check.expected, "found": check.found},
         )
