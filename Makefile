@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test acceptance lint bench bench-export bench-attest bench-faults dagster pictures lock
+.PHONY: help setup demo test acceptance lint bench bench-export bench-attest bench-faults dagster pictures lock bench-nightly
 
 BIN := .venv/bin
 
@@ -36,6 +36,9 @@ bench-attest: setup ## Measure the attestations against their floor (DOCUMENTS=2
 
 bench-faults: setup ## Kill builds, exports and attestation runs, and publish under readers (KILLS=30)
 	@$(BIN)/python -m benchmarks.faults --kills $(or $(KILLS),30)
+
+bench-nightly: setup ## Measure a night in which nothing is new against dbt alone
+	@$(BIN)/python -m benchmarks.nightly
 
 dagster: setup ## Open Dagster's web server on this project's home
 	@$(BIN)/opco dagster

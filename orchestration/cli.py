@@ -46,6 +46,15 @@ HomeOption = Annotated[
         show_default=False,
     ),
 ]
+RawOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--raw",
+        metavar="FOLDER",
+        help="The raw folder: one file or folder a table. Default: the setting build.raw_folder.",
+        show_default=False,
+    ),
+]
 JsonOption = Annotated[
     bool, typer.Option("--json", help="Print one line of JSON on stdout at the end; all else goes to stderr.")
 ]
@@ -70,15 +79,7 @@ def opco(
     epilog="Examples:  opco build --raw /data/lms   ·   opco build --raw demo/raw --as-of 2026-11-10T06:00:00Z"
 )
 def build(
-    raw: Annotated[
-        Path | None,
-        typer.Option(
-            "--raw",
-            metavar="FOLDER",
-            help="The raw folder: one file or folder a table. Default: the setting build.raw_folder.",
-            show_default=False,
-        ),
-    ] = None,
+    raw: RawOption = None,
     as_of: Annotated[
         str | None,
         typer.Option(
@@ -451,6 +452,50 @@ def attest(
         print_lines(attest_lines(closing))
 
 
+@app.command(epilog="Examples:  opco nightly   ·   opco nightly --raw /data/lms --wait 120")
+def nightly(
+    raw: RawOption = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            "--as-of",
+            metavar="INSTANT",
+            help="The clock of the load, the build, the exports and the issues. Default: now.",
+            show_default=False,
+        ),
+    ] = None,
+    wait: Annotated[
+        int, typer.Option(metavar="MINUTES", help="How long to wait for a build that is under way.", min=0)
+    ] = 0,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Do at once what a night does: load, build, test, publish, make the default exports, issue attestations.
+
+    The settings of \\[nightly] say which exports, and how many days after a session's end its attestations are issued.
+    What fails for one export or session keeps no other from being made, and ends the command with exit code 1.
+    """
+    from orchestration.closing_nightly import nightly_closing, nightly_lines, steps_of
+    from orchestration.resources import WAIT_TAG
+
+    place = _enter(home)
+    made = _run(
+        place,
+        lambda: _definitions("raw", "warehouse", "export", "attestations", "nightly"),
+        "nightly",
+        steps_of(place, raw, as_of),
+        tags={WAIT_TAG: str(wait)},
+        goes_on=True,
+        debug=debug,
+    )
+    closing = nightly_closing(place, made)
+    if as_json:
+        print_json(closing)
+    else:
+        print_lines(nightly_lines(closing))
+
+
 @app.command(epilog="Example:  opco issues S-2026-MGMT-09")
 def issues(
     session_id: Annotated[str, typer.Argument(metavar="SESSION_ID", help="The program session.", show_default=False)],
@@ -704,7 +749,9 @@ def _run(
     job: str,
     ops: Mapping[str, Any],
     *,
+    tags: Mapping[str, str] | None = None,
     session_id: str | None = None,
+    goes_on: bool = False,
     debug: bool,
 ) -> dict[str, dict[str, Any]]:
     from orchestration.room import check_room
@@ -731,7 +778,9 @@ def _run(
             instance=instance,
             progress=progress,
             ops=ops,
+            tags=tags,
             partition_key=key,
+            goes_on=goes_on,
             debug=debug,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO
@@ -13,13 +14,16 @@ from warehouse.errors import OpcoError
 
 
 @contextmanager
-def build_lock(home: Home) -> Iterator[None]:
-    """Hold the home's build lock. Raises OpcoError, with its process, when another one holds it.
+def build_lock(home: Home, *, wait_minutes: int = 0) -> Iterator[None]:
+    """Hold the home's build lock. Raises OpcoError, with its process, when another one holds it that long.
 
     The kernel drops the lock with its process: one that died blocks nobody.
     """
     with _opened(home) as stream:
-        if not _taken(stream):
+        give_up_at = time.monotonic() + wait_minutes * 60
+        while not (is_taken := _taken(stream)) and time.monotonic() < give_up_at:
+            time.sleep(1)
+        if not is_taken:
             raise OpcoError(
                 f"Another build is running in {home.folder} (process {_holder(stream) or 'unknown'}).\n"
                 "Wait for its end, then try again."

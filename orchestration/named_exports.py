@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from orchestration.times import checked_time
 from warehouse.errors import UserError
 
 NAME = re.compile(r"[a-z][a-z0-9_]{0,59}")
@@ -51,7 +52,9 @@ class NamedExport(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schedule: str | None = Field(default=None, description="When it is made: minute, hour, day, month, weekday (cron)")
+    schedule: Annotated[str, AfterValidator(checked_time)] | None = Field(
+        default=None, description="When it is made: a time of day, or minute, hour, day, month, weekday (cron)"
+    )
     period: Period | None = Field(default=None, description="Connections that began in this period")
     sessions_ended: Period | None = Field(default=None, description="Sessions whose last day lies in this period")
     users: tuple[str, ...] = Field(default=(), description="As the filter of this name")

@@ -13,6 +13,9 @@ from orchestration.locking import build_lock
 from orchestration.progress import NoProgress, Progress
 from orchestration.settings import Settings, load_settings
 
+# Minutes that a run waits for a build that is under way; without it, none.
+WAIT_TAG = "opco/wait_minutes"
+
 
 class HomeResource(dg.ConfigurableResource[Any]):
     """The home folder of this run; its settings are read when a step asks, so that an edit counts at once."""
@@ -36,10 +39,15 @@ class BuildLock(dg.ConfigurableResource[Any]):
 
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["BuildLock"]:
-        """Hold the lock while the run lasts. Raises OpcoError when another process holds it."""
-        with build_lock(Home(Path(self.folder))):
-            if context.run is not None and context.instance is not None:
-                context.instance.add_run_tags(context.run.run_id, process_tags())
+        """Hold the lock while the run lasts. Raises OpcoError when another process holds it.
+
+        A run with the tag of WAIT_TAG waits that many minutes for it.
+        """
+        minutes = 0
+        if context.run is not None and context.instance is not None:
+            context.instance.add_run_tags(context.run.run_id, process_tags())
+            minutes = int(context.run.tags.get(WAIT_TAG, 0))
+        with build_lock(Home(Path(self.folder)), wait_minutes=minutes):
             yield self
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
+from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
@@ -14,7 +15,7 @@ from orchestration.dead_runs import close_dead_runs, process_tags
 from orchestration.home import Home
 from orchestration.progress import Progress
 from orchestration.resources import run_resources
-from warehouse.errors import OpcoError
+from warehouse.errors import OpcoError, UserError
 from warehouse.files import written_atomically
 
 INSTANCE_FILE = "dagster.yaml"
@@ -67,12 +68,16 @@ def run_job(
     instance: dg.DagsterInstance,
     progress: Progress,
     ops: Mapping[str, Any],
+    tags: Mapping[str, str] | None = None,
     partition_key: str | None = None,
+    goes_on: bool = False,
     debug: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """Run `job` to its end and return the metadata of what it materialised, by asset key (parts joined by `/`).
 
-    `ops` is the steps' configuration. The exception of a failed step comes out as it was raised.
+    `ops` is the steps' configuration. The exception of a failed step comes out as it was raised, at once; with
+    `goes_on`, steps that do not depend on it run first, and an OpcoError (UserError where all are of that kind) tells
+    the words of all that failed.
     """
     complete = dg.Definitions.merge(
         definitions,
@@ -83,7 +88,8 @@ def run_job(
         result = complete.resolve_job_def(job).execute_in_process(
             instance=instance,
             partition_key=partition_key,
-            tags=process_tags(),
+            tags={**process_tags(), **(tags or {})},
+            raise_on_error=not goes_on,
             run_config={
                 "ops": {name: {"config": dict(config)} for name, config in ops.items()},
                 # The boundary prints one message; the traceback is in the run's record, or with --debug here.
@@ -95,8 +101,27 @@ def run_job(
         if isinstance(error.__cause__, OpcoError):
             raise error.__cause__ from error
         raise
+    if not result.success:
+        raise _failure(result)
     return {
         made.asset_key.to_user_string(): {name: value.value for name, value in made.materialization.metadata.items()}
         for made in result.get_asset_materialization_events()
         if made.asset_key is not None
     }
+
+
+def _failure(result: dg.ExecuteInProcessResult) -> OpcoError:
+    """Return what stopped a run, in the words of the steps that failed, or else of the run itself."""
+    steps = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
+    run = [event.job_failure_data.error for event in result.all_events if event.is_job_failure]
+    errors = [_as_raised(error) for error in steps or run if error is not None]
+    kind = UserError if errors and all(error.cls_name == UserError.__name__ for error in errors) else OpcoError
+    # Python writes the name of its class before what an exception says.
+    return kind("\n".join(error.message.strip().split(": ", 1)[-1] for error in errors))
+
+
+def _as_raised(error: SerializableErrorInfo) -> SerializableErrorInfo:
+    """Return what was raised in a step or a resource, out of what Dagster wraps it in."""
+    while error.cause is not None and (error.cls_name or "").startswith("Dagster"):
+        error = error.cause
+    return error

@@ -31,6 +31,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, Pydant
 from orchestration.dbt_process import LOCK_VARIABLE, STARTED_BY_VARIABLE
 from orchestration.home import HOME_VARIABLE, Home
 from orchestration.named_exports import NamedExport, read_named_exports
+from orchestration.times import checked_time
 from warehouse.errors import OpcoError, UserError
 from warehouse.project import PROJECT_DIR
 
@@ -293,6 +294,82 @@ class BuildSettings(Section):
     )
 
 
+class NightlySettings(Section):
+    """The nightly run: when it begins, and what it makes beside the published warehouse."""
+
+    enabled: bool = Field(
+        default=False,
+        description="Whether the nightly run begins by itself while `opco dagster` runs.",
+        json_schema_extra={ALLOWED: "true, false"},
+    )
+    # Clocks change between two and three in most of Europe: a later time is there every night, once.
+    schedule: Annotated[str, AfterValidator(checked_time)] = Field(
+        default="04:15",
+        description="When it begins.",
+        json_schema_extra={ALLOWED: "a time of day, or five fields of cron such as 15 4 * * 1-5"},
+    )
+    timezone: Annotated[Zone | None, BeforeValidator(_none_as_word)] = Field(
+        default=None,
+        description="Time zone of its schedule; none for rules.display_timezone.",
+        json_schema_extra={ALLOWED: "a name of the IANA list, such as Europe/Paris, or none"},
+    )
+    whole_export: bool = Field(
+        default=True,
+        description="Whether it makes an export of all lines, written as the settings of [export] say.",
+        json_schema_extra={ALLOWED: "true, false"},
+    )
+    exports: Words = Field(
+        default=(),
+        description="Exports of [exports.NAME] that it makes too, and sends where they name recipients.",
+        json_schema_extra={ALLOWED: "a list of their names"},
+    )
+    attest: bool = Field(
+        default=True,
+        description="Whether it issues the attestations of sessions that ended.",
+        json_schema_extra={ALLOWED: "true, false"},
+    )
+    attest_after_days: Annotated[int, BeforeValidator(_no_truth_value), Field(ge=0, le=365)] = Field(
+        default=2,
+        description="Days after a session's last day on which its attestations are issued.",
+        json_schema_extra={ALLOWED: "a whole number from 0 to 365"},
+    )
+    attest_for_days: Annotated[int, BeforeValidator(_no_truth_value), Field(ge=0, le=3650)] = Field(
+        default=90,
+        description="Days from then on during which what late data changes is issued anew; later it takes a person.",
+        json_schema_extra={ALLOWED: "a whole number from 0 to 3650"},
+    )
+
+    send_attestations_to: Words = Field(
+        default=(),
+        description="Who gets a link to each new issue by e-mail, if email.allowed_recipients has them.",
+        json_schema_extra={ALLOWED: "a list of e-mail addresses"},
+    )
+
+    def zone(self, rules: RuleSettings) -> str:
+        """Return the time zone of the schedule."""
+        return self.timezone or rules.display_timezone
+
+
+class ArrivalSettings(Section):
+    """When what lies in the raw folder is a complete delivery, and whether it is built at once."""
+
+    enabled: bool = Field(
+        default=False,
+        description="Whether a complete delivery in build.raw_folder is built by itself while `opco dagster` runs.",
+        json_schema_extra={ALLOWED: "true, false"},
+    )
+    complete_when: Literal["done_file", "quiet"] = Field(
+        default="done_file",
+        description="What tells that a delivery is complete: a new file _DONE beside the tables, or quiet.",
+        json_schema_extra={ALLOWED: "done_file, quiet"},
+    )
+    quiet_minutes: Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=1440)] = Field(
+        default=10,
+        description="Minutes without any change after which a folder counts as quiet.",
+        json_schema_extra={ALLOWED: "a whole number from 1 to 1440"},
+    )
+
+
 class Settings(BaseSettings):
     """All settings in force. Made by `load_settings`."""
 
@@ -312,6 +389,8 @@ class Settings(BaseSettings):
     email: EmailSettings = EmailSettings()
     portal: PortalSettings = PortalSettings()
     build: BuildSettings = BuildSettings()
+    nightly: NightlySettings = NightlySettings()
+    arrivals: ArrivalSettings = ArrivalSettings()
 
 
 @dataclass(frozen=True)
@@ -391,11 +470,12 @@ def _allowed(key: str) -> str:
 def _load(
     home: Home, options: Mapping[str, str | None], session_id: str | None
 ) -> tuple[Settings, dict[Origin, dict[str, Any]]]:
+    tables, exports = _read_toml(home.settings_file, session_id)
     # By origin, strongest first; each as {section: {name: value}}.
     sources: dict[Origin, dict[str, Any]] = {
         "option": _nested({key: value for key, value in options.items() if value is not None}),
         "environment": _nested(_environment()),
-        "opco.toml": _read_toml(home.settings_file, session_id)[0],
+        "opco.toml": tables,
     }
     toml_and_defaults = (sources["opco.toml"], {"rules": _rule_defaults()})
 
@@ -414,10 +494,16 @@ def _load(
             return (init_settings, env_settings, *files)
 
     try:
-        return HomeSettings(**sources["option"]), sources
+        settings = HomeSettings(**sources["option"])
     except ValidationError as error:
         lines = [_what_is_wrong(dict(detail), sources, home) for detail in error.errors()]
         raise UserError("\n".join(lines)) from error
+    if unknown := [name for name in settings.nightly.exports if name not in exports]:
+        raise UserError(
+            f"The setting nightly.exports names {', '.join(unknown)}, which {home.settings_file} does not define.\n"
+            f"Defined as [exports.NAME]: {', '.join(exports) or 'none'}."
+        )
+    return settings, sources
 
 
 def _nested(values: Mapping[str, str]) -> dict[str, Any]:
@@ -528,6 +614,8 @@ def _shown(value: Any) -> str | int | None:
     """Return a setting's value as people may see it."""
     if isinstance(value, SecretStr):
         return HIDDEN
+    if isinstance(value, bool):
+        return "true" if value else "false"
     if isinstance(value, tuple):
         return ", ".join(value) or None
     shown: str | int | None = value

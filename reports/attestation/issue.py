@@ -39,6 +39,10 @@ from warehouse.files import fsync_path, safe_file_name, sha256_of
 FAILURES_NAMED = 10
 
 
+class NothingToAttestError(UserError):
+    """Nobody of the session can get an attestation: it was not played, or by people without a name only."""
+
+
 @dataclass(frozen=True)
 class IssueSummary:
     """What one making of a session's attestations has left on the disk; `is_new` is False where nothing changed."""
@@ -248,11 +252,13 @@ def _chosen(
             chosen.append(learner)
     named = f"the session {session.session_id} ({session.session_name})"
     if not any(learner.has_played for learner in learners):
-        raise UserError(f"Nobody has played {named}: it has no connection, so there is nothing to attest.")
+        raise NothingToAttestError(f"Nobody has played {named}: it has no connection, so there is nothing to attest.")
     if not chosen and asked_for is not None:
         raise UserError(f"None of the learners asked for has a connection in {named}: there is nothing to attest.")
     if not chosen:
-        raise UserError(f"All who played {named} are deleted and without a name, so no attestation can be made.")
+        raise NothingToAttestError(
+            f"All who played {named} are deleted and without a name, so no attestation can be made."
+        )
     return chosen, left_out
 
 

@@ -88,7 +88,46 @@ class Outcome:
     failure: str = ""
 
 
-class Maker:
+class Keeper:
+    """Finds the documents that stay as they are: those that would print the same."""
+
+    def __init__(self, job: Job) -> None:
+        """Open the warehouse."""
+        self._job = job
+        self._connection = open_published(job.warehouse)
+        self._shared = shared_digests(job.printed_inputs, job.session, job.build)
+
+    def close(self) -> None:
+        """Close the warehouse."""
+        self._connection.close()
+
+    def kept(self, tasks: Sequence[Task]) -> list[Outcome]:
+        """Return the outcomes of those of a slice of learners whose documents stay."""
+        records = self._records(tasks)
+        found = ((task, self._stays(task, records.get(task.user_id))) for task in tasks)
+        return [Outcome(task, document) for task, document in found if document is not None]
+
+    def _records(self, tasks: Sequence[Task]) -> dict[str, LearnerRecord]:
+        read = [task.user_id for task in tasks if not task.is_carried]
+        records = read_learner_records(self._connection, self._job.session.session_id, read, self._job.build)
+        return {record.user_id: record for record in records}
+
+    def _printed(self, record: LearnerRecord) -> dict[str, str]:
+        return self._shared | learner_digests(record)
+
+    def _stays(self, task: Task, record: LearnerRecord | None) -> IssuedDocument | None:
+        """Return the document in force where it goes on, having looked whether its PDF is what it was."""
+        earlier = task.earlier
+        if not isinstance(earlier, IssuedDocument):
+            return None
+        if record is not None and (self._job.is_forced or earlier.printed != self._printed(record)):
+            return None
+        if task.earlier_file is not None:
+            read_kept(task.earlier_file, earlier)
+        return replace(earlier, file=task.file, state="kept", replaces=None, seconds_before=None, causes=())
+
+
+class Maker(Keeper):
     """Makes documents in this process."""
 
     def __init__(self, job: Job) -> None:
@@ -104,8 +143,7 @@ class Maker:
                 f"A library that WeasyPrint needs is missing: {error}. On Debian or Ubuntu install it with: "
                 "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
             ) from error
-        self._job = job
-        self._connection = open_published(job.warehouse)
+        super().__init__(job)
         language = job.inputs.language
         self._renderer = Renderer(
             job.inputs,
@@ -117,20 +155,11 @@ class Maker:
             job.issue_number,
             job.issued_on,
         )
-        self._shared = shared_digests(job.printed_inputs, job.session, job.build)
         self.warnings = self._renderer.warnings
-
-    def close(self) -> None:
-        """Close the warehouse."""
-        self._connection.close()
 
     def make(self, tasks: Sequence[Task]) -> list[Outcome]:
         """Make the documents of a slice of learners; what fails is told in its outcome."""
-        read = [task.user_id for task in tasks if not task.is_carried]
-        records = {
-            record.user_id: record
-            for record in read_learner_records(self._connection, self._job.session.session_id, read, self._job.build)
-        }
+        records = self._records(tasks)
         return [self._outcome(task, records.get(task.user_id)) for task in tasks]
 
     def _outcome(self, task: Task, record: LearnerRecord | None) -> Outcome:
@@ -141,15 +170,11 @@ class Maker:
             return Outcome(task, None, failure=reason)
 
     def _made(self, task: Task, record: LearnerRecord | None) -> Outcome:
-        earlier = task.earlier
-        in_force = earlier if isinstance(earlier, IssuedDocument) else None
+        if (document := self._stays(task, record)) is not None:
+            return Outcome(task, document)
         if record is None:
-            if in_force is None:
-                raise OpcoError("The published warehouse does not hold this learner's session.")
-            return Outcome(task, self._kept(task, in_force))
-        printed = self._shared | learner_digests(record)
-        if in_force and in_force.printed == printed and not self._job.is_forced:
-            return Outcome(task, self._kept(task, in_force))
+            raise OpcoError("The published warehouse does not hold this learner's session.")
+        earlier, printed = task.earlier, self._printed(record)
         note = self._job.place / NOTES / f"{task.file}.json"
         key = self._key(task, printed)
         if (noted := _read_note(note, key, self._job.place / task.file)) is not None:
@@ -184,12 +209,6 @@ class Maker:
         write_file(note, json.dumps(values, ensure_ascii=False).encode())
         return Outcome(task, document, rendered.warnings)
 
-    def _kept(self, task: Task, earlier: IssuedDocument) -> IssuedDocument:
-        """Say that the earlier PDF goes on, having looked whether it is what it was."""
-        if task.earlier_file is not None:
-            read_kept(task.earlier_file, earlier)
-        return replace(earlier, file=task.file, state="kept", replaces=None, seconds_before=None, causes=())
-
     def _causes(self, task: Task, printed: dict[str, str], record: LearnerRecord) -> tuple[Cause, ...]:
         earlier = task.earlier
         if not isinstance(earlier, IssuedDocument):
@@ -218,15 +237,41 @@ def make_documents(
     """
     place = {task.user_id: position for position, task in enumerate(tasks)}
     outcomes: list[Outcome] = []
-    if workers:
-        made, warnings = _in_processes(job, tasks, workers)
-    else:
-        maker = Maker(job)
-        made, warnings = _here(maker, tasks), maker.warnings
+    made, warnings = _made(job, tasks, workers)
     for outcome in made:
         outcomes.append(outcome)
         told(outcome)
     return sorted(outcomes, key=lambda outcome: place[outcome.task.user_id]), warnings
+
+
+def _made(job: Job, tasks: Sequence[Task], workers: int) -> tuple[Iterator[Outcome], tuple[str, ...]]:
+    if (kept := _all_kept(job, tasks)) is not None:
+        return iter(kept), ()
+    if workers:
+        return _in_processes(job, tasks, workers)
+    maker = Maker(job)
+    return _here(maker, tasks), maker.warnings
+
+
+def _all_kept(job: Job, tasks: Sequence[Task]) -> list[Outcome] | None:
+    """Return the outcomes where every document stays as it is, found without what makes documents; None elsewhere.
+
+    A night looks at every session that ended lately, and few of them changed.
+    """
+    if job.is_forced or not all(isinstance(task.earlier, IssuedDocument) for task in tasks):
+        return None
+    outcomes: list[Outcome] = []
+    with closing(Keeper(job)) as keeper:
+        for part in _slices(tasks, 1):
+            try:
+                kept = keeper.kept(part)
+            except OpcoError:
+                # A PDF that is no longer what it was is told of with its learner, like all that fails.
+                return None
+            if len(kept) < len(part):
+                return None
+            outcomes += kept
+    return outcomes
 
 
 def _here(maker: Maker, tasks: Sequence[Task]) -> Iterator[Outcome]:

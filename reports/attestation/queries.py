@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
@@ -217,7 +218,11 @@ def read_session(connection: duckdb.DuckDBPyConnection, session_id: str, build: 
     if not nearest:
         raise UserError(f"There is no session {session_id!r}: the published warehouse holds no session at all.")
     names = ", ".join(f"{row['session_id']} ({row['session_name']})" for row in nearest)
-    raise UserError(f"There is no session {session_id!r} in the published warehouse. The nearest are: {names}.")
+    raise UserError(
+        f"There is no session {session_id!r} in the published warehouse. The nearest are: {names}.\n"
+        "Ask for one that is there, or build again if this one was delivered since. What was issued for it before "
+        f"stays as it is: opco issues {shlex.quote(session_id)}"
+    )
 
 
 def read_session_learners(connection: duckdb.DuckDBPyConnection, session_id: str) -> list[SessionLearner]:

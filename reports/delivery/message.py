@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -45,6 +45,13 @@ WORDING: dict[str, dict[str, str]] = {
         "until": "The link lives until {until}.",
         "personal": "The file holds personal data. Anyone who has the link can fetch it: do not pass this message on.",
         "checksum": "SHA-256 of the file",
+        "issue_subject": "Attestations ready: {session}",
+        "issue_ready": "The attestations of a session are ready: one PDF per learner, all in one ZIP.",
+        "session": "Session",
+        "issue": "Issue",
+        "documents": "Attestations",
+        "counts": "{documents} (new: {new}; replaced: {replaced}; kept: {kept})",
+        "cancelled": "No longer in force",
     },
     "fr": {
         "subject": "Export OPCO prêt : {lines}",
@@ -75,33 +82,57 @@ WORDING: dict[str, dict[str, str]] = {
             "ce message."
         ),
         "checksum": "SHA-256 du fichier",
+        "issue_subject": "Attestations prêtes : {session}",
+        "issue_ready": "Les attestations d’une session sont prêtes : un PDF par apprenant, réunis dans un ZIP.",
+        "session": "Session",
+        "issue": "Émission",
+        "documents": "Attestations",
+        "counts": "{documents} (nouvelles : {new} ; remplacées : {replaced} ; inchangées : {kept})",
+        "cancelled": "Plus en vigueur",
     },
 }
 
 
-@dataclass(frozen=True)
-class Notice:
-    """What a message tells of a file. Instants are aware; they are shown in `display_timezone`."""
+@dataclass(frozen=True, kw_only=True)
+class FileNotice:
+    """What a message tells of any file. Instants are aware; they are shown in `display_timezone`."""
 
     file_name: str
     byte_count: int
     sha256: str
-    rows: int
-    learners: int
-    sessions: int
     data_as_of: datetime
-    filters: ExportFilters
     url: str
     expires_at: datetime
     display_timezone: str
     language: Language
     organisation: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notice(FileNotice):
+    """What a message tells of an export."""
+
+    rows: int
+    learners: int
+    sessions: int
+    filters: ExportFilters
     definition: str | None = None
 
 
-def message(notice: Notice, sender: str, recipient: str) -> EmailMessage:
+@dataclass(frozen=True, kw_only=True)
+class IssueNotice(FileNotice):
+    """What a message tells of the ZIP of an issue of attestations; `states` counts its documents by state."""
+
+    session_id: str
+    session_name: str
+    issue_number: int
+    states: Mapping[str, int]
+    cancelled: int
+
+
+def message(notice: Notice | IssueNotice, sender: str, recipient: str) -> EmailMessage:
     """Return the message of `notice` from one checked address to another."""
-    said = _said(notice)
+    said = _said_of_export(notice) if isinstance(notice, Notice) else _said_of_issue(notice)
     mail = EmailMessage()
     mail["Subject"] = said["subject"]
     mail["From"] = sender
@@ -116,27 +147,49 @@ def message(notice: Notice, sender: str, recipient: str) -> EmailMessage:
     return mail
 
 
-def _said(notice: Notice) -> dict[str, Any]:
-    """Return what the templates say, each text on one line."""
+def _said_of_export(notice: Notice) -> dict[str, Any]:
     words = WORDING[notice.language]
     count = f"{notice.rows:,}".replace(",", " " if notice.language == "fr" else ",")
     # In French none and one are singular, in English one is.
     is_one = notice.rows == 1 or (notice.language == "fr" and notice.rows == 0)
     lines = words["line" if is_one else "many_lines"].format(count=count)
+    facts = [(words["lines"], words["holds"].format(lines=lines, learners=notice.learners, sessions=notice.sessions))]
+    defined = [(words["definition"], notice.definition)] if notice.definition else []
+    ready = f"{words['ready']} {words['empty']}" if notice.rows == 0 else words["ready"]
+    filters = [(title, _one_line(text)) for title, text in _filters(notice.filters, words)]
+    return _said(notice, words["subject"].format(lines=lines), ready, facts, defined) | {"filters": filters}
+
+
+def _said_of_issue(notice: IssueNotice) -> dict[str, Any]:
+    words = WORDING[notice.language]
+    counts = {state: notice.states.get(state, 0) for state in ("new", "replaced", "kept")}
     facts = [
-        (words["file"], f"{notice.file_name} ({_size(notice.byte_count, notice.language)})"),
-        (words["lines"], words["holds"].format(lines=lines, learners=notice.learners, sessions=notice.sessions)),
-        (words["data_as_of"], _instant(notice.data_as_of, notice)),
+        (words["session"], f"{notice.session_name} ({notice.session_id})"),
+        (words["issue"], str(notice.issue_number)),
+        (words["documents"], words["counts"].format(documents=sum(counts.values()), **counts)),
     ]
-    if notice.definition:
-        facts.append((words["definition"], notice.definition))
+    facts += [(words["cancelled"], str(notice.cancelled))] if notice.cancelled else []
+    subject = words["issue_subject"].format(session=_one_line(notice.session_name))
+    return _said(notice, subject, words["issue_ready"], facts, []) | {"filters": None}
+
+
+def _said(
+    notice: FileNotice, subject: str, ready: str, facts: list[tuple[str, str]], more: list[tuple[str, str]]
+) -> dict[str, Any]:
+    """Return what the templates say, each text on one line; facts of the file stand around those given."""
+    words = WORDING[notice.language]
+    told = [
+        (words["file"], f"{notice.file_name} ({_size(notice.byte_count, notice.language)})"),
+        *facts,
+        (words["data_as_of"], _instant(notice.data_as_of, notice)),
+        *more,
+    ]
     return {
         "words": words,
         "language": notice.language,
-        "subject": words["subject"].format(lines=lines),
-        "facts": [(title, _one_line(text)) for title, text in facts],
-        "filters": [(title, _one_line(text)) for title, text in _filters(notice.filters, words)],
-        "is_empty": notice.rows == 0,
+        "subject": subject,
+        "ready": ready,
+        "facts": [(title, _one_line(text)) for title, text in told],
         "url": notice.url,
         "until": words["until"].format(until=_instant(notice.expires_at, notice)),
         "sha256": notice.sha256,
@@ -159,7 +212,7 @@ def _filters(filters: ExportFilters, words: dict[str, str]) -> list[tuple[str, s
     return told
 
 
-def _instant(instant: datetime, notice: Notice) -> str:
+def _instant(instant: datetime, notice: FileNotice) -> str:
     return f"{instant.astimezone(ZoneInfo(notice.display_timezone)):%d/%m/%Y %H:%M} ({notice.display_timezone})"
 
 

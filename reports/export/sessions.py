@@ -1,4 +1,4 @@
-"""Days and sessions that exports are asked for by: in the display time zone of the published warehouse."""
+"""Days and ended sessions that reports are asked for by: in the display time zone of the published warehouse."""
 
 from __future__ import annotations
 
@@ -17,16 +17,20 @@ def today_at(warehouse: Path) -> date:
     return datetime.now(UTC).astimezone(ZoneInfo(zone)).date()
 
 
-def sessions_ended(warehouse: Path, first: date, last: date) -> tuple[str, ...]:
-    """Return the ids of the sessions whose last day, in the display time zone, lies from `first` to `last`."""
+def sessions_ended(warehouse: Path, first: date, last: date, *, by: datetime | None = None) -> tuple[str, ...]:
+    """Return the ids of the sessions whose last day, in the display time zone, lies from `first` to `last`.
+
+    With `by`, an aware instant, only of those that had ended by then.
+    """
     with open_published(warehouse) as connection:
         found = connection.execute(
             f"""
             select session_id
             from dim_program_sessions, warehouse_build
             where cast({local_instant("ends_at", "warehouse_build.display_timezone")} as date) between $first and $last
+                and ($by is null or ends_at <= timezone('UTC', cast($by as timestamptz)))
             order by length(session_id), session_id
             """,
-            {"first": first, "last": last},
+            {"first": first, "last": last, "by": by.isoformat() if by else None},
         ).fetchall()
     return tuple(session_id for (session_id,) in found)

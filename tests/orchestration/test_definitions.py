@@ -32,7 +32,7 @@ def refuse(*arguments, **more):
 duckdb.connect = refuse
 
 import orchestration.cli, orchestration.closing, orchestration.definitions, orchestration.webserver
-for domain in ("raw", "warehouse", "export", "attestations"):
+for domain in ("raw", "warehouse", "export", "attestations", "nightly"):
     __import__(f"orchestration.defs.{domain}.assets")
 print(found)
 """
@@ -68,7 +68,8 @@ def test_assets_run_from_the_raw_tables_to_the_documents(definitions: dg.Definit
     assert graph.get(dg.AssetKey(["staging", "stg_users"])).parent_keys >= {dg.AssetKey(["raw", "users"])}
     published = graph.get(dg.AssetKey("published_warehouse"))
     assert {key.path[0] for key in published.parent_keys} == {"marts"}
-    assert published.child_keys == {dg.AssetKey("opco_export"), dg.AssetKey("opco_attestations")}
+    made_of_it = {"opco_export", "opco_attestations", "nightly_exports", "nightly_attestations"}
+    assert published.child_keys == {dg.AssetKey(name) for name in made_of_it}
 
 
 def test_tests_of_the_models_are_checks(definitions: dg.Definitions) -> None:

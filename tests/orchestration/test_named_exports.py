@@ -115,16 +115,6 @@ def test_a_schedule_asks_for_the_day_that_it_was_due_in_the_display_time_zone(de
     ]
 
 
-def test_a_time_of_no_meaning(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    from orchestration.defs.export.assets import defs
-
-    home.settings_file.write_text('[exports.m]\nschedule = "every monday"\n')
-    monkeypatch.setenv(HOME_VARIABLE, str(home.folder))
-
-    with pytest.raises(UserError, match=r"\[exports\.m\]: schedule cannot be 'every monday'.*seven in the morning"):
-        defs()
-
-
 def test_a_secret_does_not_belong_in_the_file(home: Home) -> None:
     for key in ('[email]\npassword = "hunter2"\n', '[portal]\nsecret = "hunter2"\n'):
         home.settings_file.write_text(key)

@@ -1,11 +1,9 @@
 """The attestations of one program session."""
 
-import os
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -13,12 +11,11 @@ from pydantic import Field
 
 from orchestration.clock import calendar_day
 from orchestration.defs.attestations.partitions import SESSIONS, session_of
+from orchestration.issuing import issue_session
 from orchestration.progress import Progress
 from orchestration.resources import HomeResource
 from orchestration.settings import OrganisationSettings
-from reports.attestation.issue import issue_attestations
-from reports.attestation.model import AttestationInputs
-from reports.attestation.naming import session_folder
+from reports.attestation.issue import IssueSummary
 
 INPUTS = tuple(OrganisationSettings.model_fields)
 
@@ -59,54 +56,40 @@ def opco_attestations(
     progress: dg.ResourceParam[Progress],
 ) -> dg.MaterializeResult[None]:
     """Issue the attestations of the partition's session."""
-    session_id = session_of(context.partition_key)
-    options = {f"organisation.{name}": getattr(config, name) for name in INPUTS}
-    settings = home.settings(options, session_id=session_id)
-    said = settings.organisation
     progress.stage("Making the attestations")
-    summary = issue_attestations(
-        home.home.warehouse,
-        session_id,
-        AttestationInputs(
-            organisation_name=said.name,
-            legal_representative=said.legal_representative,
-            capacity=said.capacity,
-            training_duration=said.training_duration,
-            place=said.place,
-            footer=said.footer,
-            language=said.language,
-            logo=Path(said.logo) if said.logo else None,
-            stamp=Path(said.stamp) if said.stamp else None,
-        ),
-        folder=home.home.attestations / session_folder(session_id),
-        assets=home.home.assets,
+    summary = issue_session(
+        home.home,
+        session_of(context.partition_key),
         issued_on=calendar_day(config.issued_on, "The date of issue") or date.today(),  # noqa: DTZ011 - the day where the document is signed
+        options={f"organisation.{name}": getattr(config, name) for name in INPUTS},
         users=config.users,
         force=config.force,
-        workers=settings.attestations.processes or os.cpu_count() or 1,
         progress=_told(progress, context),
     )
-    manifest = summary.manifest
     for warning in summary.warnings:
         context.log.warning(warning)
-    return dg.MaterializeResult(
-        metadata={
-            "folder": dg.MetadataValue.path(summary.folder),
-            "zip_path": dg.MetadataValue.path(summary.zip_path),
-            "zip_sha256": summary.zip_sha256,
-            "issue_number": manifest.issue_number,
-            "is_new": summary.is_new,
-            "documents": len(manifest.documents),
-            "states": dg.MetadataValue.json(Counter(document.state for document in manifest.documents)),
-            "pages": sum(document.pages for document in manifest.documents),
-            "bytes": sum(document.bytes for document in manifest.documents),
-            "total_seconds": sum(document.total_seconds for document in manifest.documents),
-            "files": dg.MetadataValue.json([_listed(asdict(document)) for document in manifest.documents]),
-            "cancelled": dg.MetadataValue.json([asdict(one) for one in manifest.cancelled]),
-            "left_out": dg.MetadataValue.json([asdict(one) for one in manifest.left_out]),
-            "warnings": dg.MetadataValue.json(list(summary.warnings)),
-        }
-    )
+    return dg.MaterializeResult(metadata=issue_metadata(summary))
+
+
+def issue_metadata(summary: IssueSummary) -> dict[str, Any]:
+    """Return what a run's record says of an issue."""
+    manifest = summary.manifest
+    return {
+        "folder": dg.MetadataValue.path(summary.folder),
+        "zip_path": dg.MetadataValue.path(summary.zip_path),
+        "zip_sha256": summary.zip_sha256,
+        "issue_number": manifest.issue_number,
+        "is_new": summary.is_new,
+        "documents": len(manifest.documents),
+        "states": dg.MetadataValue.json(Counter(document.state for document in manifest.documents)),
+        "pages": sum(document.pages for document in manifest.documents),
+        "bytes": sum(document.bytes for document in manifest.documents),
+        "total_seconds": sum(document.total_seconds for document in manifest.documents),
+        "files": dg.MetadataValue.json([_listed(asdict(document)) for document in manifest.documents]),
+        "cancelled": dg.MetadataValue.json([asdict(one) for one in manifest.cancelled]),
+        "left_out": dg.MetadataValue.json([asdict(one) for one in manifest.left_out]),
+        "warnings": dg.MetadataValue.json(list(summary.warnings)),
+    }
 
 
 @dg.definitions

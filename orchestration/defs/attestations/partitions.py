@@ -38,8 +38,21 @@ def add_session(instance: dg.DagsterInstance, warehouse: Path, session_id: str) 
     return key
 
 
-def add_sessions(instance: dg.DagsterInstance, warehouse: Path) -> None:
-    """Add a partition for each session of the published warehouse that has none."""
+def partitions_out_of_step(instance: dg.DagsterInstance, warehouse: Path) -> tuple[list[str], list[str]]:
+    """Return the keys of the published sessions without a partition, and those of partitions without such a session.
+
+    A session that the LMS has closed or deleted is published as long as it holds proof, and so keeps its partition.
+    """
     with open_published(warehouse) as connection:
         rows = connection.execute("select session_id from dim_program_sessions order by session_id").fetchall()
-    instance.add_dynamic_partitions(NAME, [partition_key(session_id) for (session_id,) in rows])
+    wanted = [partition_key(session_id) for (session_id,) in rows]
+    there = instance.get_dynamic_partitions(NAME)
+    return sorted(set(wanted) - set(there)), sorted(set(there) - set(wanted))
+
+
+def keep_in_step(instance: dg.DagsterInstance, warehouse: Path) -> None:
+    """Make the partitions those of the published sessions."""
+    missing, surplus = partitions_out_of_step(instance, warehouse)
+    instance.add_dynamic_partitions(NAME, missing)
+    for key in surplus:
+        instance.delete_dynamic_partition(NAME, key)

@@ -17,7 +17,7 @@ from orchestration.progress import Progress
 from orchestration.resources import HomeResource
 from reports.export.checks import DESCRIPTIONS, Check
 from reports.export.filters import ExportFilters
-from reports.export.write import ExportOptions, FileNotSoundError, write_export
+from reports.export.write import ExportOptions, ExportSummary, FileNotSoundError, write_export
 from reports.warehouse import open_published
 from warehouse.files import safe_file_name
 
@@ -60,6 +60,35 @@ class Work:
     definition: str | None
     output: Path
     mailing: "Mailing | None"
+    home: Home
+
+    def write(self, progress: Progress) -> ExportSummary:
+        """Write the file and check it. Errors as `write_export`."""
+        self.home.refuse_own_place(self.output, "--output")
+        return write_export(self.home.warehouse, self.output, self.filters, self.options, progress=progress.at)
+
+    def send(self, summary: ExportSummary, progress: Progress) -> None:
+        """Send the link, where recipients are named. Errors as `Mailing.send`."""
+        if self.mailing:
+            self.mailing.send(summary, self.filters, self.options.language, self.definition, progress)
+
+    def metadata(self, summary: ExportSummary) -> dict[str, Any]:
+        """Return what a run's record says of the file."""
+        return {
+            "path": dg.MetadataValue.path(summary.path),
+            "json_path": dg.MetadataValue.path(summary.json_path),
+            "format": self.options.format,
+            "filters": dg.MetadataValue.json(self.filters.model_dump(mode="json")),
+            "dagster/row_count": summary.rows,
+            "bytes": summary.bytes,
+            "sha256": summary.sha256,
+            "learners": summary.learners,
+            "sessions": summary.sessions,
+            "cut_cells": summary.cut_cells,
+            "data_as_of": f"{summary.data_as_of:%Y-%m-%dT%H:%M:%SZ}",
+            "build_id": summary.build_id,
+            **(self.mailing.facts if self.mailing else {}),
+        }
 
 
 @dg.multi_asset(
@@ -84,39 +113,19 @@ def opco_export(
     context: dg.AssetExecutionContext, config: ExportConfig, home: HomeResource, progress: dg.ResourceParam[Progress]
 ) -> Iterator[Any]:
     """Write one export file as configured, check it, and send the link where recipients are named."""
-    work = _work(config, home)
+    work = work_of(config, home)
     if work is None:
         context.log.info("No session ended in the period of the definition: nothing is written and nothing sent.")
         return
-    place = home.home
-    place.refuse_own_place(work.output, "--output")
     progress.stage("Exporting")
     try:
-        summary = write_export(place.warehouse, work.output, work.filters, work.options, progress=progress.at)
+        summary = work.write(progress)
     except FileNotSoundError as error:
         yield from _check_results(error.checks)
         raise
-    yield dg.MaterializeResult(
-        asset_key="opco_export",
-        metadata={
-            "path": dg.MetadataValue.path(summary.path),
-            "json_path": dg.MetadataValue.path(summary.json_path),
-            "format": work.options.format,
-            "filters": dg.MetadataValue.json(work.filters.model_dump(mode="json")),
-            "dagster/row_count": summary.rows,
-            "bytes": summary.bytes,
-            "sha256": summary.sha256,
-            "learners": summary.learners,
-            "sessions": summary.sessions,
-            "cut_cells": summary.cut_cells,
-            "data_as_of": f"{summary.data_as_of:%Y-%m-%dT%H:%M:%SZ}",
-            "build_id": summary.build_id,
-            **(work.mailing.facts if work.mailing else {}),
-        },
-    )
+    yield dg.MaterializeResult(asset_key="opco_export", metadata=work.metadata(summary))
     yield from _check_results(summary.checks)
-    if work.mailing:
-        work.mailing.send(summary, work.filters, work.options.language, work.definition, progress)
+    work.send(summary, progress)
 
 
 @dg.definitions
@@ -130,7 +139,7 @@ def defs() -> dg.Definitions:
     )
 
 
-def _work(config: ExportConfig, home: HomeResource) -> Work | None:
+def work_of(config: ExportConfig, home: HomeResource) -> Work | None:
     """Return what there is to do; None when a definition finds nothing to export."""
     place = home.home
     said = config.model_dump()
@@ -155,7 +164,7 @@ def _work(config: ExportConfig, home: HomeResource) -> Work | None:
     if asked.filters is None:
         return None
     file = place.folder / output if output else _default_output(place, asked.filters, options, config.definition)
-    return Work(asked.filters, options, config.definition, file, mailing)
+    return Work(asked.filters, options, config.definition, file, mailing, place)
 
 
 def _check_results(checks: tuple[Check, ...]) -> Iterator[dg.AssetCheckResult]:

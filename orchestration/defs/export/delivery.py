@@ -1,21 +1,27 @@
-"""From an export file to its recipients: what the settings must say, the kept copy, the link, the message."""
+"""From a file to its recipients: what the settings must say, the kept copy, the link, the message."""
 
 import time
+from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from orchestration.home import Home
 from orchestration.progress import Progress
 from orchestration.settings import Settings
 from reports.delivery.links import Signer, download_url
-from reports.delivery.message import Language, Notice, message
+from reports.delivery.message import IssueNotice, Language, Notice, message
 from reports.delivery.recipients import checked_address, checked_recipients
 from reports.delivery.smtp import MailServer
 from reports.delivery.store import DeliveryStore
 from reports.export.filters import ExportFilters
 from reports.export.write import ExportSummary
 from warehouse.errors import OpcoError, UserError
+
+if TYPE_CHECKING:
+    from reports.attestation import IssueSummary
 
 
 @dataclass(frozen=True)
@@ -44,34 +50,71 @@ class Mailing:
         definition: str | None,
         progress: Progress,
     ) -> None:
-        """Keep a copy of the file and send each recipient a link to it.
+        """Send each recipient a link to a copy of an export. Errors as `deliver`."""
+
+        def notice(url: str) -> Notice:
+            return Notice(
+                file_name=summary.path.name,
+                byte_count=summary.bytes,
+                sha256=summary.sha256,
+                rows=summary.rows,
+                learners=summary.learners,
+                sessions=summary.sessions,
+                data_as_of=summary.data_as_of,
+                filters=filters,
+                url=url,
+                expires_at=self.expires_at,
+                display_timezone=summary.display_timezone,
+                language=language,
+                organisation=self.organisation,
+                definition=definition,
+            )
+
+        self.deliver(summary.path, summary.sha256, notice, "The export is written and kept", progress)
+
+    def send_issue(
+        self, summary: "IssueSummary", language: Language, display_timezone: str, progress: Progress
+    ) -> None:
+        """Send each recipient a link to a copy of the ZIP of an issue. Errors as `deliver`."""
+        manifest = summary.manifest
+
+        def notice(url: str) -> IssueNotice:
+            return IssueNotice(
+                file_name=summary.zip_path.name,
+                byte_count=summary.zip_path.stat().st_size,
+                sha256=summary.zip_sha256,
+                session_id=manifest.session_id,
+                session_name=manifest.session_name,
+                issue_number=manifest.issue_number,
+                states=Counter(document.state for document in manifest.documents),
+                cancelled=sum(one.cancelled_by_issue == manifest.issue_number for one in manifest.cancelled),
+                data_as_of=datetime.fromisoformat(manifest.data_as_of),
+                url=url,
+                expires_at=self.expires_at,
+                display_timezone=display_timezone,
+                language=language,
+                organisation=self.organisation,
+            )
+
+        said = f"Issue {manifest.issue_number} is made and kept"
+        self.deliver(summary.zip_path, summary.zip_sha256, notice, said, progress)
+
+    def deliver(
+        self, path: Path, sha256: str, notice: Callable[[str], Notice | IssueNotice], made: str, progress: Progress
+    ) -> None:
+        """Keep a copy of a file and send each recipient the notice of its link; `made` tells that the file is there.
 
         Raises OpcoError naming the recipients whom it did not reach; the file stays where it is.
         """
         try:
             self.store.forget_expired(datetime.now(UTC))
-            delivery = self.store.keep(summary.path, summary.sha256, self.expires_at)
+            delivery = self.store.keep(path, sha256, self.expires_at)
         except OSError as error:
             raise OpcoError(
-                f"The export is written and kept: {summary.path}\n"
+                f"{made}: {path}\n"
                 f"But nobody was told: the copy that a link leads to could not be made in {self.store.folder}: {error}"
             ) from error
-        notice = Notice(
-            file_name=summary.path.name,
-            byte_count=summary.bytes,
-            sha256=summary.sha256,
-            rows=summary.rows,
-            learners=summary.learners,
-            sessions=summary.sessions,
-            data_as_of=summary.data_as_of,
-            filters=filters,
-            url=download_url(self.base_url, self.signer.token(delivery.link)),
-            expires_at=self.expires_at,
-            display_timezone=summary.display_timezone,
-            language=language,
-            organisation=self.organisation,
-            definition=definition,
-        )
+        told = notice(download_url(self.base_url, self.signer.token(delivery.link)))
         progress.stage("Sending", len(self.recipients))
 
         def pause(seconds: float, reason: str) -> None:
@@ -81,7 +124,7 @@ class Mailing:
         failures = []
         for recipient in self.recipients:
             try:
-                self.server.send(message(notice, self.sender, recipient), pause=pause)
+                self.server.send(message(told, self.sender, recipient), pause=pause)
             except OpcoError as error:
                 failures.append(error)
             progress.step()
@@ -89,7 +132,7 @@ class Mailing:
             reached = len(self.recipients) - len(failures)
             reasons = "\n".join(map(str, failures))
             raise OpcoError(
-                f"The export is written and kept: {summary.path}\n"
+                f"{made}: {path}\n"
                 f"But {len(failures)} of {len(self.recipients)} recipients were not told ({reached} were):\n{reasons}"
             ) from failures[0]
 

@@ -4,11 +4,10 @@ from zoneinfo import ZoneInfo
 
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
-from dagster._utils.schedules import is_valid_cron_schedule
 
 from orchestration.home import Home
 from orchestration.settings import load_settings, named_exports
-from warehouse.errors import UserError
+from orchestration.times import cron
 
 PREFIX = "export_"
 
@@ -18,7 +17,7 @@ def jobs_and_schedules(
 ) -> tuple[list[UnresolvedAssetJobDefinition], list[dg.ScheduleDefinition]]:
     """Return a job for each defined export, and a schedule for each that says when it is made.
 
-    A schedule runs as soon as the daemon does. Raises UserError for a time of no meaning.
+    A schedule runs as soon as the daemon does. Errors as `load_settings`.
     """
     zone = load_settings(home).rules.display_timezone
     defined = named_exports(home)
@@ -32,24 +31,18 @@ def jobs_and_schedules(
         for name in defined
     }
     schedules = [
-        _schedule(home, name, definition.schedule, jobs[name], zone)
+        _schedule(name, definition.schedule, jobs[name], zone)
         for name, definition in defined.items()
         if definition.schedule
     ]
     return list(jobs.values()), schedules
 
 
-def _schedule(home: Home, name: str, times: str, job: UnresolvedAssetJobDefinition, zone: str) -> dg.ScheduleDefinition:
-    if not is_valid_cron_schedule(times):
-        raise UserError(
-            f"{home.settings_file}: [exports.{name}]: schedule cannot be {times!r}. Write five fields: minute, hour, "
-            'day of the month, month, day of the week; "0 7 1 * *" is seven in the morning on the first of each month.'
-        )
-
+def _schedule(name: str, times: str, job: UnresolvedAssetJobDefinition, zone: str) -> dg.ScheduleDefinition:
     @dg.schedule(
         job=job,
         name=f"{PREFIX}{name}_schedule",
-        cron_schedule=times,
+        cron_schedule=cron(times),
         execution_timezone=zone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"Makes the export [exports.{name}] of opco.toml: {times} ({zone}).",

@@ -30,7 +30,7 @@ from orchestration.dbt_project import (
     project_stamp,
     relations,
 )
-from orchestration.defs.attestations.partitions import add_sessions
+from orchestration.defs.attestations.partitions import keep_in_step
 from orchestration.home import Home
 from orchestration.progress import Progress
 from orchestration.resources import BuildLock, HomeResource
@@ -134,7 +134,7 @@ def defs() -> dg.Definitions:
             )
         progress.stage("Publishing")
         summary = publish(place.build_file, place.published, tested.build_id, home.settings().build.keep_builds)
-        add_sessions(context.instance, place.warehouse)
+        keep_in_step(context.instance, place.warehouse)
         return dg.MaterializeResult(
             metadata={
                 "path": dg.MetadataValue.path(summary.path),

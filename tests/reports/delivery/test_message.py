@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from reports.delivery.message import WORDING, Notice, message
+from reports.delivery.message import WORDING, IssueNotice, Notice, message
 from reports.export import ExportFilters
 
 URL = "https://opco.exemple.fr/download/abc.def"
@@ -33,7 +33,24 @@ NOTICE = Notice(
 )
 
 
-def bodies(notice: Notice) -> tuple[str, str]:
+ISSUE = IssueNotice(
+    file_name="attestations-S-1-issue-2.zip",
+    byte_count=1_234_567,
+    sha256="ab" * 32,
+    session_id="S-1",
+    session_name="Manager <à distance>\r\nBcc: evil@evil.org",
+    issue_number=2,
+    states={"kept": 12, "replaced": 1},
+    cancelled=3,
+    data_as_of=datetime(2026, 11, 10, 6, 0, tzinfo=UTC),
+    url=URL,
+    expires_at=datetime(2026, 12, 2, 23, 30, tzinfo=UTC),
+    display_timezone="Europe/Paris",
+    language="fr",
+)
+
+
+def bodies(notice: Notice | IssueNotice) -> tuple[str, str]:
     mail = message(notice, "exports@atelier.fr", "marie@exemple.fr")
     plain, html = mail.get_body(("plain",)), mail.get_body(("html",))
     assert plain is not None
@@ -118,3 +135,24 @@ def test_an_address_with_a_line_break_cannot_be_written() -> None:
 
 def test_both_languages_have_the_same_words() -> None:
     assert WORDING["fr"].keys() == WORDING["en"].keys()
+
+
+def test_a_message_of_an_issue_says_what_is_in_it() -> None:
+    plain, html = bodies(ISSUE)
+
+    for said in (
+        "Les attestations d’une session sont prêtes : un PDF par apprenant, réunis dans un ZIP.",
+        "Fichier : attestations-S-1-issue-2.zip (1,2 Mo)",
+        "Session : Manager <à distance> Bcc: evil@evil.org (S-1)",
+        "Émission : 2",
+        "Attestations : 13 (nouvelles : 0 ; remplacées : 1 ; inchangées : 12)",
+        "Plus en vigueur : 3",
+        "Données au : 10/11/2026 07:00 (Europe/Paris)",
+        f"\n{URL}\n",
+    ):
+        assert said in plain
+    assert "Filtres" not in plain + html
+    assert "Manager &lt;à distance&gt;" in html
+    mail = message(replace(ISSUE, language="en"), "exports@atelier.fr", "marie@exemple.fr")
+    assert mail["Subject"] == "Attestations ready: Manager <à distance> Bcc: evil@evil.org"
+    assert mail["Bcc"] is None

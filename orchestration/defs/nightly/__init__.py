@@ -1,0 +1,1 @@
+"""The nightly run, from the raw folder to the documents; arrivals of deliveries; the partitions of the sessions."""

@@ -1,0 +1,24 @@
+"""When the runs that begin by themselves are next due, told by the settings alone: nothing of Dagster is loaded."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from orchestration.home import Home
+from orchestration.settings import Settings, named_exports
+from orchestration.times import next_time
+
+
+def next_nightly(settings: Settings, now: datetime) -> datetime | None:
+    """Return when, after `now` (aware), the nightly run is next due by the settings, in UTC; None when it is off."""
+    nightly = settings.nightly
+    return next_time(nightly.schedule, nightly.zone(settings.rules), now) if nightly.enabled else None
+
+
+def next_exports(home: Home, settings: Settings, now: datetime) -> dict[str, datetime]:
+    """Return when, after `now` (aware), each export with a schedule is next due, in UTC, by the export's name."""
+    return {
+        name: next_time(defined.schedule, settings.rules.display_timezone, now)
+        for name, defined in named_exports(home).items()
+        if defined.schedule
+    }
