@@ -455,6 +455,42 @@ def why(
         print_lines(why_lines(closing))
 
 
+@app.command(epilog="Examples:  opco alarms   ·   opco alarms --test   ·   opco alarms --run 4f1c6c0e-…")
+def alarms(
+    test: Annotated[
+        bool, typer.Option("--test", help="Send a trial message to the recipients, to see that it arrives.")
+    ] = False,
+    run_id: Annotated[
+        str | None,
+        typer.Option(
+            "--run", metavar="RUN_ID", help="Print all that is on record of why this run failed.", show_default=False
+        ),
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Tell what is amiss now, who is told of it, and which messages wait to be sent.
+
+    Failed runs that no person started, failed checks, loads with many rejects, stale data, and proof of what the LMS
+    lost. The sensor `alarms` of opco dagster sends each cause once to the setting alarms.recipients.
+    """
+    from orchestration.closing_alarms import alarms_closing, alarms_lines, run_closing, run_lines, trial_closing
+
+    del debug
+    place = _enter(home)
+    if run_id is not None:
+        closing = run_closing(place, run_id)
+        lines = run_lines(closing)
+    else:
+        closing = trial_closing(place) if test else alarms_closing(place)
+        lines = alarms_lines(closing)
+    if as_json:
+        print_json(closing)
+    else:
+        print_lines(lines)
+
+
 @app.command(epilog="Example:  opco settings --home /srv/opco")
 def settings(
     session: Annotated[

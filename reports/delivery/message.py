@@ -101,7 +101,14 @@ class Notice:
 
 def message(notice: Notice, sender: str, recipient: str) -> EmailMessage:
     """Return the message of `notice` from one checked address to another."""
-    said = _said(notice)
+    return compose(_said(notice), templates("reports.delivery"), "message", sender, recipient)
+
+
+def compose(said: dict[str, Any], pages: Environment, name: str, sender: str, recipient: str) -> EmailMessage:
+    """Return the message that the templates `name`.txt and `name`.html make of `said`.
+
+    `said` holds at least `subject`, of one line, and `language`; the addresses are checked ones.
+    """
     mail = EmailMessage()
     mail["Subject"] = said["subject"]
     mail["From"] = sender
@@ -110,10 +117,34 @@ def message(notice: Notice, sender: str, recipient: str) -> EmailMessage:
     mail["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
     # Nobody's holiday assistant should answer a program.
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(_templates().get_template("message.txt").render(said), cte="quoted-printable")
-    mail.add_alternative(_templates().get_template("message.html").render(said), subtype="html", cte="quoted-printable")
-    mail["Content-Language"] = notice.language
+    mail.set_content(pages.get_template(f"{name}.txt").render(said), cte="quoted-printable")
+    html = pages.get_template(f"{name}.html").render(said)
+    mail.add_alternative(html, subtype="html", cte="quoted-printable")
+    mail["Content-Language"] = said["language"]
     return mail
+
+
+@cache
+def templates(package: str) -> Environment:
+    """Return the message templates in the folder `templates` of `package`."""
+    return Environment(
+        loader=PackageLoader(package),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def one_line(text: str) -> str:
+    """Return `text` with each run of blanks and line ends as one blank."""
+    return " ".join(text.split())
+
+
+def local_instant(instant: datetime, zone: str) -> str:
+    """Return an aware instant as a person reads it in the time zone `zone`."""
+    return f"{instant.astimezone(ZoneInfo(zone)):%d/%m/%Y %H:%M} ({zone})"
 
 
 def _said(notice: Notice) -> dict[str, Any]:
@@ -126,7 +157,7 @@ def _said(notice: Notice) -> dict[str, Any]:
     facts = [
         (words["file"], f"{notice.file_name} ({_size(notice.byte_count, notice.language)})"),
         (words["lines"], words["holds"].format(lines=lines, learners=notice.learners, sessions=notice.sessions)),
-        (words["data_as_of"], _instant(notice.data_as_of, notice)),
+        (words["data_as_of"], local_instant(notice.data_as_of, notice.display_timezone)),
     ]
     if notice.definition:
         facts.append((words["definition"], notice.definition))
@@ -134,13 +165,13 @@ def _said(notice: Notice) -> dict[str, Any]:
         "words": words,
         "language": notice.language,
         "subject": words["subject"].format(lines=lines),
-        "facts": [(title, _one_line(text)) for title, text in facts],
-        "filters": [(title, _one_line(text)) for title, text in _filters(notice.filters, words)],
+        "facts": [(title, one_line(text)) for title, text in facts],
+        "filters": [(title, one_line(text)) for title, text in _filters(notice.filters, words)],
         "is_empty": notice.rows == 0,
         "url": notice.url,
-        "until": words["until"].format(until=_instant(notice.expires_at, notice)),
+        "until": words["until"].format(until=local_instant(notice.expires_at, notice.display_timezone)),
         "sha256": notice.sha256,
-        "organisation": _one_line(notice.organisation or ""),
+        "organisation": one_line(notice.organisation or ""),
     }
 
 
@@ -159,10 +190,6 @@ def _filters(filters: ExportFilters, words: dict[str, str]) -> list[tuple[str, s
     return told
 
 
-def _instant(instant: datetime, notice: Notice) -> str:
-    return f"{instant.astimezone(ZoneInfo(notice.display_timezone)):%d/%m/%Y %H:%M} ({notice.display_timezone})"
-
-
 def _size(byte_count: int, language: Language) -> str:
     unit, point = ("o", ",") if language == "fr" else ("B", ".")
     if byte_count < 1000:
@@ -171,19 +198,3 @@ def _size(byte_count: int, language: Language) -> str:
         ((factor, prefix) for factor, prefix in ((1e3, "k"), (1e6, "M")) if byte_count < factor * 1000), (1e9, "G")
     )
     return f"{byte_count / factor:.1f}".replace(".", point) + f" {prefix}{unit}"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-@cache
-def _templates() -> Environment:
-    return Environment(
-        loader=PackageLoader("reports.delivery"),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
