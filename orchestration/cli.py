@@ -469,6 +469,15 @@ def alarms(
             "--run", metavar="RUN_ID", help="Print all that is on record of why this run failed.", show_default=False
         ),
     ] = None,
+    service: Annotated[
+        str | None,
+        typer.Option(
+            "--service",
+            metavar="UNIT",
+            help="Send word that this service failed, as systemd's OnFailure= does.",
+            show_default=False,
+        ),
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -478,15 +487,26 @@ def alarms(
     Failed runs that no person started, failed checks, loads with many rejects, stale data, and proof of what the LMS
     lost. The sensor `alarms` of opco dagster sends each cause once to the setting alarms.recipients.
     """
-    from orchestration.closing_alarms import alarms_closing, alarms_lines, run_closing, run_lines, trial_closing
+    from orchestration.closing_alarms import (
+        alarms_closing,
+        alarms_lines,
+        run_closing,
+        run_lines,
+        service_closing,
+        trial_closing,
+    )
 
     del debug
-    place = _enter(home)
+    # A home whose disk has gone is no reason to be silent: the environment may say all that a message needs.
+    place = _enter(home, must_exist=service is None)
     if run_id is not None:
         closing = run_closing(place, run_id)
         lines = run_lines(closing)
     else:
-        closing = trial_closing(place) if test else alarms_closing(place)
+        if service is not None:
+            closing = service_closing(place, service)
+        else:
+            closing = trial_closing(place) if test else alarms_closing(place)
         lines = alarms_lines(closing)
     if as_json:
         print_json(closing)
@@ -661,7 +681,7 @@ def _said(arguments: list[str], error: BaseException, message: str, exit_code: i
     return exit_code
 
 
-def _enter(option: Path | None, options: Mapping[str, str | None] | None = None) -> Home:
+def _enter(option: Path | None, options: Mapping[str, str | None] | None = None, *, must_exist: bool = True) -> Home:
     """Return the home, with its settings checked; processes that this one starts find it by OPCO_HOME."""
     from orchestration.home import HOME_VARIABLE, Home
     from orchestration.log_lines import say_as_json
@@ -669,7 +689,7 @@ def _enter(option: Path | None, options: Mapping[str, str | None] | None = None)
 
     if os.environ.get(variable_of("logs.format")) == "json":
         say_as_json()
-    home = Home.find(option)
+    home = Home.find(option, must_exist=must_exist)
     os.environ[HOME_VARIABLE] = str(home.folder)
     if load_settings(home, options).logs.format == "json":
         say_as_json()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from orchestration.alarms import failing_jobs, home_cause, judged, mailer_of, place_of, why_run_failed
+from orchestration.alarms import Mailer, failing_jobs, home_cause, judged, mailer_of, place_of, why_run_failed
 from orchestration.closing import Closing
 from orchestration.home import Home
 from orchestration.runs import open_instance
@@ -42,11 +42,19 @@ def alarms_closing(home: Home) -> Closing:
 def trial_closing(home: Home) -> Closing:
     """Send the trial message and return to whom. Raises UserError where nobody is to be told, OpcoError as sending."""
     settings = load_settings(home)
-    mailer = mailer_of(home, settings)
-    if mailer is None:
-        raise UserError(f"Nobody would be told: name recipients under [alarms] in {home.settings_file}.")
-    mailer.send_trial()
-    return {**_opening(home, settings), "sent": True}
+    _mailer(home, settings).send_trial()
+    return {**_opening(home, settings), "sent": "a trial message"}
+
+
+def service_closing(home: Home, service: str) -> Closing:
+    """Send word that `service` failed and return to whom. Errors as `trial_closing`."""
+    settings = load_settings(home)
+    mailer = _mailer(home, settings)
+    now = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    cause = Cause("service", f"service/{service}", "service/", {"service": service, "at": now}, (), ())
+    for recipient in mailer.recipients:
+        mailer.send([cause], recipient)
+    return {**_opening(home, settings), "sent": f"word that {service} failed"}
 
 
 def run_closing(home: Home, run_id: str) -> Closing:
@@ -58,7 +66,7 @@ def run_closing(home: Home, run_id: str) -> Closing:
 def alarms_lines(closing: Closing) -> list[str]:
     """Return what `opco alarms` prints."""
     if "sent" in closing:
-        return [f"Sent      a trial message to {', '.join(closing['recipients'])}"]
+        return [f"Sent      {closing['sent']} to {', '.join(closing['recipients'])}"]
     lines = [line for one in closing["amiss"] for line in _amiss_lines(one)]
     if not lines:
         lines = ["Nothing is amiss."]
@@ -73,6 +81,13 @@ def run_lines(closing: Closing) -> list[str]:
     """Return what `opco alarms --run` prints."""
     lines: list[str] = closing["said"]
     return lines
+
+
+def _mailer(home: Home, settings: Settings) -> Mailer:
+    mailer = mailer_of(home, settings)
+    if mailer is None:
+        raise UserError(f"Nobody would be told: name recipients under [alarms] in {home.settings_file}.")
+    return mailer
 
 
 def _opening(home: Home, settings: Settings) -> Closing:

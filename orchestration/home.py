@@ -25,8 +25,8 @@ class Home:
     folder: Path
 
     @classmethod
-    def find(cls, option: Path | None = None) -> Home:
-        """Return the home given as option, else by OPCO_HOME, else the project's folder.
+    def find(cls, option: Path | None = None, *, must_exist: bool = True) -> Home:
+        """Return the home given as option, else by OPCO_HOME, else the project's folder; looked at if it `must_exist`.
 
         Raises UserError when the folder does not exist, and OpcoError when it cannot be read or, in a process that a
         service started, is another folder than the service's home was: its disk has gone.
@@ -38,6 +38,8 @@ class Home:
         elif variable:
             chosen, origin = Path(variable), HOME_VARIABLE
         folder = chosen.expanduser().resolve()
+        if not must_exist:
+            return cls(folder)
         try:
             home = cls(folder) if folder.is_dir() else None
             expected = os.environ.get(IDENTITY_VARIABLE, "")

@@ -28,6 +28,8 @@ HEADS = (
     re.compile(
         rf"(?P<time>{INSTANT} [+-]\d{{4}}) - (?P<logger>[\w.-]+) - (?P<level>{LEVELS}) - (?P<message>.*)", re.DOTALL
     ),
+    # Python's logging where nobody set it up
+    re.compile(rf"(?P<level>{LEVELS}):(?P<logger>[\w.-]+):(?P<message>.*)", re.DOTALL),
     # Python's logging as `opco serve` sets it up
     re.compile(rf"(?P<time>{INSTANT}) (?P<level>{LEVELS}) (?P<message>.*)", re.DOTALL),
     re.compile(r"(?P<level>Error|Warning|error|warning): (?P<message>.*)", re.DOTALL),

@@ -48,8 +48,9 @@ def prepare_instance(home: Home) -> None:
     said = load_settings(home).dagster
     wanted = INSTANCE_SETTINGS
     if said.postgres_url:
-        # A text of JSON is one of YAML.
-        wanted += f"storage:\n  postgres:\n    postgres_url: {json.dumps(said.postgres_url)}\n"
+        # Of the drivers, the one that Dagster brings. A text of JSON is one of YAML.
+        url = json.dumps(said.postgres_url.replace("postgresql://", "postgresql+psycopg2://", 1))
+        wanted += f"storage:\n  postgres:\n    postgres_url: {url}\n"
     if said.postgres_password:
         os.environ["PGPASSWORD"] = said.postgres_password.get_secret_value()
     found = path.read_text(encoding="utf-8") if path.exists() else INSTANCE_HEAD

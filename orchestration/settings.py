@@ -38,7 +38,16 @@ PREFIX = "OPCO_"
 BUILD_FILE_VARIABLE = "OPCO_BUILD_FILE"
 THREADS_VARIABLE = "OPCO_THREADS"
 MEMORY_LIMIT_VARIABLE = "OPCO_MEMORY_LIMIT"
-OWN_VARIABLES = (HOME_VARIABLE, IDENTITY_VARIABLE, BUILD_FILE_VARIABLE, THREADS_VARIABLE, MEMORY_LIMIT_VARIABLE)
+# The folder that holds secrets as files.
+SECRETS_VARIABLE = "OPCO_SECRETS"
+OWN_VARIABLES = (
+    HOME_VARIABLE,
+    IDENTITY_VARIABLE,
+    SECRETS_VARIABLE,
+    BUILD_FILE_VARIABLE,
+    THREADS_VARIABLE,
+    MEMORY_LIMIT_VARIABLE,
+)
 
 Origin = Literal["option", "environment", "opco.toml", "default"]
 
@@ -82,8 +91,8 @@ def _database(url: str | None) -> str | None:
         password = parts.password
     except ValueError as error:
         raise ValueError("no address of a database") from error
-    if parts.scheme not in ("postgresql", "postgres") or not parts.path.strip("/"):
-        raise ValueError("no address of a PostgreSQL database, or without the database's name")
+    if parts.scheme != "postgresql" or not parts.path.strip("/"):
+        raise ValueError("no address of a PostgreSQL database with its name")
     if password is not None or "password" in parts.query:
         raise ValueError("the password does not belong in it: it stands in OPCO_DAGSTER__POSTGRES_PASSWORD")
     return url
@@ -458,7 +467,7 @@ def _load(
         "environment": _nested(_environment()),
         "opco.toml": _read_toml(home.settings_file, session_id)[0],
     }
-    toml_and_defaults = (sources["opco.toml"], {"rules": _rule_defaults()})
+    files_and_defaults = (_nested(_secrets()), sources["opco.toml"], {"rules": _rule_defaults()})
 
     class HomeSettings(Settings):
         @classmethod
@@ -471,7 +480,7 @@ def _load(
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             del dotenv_settings, file_secret_settings
-            files = (InitSettingsSource(settings_cls, init_kwargs=values) for values in toml_and_defaults)
+            files = (InitSettingsSource(settings_cls, init_kwargs=values) for values in files_and_defaults)
             return (init_settings, env_settings, *files)
 
     try:
@@ -503,6 +512,26 @@ def _environment() -> dict[str, str]:
             )
         if value:
             found[keys[variable.upper()]] = value
+    return _secrets() | found
+
+
+def _secrets() -> dict[str, str]:
+    """Return the secrets that stand in files of the folder OPCO_SECRETS, by key; each named as its variable, small.
+
+    systemd's LoadCredential= and the secrets of containers make such folders.
+    """
+    folder = os.environ.get(SECRETS_VARIABLE)
+    found = {}
+    for key in setting_keys() if folder else ():
+        path = Path(folder or "") / variable_of(key).lower()
+        if not _is_secret(key) or not path.is_file():
+            continue
+        try:
+            value = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"The secret {path} cannot be read: {error}.") from error
+        if value:
+            found[key] = value
     return found
 
 

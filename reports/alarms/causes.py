@@ -13,7 +13,7 @@ import duckdb
 
 from reports.warehouse import open_published
 
-Kind = Literal["run", "tick", "check", "rejects", "stale", "gone", "home"]
+Kind = Literal["run", "tick", "check", "rejects", "stale", "gone", "home", "service"]
 JUDGED_HERE: tuple[Kind, ...] = ("rejects", "stale", "gone")
 EXAMPLES = 3
 

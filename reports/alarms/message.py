@@ -26,6 +26,7 @@ FACTS: dict[str, tuple[str, ...]] = {
     "stale": ("last", "as_of", "sessions"),
     "gone": ("as_of",),
     "home": (),
+    "service": ("service", "at"),
 }
 """Where it is: the values of each kind that are told, in this order."""
 
@@ -77,6 +78,9 @@ WORDING: dict[str, dict[str, str]] = {
         ),
         "gone.line": "{id}: connections: {proofs}, retained: {time}",
         "gone.results": "{id}: results: {proofs}",
+        "service": "Service",
+        "service.title": "the service {service} failed and was given up",
+        "service.help": "Its log tells why: journalctl -u {service} -n 50. Then: systemctl restart {service}.",
         "home.title": "the home, or what it holds, cannot be read or written",
         "home.help": "Until it can, nothing is built, exported or issued; nothing is written in its place.",
     },
@@ -133,6 +137,9 @@ WORDING: dict[str, dict[str, str]] = {
         ),
         "gone.line": "{id} : connexions : {proofs}, temps retenu : {time}",
         "gone.results": "{id} : résultats : {proofs}",
+        "service": "Service",
+        "service.title": "le service {service} a échoué et a été abandonné",
+        "service.help": "Son journal dit pourquoi : journalctl -u {service} -n 50. Puis : systemctl restart {service}.",
         "home.title": "le dossier de l’entrepôt, ou son contenu, ne peut être lu ou écrit",
         "home.help": "D’ici là, rien n’est construit, exporté ni émis. Rien n’est écrit à sa place.",
     },
@@ -185,7 +192,7 @@ def _section(causes: Sequence[Cause], place: Place) -> dict[str, Any]:
     return {
         "title": one_line(title.format(**values)),
         "facts": [(words[name], one_line(_value(name, first, place, words))) for name in FACTS[first.kind]],
-        "help": words[f"{first.kind}.help"],
+        "help": one_line(words[f"{first.kind}.help"].format(**values)),
         "lines": [*map(one_line, lines[:LINES_SHOWN]), *([words["more"].format(count=rest)] if rest > 0 else [])],
         "commands": [one_line(f"opco {command}{place.home_option}") for command in list(commands)[:COMMANDS_SHOWN]],
     }
