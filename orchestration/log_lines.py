@@ -151,14 +151,15 @@ def retell(source: int, target: TextIO) -> None:
             pending = _told(pending, target)
             continue
         chunk = os.read(source, CHUNK)
-        if not chunk:
-            break
-        *lines, rest = (rest + chunk).split(b"\n")
+        # The last line may lack its end.
+        *lines, rest = (rest + chunk).split(b"\n") if chunk else (rest, b"")
         for one in (raw.decode("utf-8", errors="replace") for raw in lines):
             if pending and (_begins(one) or len(pending) > LONGEST_RECORD):
                 pending = _told(pending, target)
             pending = f"{pending}\n{one}" if pending else one
-    _told("\n".join(part for part in (pending, rest.decode("utf-8", errors="replace")) if part), target)
+        if not chunk:
+            break
+    _told(pending, target)
 
 
 def _begins(text: str) -> bool:

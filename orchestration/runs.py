@@ -33,6 +33,8 @@ telemetry:
 nux:
   enabled: false
 """
+# Longer than any question to a database that answers at all.
+STATEMENT_MILLISECONDS = 60_000
 # A run in the terminal shows its progress there; capturing its output as well costs a process a step.
 NO_CAPTURE = {
     "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
@@ -82,6 +84,10 @@ def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
                 if not isinstance(error, SQLAlchemyError) and not isinstance(error.__cause__, SQLAlchemyError):
                     raise
                 raise OpcoError(_unreachable(home, error)) from error
+            # Else Dagster opens a connection to PostgreSQL an event, some thousand times a build. No matter to SQLite.
+            instance.optimize_for_webserver(
+                statement_timeout=STATEMENT_MILLISECONDS, pool_recycle=3600, max_overflow=20
+            )
             yield instance
     finally:
         event.remove(Engine, "connect", _leave_syncing_to_the_system)

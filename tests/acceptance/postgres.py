@@ -82,7 +82,7 @@ def postgres() -> Iterator[Database]:
         secret, data, log = folder / "password", folder / "data", folder / "log"
         secret.write_text(password)
         secret.chmod(0o644)
-        initdb = [
+        initdb: list[str | Path] = [
             _program("initdb"),
             "-D",
             data,
@@ -94,7 +94,17 @@ def postgres() -> Iterator[Database]:
             "--no-sync",
         ]
         subprocess.run(as_ordinary_user(*initdb), check=True, capture_output=True)
-        command = [_program("postgres"), "-D", data, "-k", folder, "-c", "listen_addresses=", "-c", "fsync=off"]
+        command: list[str | Path] = [
+            _program("postgres"),
+            "-D",
+            data,
+            "-k",
+            folder,
+            "-c",
+            "listen_addresses=",
+            "-c",
+            "fsync=off",
+        ]
         environment = {**os.environ, "PGPASSWORD": password, "PGHOST": str(folder), "PGUSER": "opco"}
         with (
             log.open("w") as stream,

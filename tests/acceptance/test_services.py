@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +85,14 @@ def opco(environment: dict[str, str], *arguments: str) -> subprocess.CompletedPr
     return subprocess.run(command(*arguments), env=environment, cwd="/", capture_output=True, text=True, check=False)
 
 
-def wait_for(what: Callable[[], bool], said: Callable[[], str]) -> None:
+def is_well(environment: dict[str, str], *check: str) -> bool:
+    return opco(environment, *check).returncode == 0
+
+
+def wait_for(what: Callable[[], bool], log: Path) -> None:
     end = time.monotonic() + PATIENCE_SECONDS
     while not what():
-        assert time.monotonic() < end, said()
+        assert time.monotonic() < end, log.read_text()
         time.sleep(0.5)
 
 
@@ -125,11 +130,8 @@ def test_services_start_are_well_tell_alarms_and_end(
                 assert (kind, program) == ("CMD", PROGRAM)
                 path = "/opco" if name == "serve" else ""
                 url = ["--url", f"http://127.0.0.1:{ports[name]}{path}"] if name in ports else []
-                wait_for(
-                    lambda check=check, url=url: opco(environment, *check, *url).returncode == 0,
-                    lambda name=name: logs[name].read_text(),
-                )
-            wait_for(lambda: bool(mailbox.envelopes), lambda: logs["daemon"].read_text())
+                wait_for(partial(is_well, environment, *check, *url), logs[name])
+            wait_for(lambda: bool(mailbox.envelopes), logs["daemon"])
         finally:
             for process in running.values():
                 process.send_signal(signal.SIGTERM)
