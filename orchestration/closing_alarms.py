@@ -108,7 +108,7 @@ def _told(home: Home, settings: Settings, causes: list[Cause]) -> list[dict[str,
 
 def _amiss_lines(section: dict[str, Any]) -> list[str]:
     return [
-        f"Amiss     {section['title']}",
+        f"Amiss     {section['heading']}",
         *(f"  {name}: {text}" for name, text in section["facts"].items()),
         *(f"    {line}" for line in section["lines"]),
         *(f"  {command}" for command in section["commands"]),

@@ -46,8 +46,11 @@ def _answer(url: str, key: str) -> str:
 def _daemon(home: Home) -> str:
     from dagster._daemon.controller import get_daemon_statuses
 
-    from orchestration.runs import open_instance
+    from orchestration.runs import INSTANCE_FILE, open_instance
 
+    # To open it would write it, and an empty mount point is to stay empty.
+    if not (home.dagster / INSTANCE_FILE).exists():
+        raise OpcoError(f"Not well: Dagster never ran on the home {home.folder}. Is it the right one, and mounted?")
     with open_instance(home) as instance:
         statuses = get_daemon_statuses(
             instance,

@@ -175,7 +175,8 @@ def trial_message(place: Place, sender: str, recipient: str) -> EmailMessage:
 def told(causes: Iterable[Cause], place: Place) -> list[dict[str, Any]]:
     """Return what is told of `causes`, those of one group together.
 
-    Each as `title`, `facts` (name and text), `help`, `lines` and `commands`; all texts of one line.
+    Each as `title`, `heading` (the title as it begins a paragraph), `facts` (name and text), `help`, `lines` and
+    `commands`; all texts of one line.
     """
     ordered = sorted(causes, key=lambda cause: cause.group)
     return [_section(list(group), place) for _, group in groupby(ordered, key=lambda cause: cause.group)]
@@ -189,8 +190,10 @@ def _section(causes: Sequence[Cause], place: Place) -> dict[str, Any]:
     lines = [line for cause in causes for line in _lines(cause, words)]
     commands = dict.fromkeys(command for cause in causes for command in cause.commands)
     rest = len(lines) - LINES_SHOWN
+    said = one_line(title.format(**values))
     return {
-        "title": one_line(title.format(**values)),
+        "title": said,
+        "heading": said[:1].upper() + said[1:],
         "facts": [(words[name], one_line(_value(name, first, place, words))) for name in FACTS[first.kind]],
         "help": one_line(words[f"{first.kind}.help"].format(**values)),
         "lines": [*map(one_line, lines[:LINES_SHOWN]), *([words["more"].format(count=rest)] if rest > 0 else [])],

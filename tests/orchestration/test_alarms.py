@@ -12,6 +12,16 @@ from typing import Any
 
 import dagster as dg
 import pytest
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    ScheduleInstigatorData,
+    TickData,
+    TickStatus,
+)
+from dagster_shared.error import SerializableErrorInfo
 
 from orchestration import alarms as told
 from orchestration.alarms import NotSentError, failing_jobs, mailer_of, watch, why_run_failed
@@ -23,6 +33,7 @@ from orchestration.settings import load_settings
 from reports.alarms.state import AlarmState, read_alarm_state
 from reports.delivery.smtp import MailServer
 from tests.mail import PASSWORD, USER, MailBox, mail_server
+from tests.reports.alarms.test_causes import Warehouse
 from warehouse.errors import OpcoError, UserError
 
 # One of these tests judges the demo campus.
@@ -210,7 +221,7 @@ def test_the_published_file_is_judged(night: Night, demo_home: Path) -> None:
 
     night.watch()
     assert night.subjects == ["OPCO alarm: 6 of 593 rows rejected in course_connections, and 1 more"]
-    assert "no new activity for 7 days" in night.text
+    assert "No new activity for 7 days" in night.text
     assert "S-2026-MGMT-10" in night.text
     night.watch(60 * 24)
     assert len(night.subjects) == 1
@@ -224,6 +235,48 @@ def test_a_published_file_that_cannot_be_read_is_told(night: Night) -> None:
     night.watch()
 
     assert night.subjects == ["OPCO alarm: the home, or what it holds, cannot be read or written"]
+
+
+def test_what_is_gone_with_proof_is_told(night: Night) -> None:
+    night.home.warehouse.parent.mkdir(parents=True)
+    published = Warehouse(night.home.warehouse)
+    published.run("insert into dim_learners values ('u-1', true), ('u-2', false)")
+    for user_id in ("u-1", "u-2"):
+        published.run(f"insert into fct_opco_connections values ('{user_id}', 'S', 'c', 'P', '2026-10-01', null, 60)")
+    night.watch()
+    published.run("update dim_learners set is_gone = true")
+    night.watch()
+
+    assert night.subjects == ["OPCO alarm: learners gone from the LMS that hold proof: 1"] * 2
+    assert "u-2: connections: 1, retained: 0 h 01" in night.text
+    assert "u-1" not in night.text
+
+
+def test_a_schedule_that_cannot_start_its_run_is_told_until_it_can(night: Night) -> None:
+    location = RegisteredCodeLocationOrigin("orchestration.definitions")
+    origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "repository"), "export_monthly_schedule")
+    state = InstigatorState(
+        origin, InstigatorType.SCHEDULE, InstigatorStatus.RUNNING, ScheduleInstigatorData("0 7 1 * *")
+    )
+    night.instance.add_instigator_state(state)
+    error = SerializableErrorInfo("warehouse.errors.UserError: No export 'monthly' is defined.\n", [], "UserError")
+    for status in (TickStatus.FAILURE, TickStatus.FAILURE, TickStatus.SUCCESS, TickStatus.FAILURE):
+        night.instance.create_tick(
+            TickData(
+                instigator_origin_id=state.instigator_origin_id,
+                instigator_name=state.instigator_name,
+                instigator_type=state.instigator_type,
+                status=status,
+                timestamp=night.now.timestamp(),
+                selector_id=state.selector_id,
+                run_ids=[],
+                error=error if status == TickStatus.FAILURE else None,
+            )
+        )
+        night.watch()
+
+    assert night.subjects == ["OPCO alarm: schedule export_monthly_schedule could not start its work"] * 2
+    assert "  No export 'monthly' is defined." in night.text
 
 
 def test_why_a_run_failed_is_told_whole(night: Night) -> None:
@@ -315,7 +368,7 @@ def test_the_command_tells_what_is_amiss_sends_nothing_and_tries_the_mail(
 
     assert run(["alarms", *where]) == 0
     said = capsys.readouterr().out
-    assert "Amiss     the job nightly failed" in said
+    assert "Amiss     The job nightly failed" in said
     assert "The disk is full" in said
     assert "Told      ops@exemple.fr" in said
     assert night.subjects == []
