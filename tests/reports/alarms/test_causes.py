@@ -133,14 +133,16 @@ def test_silence_counts_while_a_session_is_open(warehouse: Warehouse, statements
 def test_what_is_gone_and_holds_proof(warehouse: Warehouse) -> None:
     warehouse.run("""
         insert into dim_learners values ('u-1', true), ('u-2', false), ('u-3', true);
-        insert into dim_program_sessions values ('S-1', 'Autumn', null, null, 'P-1', true, true);
-        insert into dim_courses values ('c-1', true), ('c-2', true);
-        insert into dim_assessments values ('a-1', true), ('a-2', true);
-        insert into fct_assessment_results values ('a-1'), ('a-1');
+        insert into dim_program_sessions values ('S-1', 'Autumn', null, null, 'P-1', true, true),
+            ('S-2', 'Winter', null, null, 'P-2', false, false);
+        insert into dim_courses values ('c-1', true), ('c-2', true), ('c-3', false);
+        insert into dim_assessments values ('a-1', true), ('a-2', true), ('a-3', false);
+        insert into fct_assessment_results values ('a-1'), ('a-1'), ('a-3');
         insert into fct_opco_connections values
             ('u-1', 'S-1', 'c-1', 'P-1', '2026-10-01', '2026-10-01 01:00', 3600),
             ('u-1', 'S-1', 'c-1', 'P-1', '2026-10-02', null, null),
-            ('u-2', 'S-1', 'c-1', 'P-1', '2026-10-01', '2026-10-01 00:30', 1800)""")
+            ('u-2', 'S-1', 'c-1', 'P-1', '2026-10-01', '2026-10-01 00:30', 1800),
+            ('u-2', 'S-2', 'c-3', 'P-2', '2026-10-01', '2026-10-01 00:30', 1800)""")
 
     found = {
         cause.key: (cause.values["proofs"], cause.values["time"], cause.commands) for cause in warehouse.judge(NEVER)
