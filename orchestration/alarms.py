@@ -21,6 +21,7 @@ from dagster._core.storage.tags import (
 )
 from dagster_shared.error import SerializableErrorInfo
 
+from orchestration.dead_runs import close_dead_runs
 from orchestration.home import Home
 from orchestration.mail import mail_server
 from orchestration.settings import Settings
@@ -119,6 +120,8 @@ def watch(
     `with_data`: judge the published file as well. Raises NotSentError where a message could not be sent: it waits,
     and is tried again by a later call. Other errors as `kept_alarm_state`.
     """
+    # A run whose machine died under it has nobody else to say so.
+    close_dead_runs(instance)
     with kept_alarm_state(home.alarms) as (state, keep):
         _look_at_runs(instance, state, now)
         state.replace(["tick"], _failed_ticks(instance), now)
@@ -154,7 +157,7 @@ def why_run_failed(instance: DagsterInstance, run_id: str) -> list[str]:
 
 def home_cause(reason: str) -> Cause:
     """Return the cause that the home, or what it holds, cannot be used for `reason`."""
-    return Cause("home", f"home/{_digest('', reason)}", "home/", {}, _first_lines(reason), ("settings",))
+    return Cause("home", f"home/{_digest('', reason)}", "home/", {}, _first_lines(reason), ("status",))
 
 
 def _look_at_data(home: Home, settings: Settings, state: AlarmState, now: datetime) -> None:
@@ -223,7 +226,7 @@ def _failed_run(instance: DagsterInstance, record: RunRecord) -> Cause:
             "at": _instant(record.end_time or record.update_timestamp.timestamp()),
         },
         _first_lines(said),
-        (f"alarms --run {run.run_id}",),
+        (f"alarms --run {run.run_id}", "status"),
     )
 
 

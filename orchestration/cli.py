@@ -124,6 +124,100 @@ def build(
         print_lines(build_lines(closing))
 
 
+@app.command(epilog="Example:  opco rebuild")
+def rebuild(
+    as_of: Annotated[
+        str | None,
+        typer.Option(
+            "--as-of",
+            metavar="INSTANT",
+            help="The clock of the build, for rebuilds that can be repeated. Default: now.",
+            show_default=False,
+        ),
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Make everything again from the archive, test and publish it. Nothing is loaded.
+
+    For a damaged build file or published file, and after an upgrade: the archive holds every accepted delivery, so
+    losing the rest loses nothing.
+    """
+    from orchestration.clock import clock
+    from orchestration.closing import build_closing, build_lines
+
+    place = _enter(home)
+    clock(as_of)
+    made = _run(
+        place,
+        lambda: _definitions("warehouse"),
+        "rebuild",
+        {"dbt_models": {"as_of": as_of, "full_refresh": True}},
+        debug=debug,
+    )
+    closing = build_closing(place, made, "rebuild")
+    if as_json:
+        print_json(closing)
+    else:
+        print_lines(build_lines(closing))
+
+
+@app.command(epilog="Examples:  opco rollback   ·   opco rollback 20261110T180000Z-1a2b3c4d")
+def rollback(
+    build_id: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[BUILD_ID]",
+            help="The build to show again, as opco status lists it. Default: the one before that which is published.",
+            show_default=False,
+        ),
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show readers an earlier published build again, at once. Nothing is removed.
+
+    Who has the other one open keeps it. The next build that passes its tests is published over both.
+    """
+    from orchestration.closing_published import rollback_closing, rollback_lines
+
+    del debug
+    closing = rollback_closing(_enter(home), build_id)
+    if as_json:
+        print_json(closing)
+    else:
+        print_lines(rollback_lines(closing))
+
+
+@app.command(epilog="Examples:  opco status   ·   opco status --check --json")
+def status(
+    check: Annotated[
+        bool, typer.Option("--check", help="Read the published file whole and hold it against its checksum.")
+    ] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Tell what is published, how old it and its data are, what is kept, what was rejected, what ran and what is next.
+
+    Exit code 1 where readers have no whole warehouse.
+    """
+    from datetime import UTC, datetime
+
+    from orchestration.closing_published import status_closing, status_lines
+
+    del debug
+    closing = status_closing(_enter(home), datetime.now(UTC), to_the_last_byte=check)
+    if as_json:
+        print_json(closing)
+    else:
+        print_lines(status_lines(closing))
+    if not closing["ok"]:
+        raise typer.Exit(1)
+
+
 @app.command(
     epilog="Examples:  opco export --from 2026-09-01 --to 2026-09-30   ·   "
     "opco export --session S-2026-MGMT-09 --language fr --output management.xlsx   ·   "
@@ -673,6 +767,11 @@ def _message(error: BaseException) -> str:
 
 
 def _said(arguments: list[str], error: BaseException, message: str, exit_code: int) -> int:
+    from orchestration.home import HOME_VARIABLE
+    from orchestration.room import want_of_room
+
+    home = Path(os.environ.get(HOME_VARIABLE, "."))
+    message = (want_of_room(error, home) if exit_code == 1 and home.is_dir() else None) or message
     if "--debug" in arguments:
         traceback.print_exception(error)
     print_error(message)
@@ -714,6 +813,9 @@ def _run(
     session_id: str | None = None,
     debug: bool,
 ) -> dict[str, dict[str, Any]]:
+    from orchestration.room import check_room
+
+    check_room(home)
     progress = TerminalProgress()
     with progress.shown(), contextlib.ExitStack() as stack:
         # dbt's words and those of the steps would stand between the closing lines.

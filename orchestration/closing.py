@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 Closing = dict[str, Any]
 
 
-def build_closing(home: Home, made: Mapping[str, Mapping[str, Any]]) -> Closing:
-    """Return the facts of a build from the metadata of its assets, by asset key."""
+def build_closing(home: Home, made: Mapping[str, Mapping[str, Any]], command: str = "build") -> Closing:
+    """Return the facts of a build from the metadata of its assets, by asset key; a rebuild loads nothing."""
     load = read_manifest(home.archive).loads[-1]
     tables = {key.removeprefix("raw/"): one for key, one in made.items() if key.startswith("raw/")}
     published = made["published_warehouse"]
     return {
-        "command": "build",
+        "command": command,
         "ok": True,
         "home": str(home.folder),
         "load": {
@@ -44,6 +44,7 @@ def build_closing(home: Home, made: Mapping[str, Mapping[str, Any]]) -> Closing:
         "rejects": published["rejects"],
         "warehouse": published["link"],
         "build": published["path"],
+        "builds_removed": published["builds_removed"],
         "bytes": published["bytes"],
         "sha256": published["sha256"],
         "row_counts": published["row_counts"],
@@ -53,12 +54,14 @@ def build_closing(home: Home, made: Mapping[str, Mapping[str, Any]]) -> Closing:
 def build_lines(closing: Closing) -> list[str]:
     """Return what `opco build` prints at its end."""
     load = closing["load"]
-    lines = [
-        f"Loaded    {counted(load['rows'], 'row')} of {counted(len(load['tables']), 'table')} in "
-        f"{counted(load['files'], 'file')} ({load['new_files']:,} new), load {load['number']}",
-        f"          from {load['raw_folder']}",
-        *(f"  warning: {warning}" for warning in load["warnings"]),
-    ]
+    lines = [f"Archive   of {counted(load['number'], 'load')}; the last one from {load['raw_folder']}"]
+    if closing["command"] == "build":
+        lines = [
+            f"Loaded    {counted(load['rows'], 'row')} of {counted(len(load['tables']), 'table')} in "
+            f"{counted(load['files'], 'file')} ({load['new_files']:,} new), load {load['number']}",
+            f"          from {load['raw_folder']}",
+            *(f"  warning: {warning}" for warning in load["warnings"]),
+        ]
     if because := closing["full_build_because"]:
         lines.append(f"Built     in full: {because}")
     else:

@@ -17,6 +17,7 @@ from reports.attestation.naming import session_folder
 from reports.attestation.verify import Verification
 from reports.attestation.wording import duration
 from warehouse.errors import OpcoError, UserError
+from warehouse.files import remove_leftovers, written_atomically
 
 LEFT_OUT = {
     "never_played": "no connection in this session",
@@ -113,13 +114,19 @@ def copy_issue(made: Mapping[str, Any], output: Path | None) -> Path | None:
     folder = output.expanduser().resolve()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if (folder / MANIFEST).exists():
+        remove_leftovers(folder)
+        is_copy = (folder / MANIFEST).exists()
+        files = sorted(Path(made["folder"]).iterdir(), key=lambda path: path.name == MANIFEST)
+        for path in files:
+            with written_atomically(folder / path.name) as temporary:
+                shutil.copyfile(path, temporary)
+        if is_copy:
             # Two issues in one folder would be neither.
+            names = {path.name for path in files}
             for pattern in ("attestation-*.pdf", "attestations-*.zip"):
                 for path in folder.glob(pattern):
-                    path.unlink()
-        for path in sorted(Path(made["folder"]).iterdir()):
-            shutil.copyfile(path, folder / path.name)
+                    if path.name not in names:
+                        path.unlink()
     except OSError as error:
         raise OpcoError(
             f"Issue {made['issue_number']} is made and stands in {made['folder']}; only its copy into {folder} failed: "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import Any
 
 import duckdb
 
+from orchestration import dbt_process
 from orchestration.home import Home
 from orchestration.settings import BUILD_FILE_VARIABLE, MEMORY_LIMIT_VARIABLE, THREADS_VARIABLE, Settings
 from warehouse.errors import OpcoError
@@ -22,6 +24,8 @@ from warehouse.files import written_atomically
 from warehouse.project import PROJECT_DIR
 from warehouse.sql import quoted_identifier
 
+# DuckDB's words for a file whose bytes are not those that it wrote.
+DAMAGE = re.compile(r"[^\n]*(?:Corrupt database file|ailed to deserialize|not a valid DuckDB database)[^\n]*")
 PROJECT_FILES = ("dbt_project.yml", "profiles.yml", "models", "seeds", "macros", "tests/dbt")
 
 
@@ -36,6 +40,11 @@ class Relation:
 def dbt_executable() -> Path:
     """Return the `dbt` of this environment, whether or not the environment is on the PATH."""
     return Path(sys.executable).with_name("dbt")
+
+
+def build_executable() -> Path:
+    """Return the `opco-dbt` of this environment: dbt that ends with the process that started it."""
+    return Path(sys.executable).with_name("opco-dbt")
 
 
 def dbt_target(home: Home) -> Path:
@@ -54,6 +63,7 @@ def dbt_environment(home: Home, settings: Settings) -> dict[str, str]:
         BUILD_FILE_VARIABLE: str(home.build_file),
         THREADS_VARIABLE: str(settings.build.threads),
         MEMORY_LIMIT_VARIABLE: settings.build.memory_limit,
+        **dbt_process.variables(home),
         "DBT_TARGET_PATH": str(dbt_target(home)),
         "DBT_LOG_PATH": str(dbt_target(home)),
         "DBT_PROFILES_DIR": str(PROJECT_DIR),
@@ -99,6 +109,12 @@ def failures(run_results: Mapping[str, Any]) -> list[str]:
         for result in run_results["results"]
         if result["status"] in ("error", "fail")
     ]
+
+
+def damage_in(message: str) -> str | None:
+    """Return what DuckDB says of a damaged file within dbt's words; None where they tell of something else."""
+    found = DAMAGE.search(message)
+    return " ".join(found[0].split()) if found else None
 
 
 def relations(build_file: Path) -> dict[tuple[str, str], Relation]:

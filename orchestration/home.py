@@ -9,7 +9,7 @@ from pathlib import Path
 from warehouse.build_file import BUILD_FILE
 from warehouse.errors import OpcoError, UserError
 from warehouse.project import PROJECT_DIR
-from warehouse.publish import LINK
+from warehouse.published import LINK
 
 HOME_VARIABLE = "OPCO_HOME"
 # Set by a service for the processes that it starts: which folder its home was.

@@ -1,7 +1,5 @@
 """What the assets are given: the home they work in, the one build at a time, and where progress is told."""
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,10 +7,11 @@ from typing import Any
 
 import dagster as dg
 
+from orchestration.dead_runs import process_tags
 from orchestration.home import Home
+from orchestration.locking import build_lock
 from orchestration.progress import NoProgress, Progress
 from orchestration.settings import Settings, load_settings
-from warehouse.errors import OpcoError
 
 
 class HomeResource(dg.ConfigurableResource[Any]):
@@ -38,22 +37,9 @@ class BuildLock(dg.ConfigurableResource[Any]):
     @contextmanager
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["BuildLock"]:
         """Hold the lock while the run lasts. Raises OpcoError when another process holds it."""
-        del context
-        path = Home(Path(self.folder)).build / "build.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The kernel drops the lock with its process: one that died blocks nobody.
-        with path.open("a+", encoding="ascii") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                stream.seek(0)
-                raise OpcoError(
-                    f"Another build is running in {self.folder} (process {stream.read().strip() or 'unknown'}).\n"
-                    "Wait for its end, then try again."
-                ) from error
-            stream.truncate(0)
-            stream.write(str(os.getpid()))
-            stream.flush()
+        with build_lock(Home(Path(self.folder))):
+            if context.run is not None and context.instance is not None:
+                context.instance.add_run_tags(context.run.run_id, process_tags())
             yield self
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from orchestration.dead_runs import close_dead_runs, process_tags
 from orchestration.home import Home
 from orchestration.log_lines import RUN_ID
 from orchestration.progress import Progress
@@ -123,6 +124,7 @@ def run_job(
         definitions,
         dg.Definitions(resources=run_resources(home, progress), executor=dg.in_process_executor),
     )
+    close_dead_runs(instance)
     run_id = make_new_run_id()
     RUN_ID.set(run_id)
     try:
@@ -130,6 +132,7 @@ def run_job(
             run_id=run_id,
             instance=instance,
             partition_key=partition_key,
+            tags=process_tags(),
             run_config={
                 "ops": {name: {"config": dict(config)} for name, config in ops.items()},
                 # The boundary prints one message; the traceback is in the run's record, or with --debug here.

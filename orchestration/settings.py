@@ -28,6 +28,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
+from orchestration.dbt_process import LOCK_VARIABLE, STARTED_BY_VARIABLE
 from orchestration.home import HOME_VARIABLE, IDENTITY_VARIABLE, Home
 from orchestration.named_exports import NamedExport, read_named_exports
 from warehouse.errors import OpcoError, UserError
@@ -47,6 +48,8 @@ OWN_VARIABLES = (
     BUILD_FILE_VARIABLE,
     THREADS_VARIABLE,
     MEMORY_LIMIT_VARIABLE,
+    STARTED_BY_VARIABLE,
+    LOCK_VARIABLE,
 )
 
 Origin = Literal["option", "environment", "opco.toml", "default"]
@@ -301,6 +304,11 @@ class BuildSettings(Section):
         default="4GB",
         description="Memory that the build's database may take; beyond it, it works on the disk beside the build file.",
         json_schema_extra={ALLOWED: "a size in MB, GB, MiB or GiB, such as 4GB"},
+    )
+    keep_builds: Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=1000)] = Field(
+        default=3,
+        description="Published builds that are kept, newest first, so that `opco rollback` can go back to one.",
+        json_schema_extra={ALLOWED: "a whole number from 1 to 1000"},
     )
 
 

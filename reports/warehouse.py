@@ -39,8 +39,11 @@ def open_published(path: Path) -> duckdb.DuckDBPyConnection:
 
 def _remedy(cause: str) -> str:
     """Say what to do about DuckDB's message `cause`."""
-    if "lock" in cause or "different configuration" in cause:
+    if "set lock" in cause or "different configuration" in cause:
         return "Another program holds it open for writing: close that program, then try again."
     if "ermission denied" in cause:
         return "Ask for the right to read this file, then try again."
-    return f"Publish it again with: opco build --raw FOLDER (DuckDB {duckdb.__version__} reads it here)."
+    return (
+        f"DuckDB {duckdb.__version__} reads it here. `opco status` says what is kept, `opco rollback` shows an earlier "
+        "build, `opco rebuild` makes the warehouse again from the archive."
+    )

@@ -6,6 +6,7 @@ one sees of a growing table only the files that this one had not read.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -121,6 +122,24 @@ def remove_build_file(build_file: Path) -> None:
     """Remove the build file, whatever state it is in: a full build makes it again from the archive."""
     for path in (build_file, build_file.with_name(f"{build_file.name}.wal")):
         path.unlink(missing_ok=True)
+    # What a killed build had laid aside for want of memory.
+    shutil.rmtree(build_file.with_name(f"{build_file.name}.tmp"), ignore_errors=True)
+
+
+def what_is_wrong(build_file: Path) -> str | None:
+    """Return why the file that stands there is no build file that a build can go on from; None when it is one.
+
+    Raises OpcoError when another program holds it open for writing.
+    """
+    try:
+        with duckdb.connect(str(build_file), read_only=True) as connection:
+            connection.execute("select load_number from raw.this_build").fetchall()
+    except duckdb.Error as error:
+        cause = str(error).splitlines()[0]
+        if "set lock" in cause:
+            open_build_file(build_file, read_only=True).close()
+        return f"the build file cannot be read ({cause})"
+    return None
 
 
 def read_rejects(build_file: Path) -> list[Rejects]:
@@ -154,8 +173,7 @@ def open_build_file(build_file: Path, *, read_only: bool = False) -> duckdb.Duck
     except duckdb.Error as error:
         raise OpcoError(
             f"{build_file}: the build file cannot be opened ({str(error).splitlines()[0]}). "
-            "If another program holds it open, close that program; "
-            "else delete the file, it is made again from the archive."
+            "If another program holds it open, close that program; else make it again from the archive: opco rebuild"
         ) from error
     connection.execute("set TimeZone = 'UTC'")
     return connection

@@ -1,16 +1,24 @@
-"""Files that appear whole or not at all, checksums, and names that any file system takes."""
+"""Files that appear whole or not at all, what a killed process leaves of them, checksums, and safe names."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import re
+import secrets
+import shutil
+import socket
+import time
 import unicodedata
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 CHUNK_BYTES = 1024 * 1024
+# A name of our own, so that nobody else's file is ever taken for a leftover: .NAME.HOST.PID.TOKEN.opco-tmp
+TEMPORARY = ".opco-tmp"
+LEFTOVER = re.compile(r"\..*\.(?P<host>[A-Za-z0-9-]+)\.(?P<pid>\d+)\.[0-9a-f]{8}\.opco-tmp")
+FOREIGN_AGE_SECONDS = 24 * 3600
 
 
 def sha256_of(path: Path) -> str:
@@ -36,10 +44,10 @@ def written_atomically(target: Path) -> Iterator[Path]:
     """Yield a temporary path beside `target`; on success it takes the final name in one rename.
 
     The temporary name begins with a dot and is removed when the block fails, so that no half-written
-    file ever stands under the final name.
+    file ever stands under the final name. What a killed process leaves of it `remove_leftovers` finds.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+    make_folder(target.parent)
+    temporary = temporary_beside(target)
     try:
         yield temporary
         fsync_path(temporary)
@@ -47,6 +55,64 @@ def written_atomically(target: Path) -> Iterator[Path]:
         fsync_path(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those above it that are missing, each on the disk under its name."""
+    missing = [one for one in (folder, *folder.parents) if not one.exists()]
+    folder.mkdir(parents=True, exist_ok=True)
+    for one in missing:
+        fsync_path(one.parent)
+
+
+def temporary_beside(target: Path) -> Path:
+    """Return a hidden name beside `target` that is free, and that tells which process writes there."""
+    # The longest name that file systems take is 255 bytes.
+    name = target.name.encode()[:120].decode(errors="ignore")
+    return target.with_name(f".{name}.{_host()}.{os.getpid()}.{secrets.token_hex(4)}{TEMPORARY}")
+
+
+def remove_leftovers(folder: Path) -> list[Path]:
+    """Remove from `folder` what processes that were killed had begun to write there, and return what went.
+
+    That is a temporary name of a process of this machine that lives no more, or one of another machine that nobody
+    has written to for a day.
+    """
+    removed = []
+    for path in folder.glob(f".*{TEMPORARY}*"):
+        found = LEFTOVER.match(path.name)
+        if found is None or not _is_left(path, found["host"], int(found["pid"])):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
+        removed.append(path)
+    return removed
+
+
+def _is_left(path: Path, host: str, pid: int) -> bool:
+    if host == _host():
+        return not is_alive(pid)
+    with suppress(FileNotFoundError):
+        return time.time() - path.lstat().st_mtime > FOREIGN_AGE_SECONDS
+    return False
+
+
+def _host() -> str:
+    """Return this machine's name in letters, digits and dashes."""
+    return re.sub(r"[^A-Za-z0-9]+", "-", socket.gethostname().partition(".")[0])[:40] or "x"
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process of this number runs on this machine."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def safe_file_name(text: str, *, fallback: str = "x", max_length: int = 60) -> str:

@@ -2,65 +2,113 @@
 
 from __future__ import annotations
 
-import os
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 
+from warehouse.archive import INSTANT
 from warehouse.errors import OpcoError
-from warehouse.files import fsync_path, sha256_of, written_atomically
+from warehouse.files import make_folder, remove_leftovers, sha256_of, written_atomically
+from warehouse.published import (
+    BUILDS,
+    LINK,
+    SUFFIX,
+    BuildRecord,
+    read_record,
+    record_of,
+    remove_older,
+    set_link,
+    what_is_wrong,
+    write_record,
+)
 from warehouse.sql import quoted_identifier, quoted_literal
 
-LINK = "opco.duckdb"
-BUILDS = "builds"
+# What a file needs beside the blocks of its tables.
+ROOM_TO_SPARE = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class PublishSummary:
-    """What was published: the file, the link that readers open, and rows by table."""
+    """What was published: the file, the link that readers open, rows by table, and the builds that had to go."""
 
     path: Path
     link: Path
     byte_count: int
     sha256: str
-    row_counts: dict[str, int]
+    row_counts: Mapping[str, int]
+    removed: tuple[str, ...]
 
 
-def publish(build_file: Path, published: Path, build_id: str) -> PublishSummary:
+def publish(build_file: Path, published: Path, build_id: str, keep: int) -> PublishSummary:
     """Copy schema `marts` of the build file to `published/builds/<build_id>.duckdb` and set the link to it.
 
-    Tables stand in schema `main`, with the models' descriptions as comments. Raises OpcoError when the build
-    holds another build than `build_id`, when that build was published before, or when the copy fails.
+    Tables stand in schema `main`, with the models' descriptions as comments. A build whose file is there and whole is
+    only shown again. The newest `keep` builds stay. Raises OpcoError, with nothing changed for readers, when the build
+    file holds another build than `build_id`, when the disk has no room, or when the copy fails.
     """
-    target = published / BUILDS / f"{build_id}.duckdb"
-    if target.exists():
-        raise OpcoError(f"{target} is published already; a build is published once. Run the build again.")
+    target = published / BUILDS / f"{build_id}{SUFFIX}"
+    make_folder(target.parent)
+    for folder in (published, target.parent):
+        remove_leftovers(folder)
+    record = None if what_is_wrong(target, to_the_last_byte=True) else read_record(target)
+    if record is None:
+        record = _write(build_file, target, build_id)
+    set_link(published, target)
+    removed = remove_older(published, keep)
+    return PublishSummary(
+        target,
+        published / LINK,
+        record.byte_count,
+        record.sha256,
+        record.row_counts,
+        tuple(build.build_id for build in removed),
+    )
+
+
+def _write(build_file: Path, target: Path, build_id: str) -> BuildRecord:
     try:
         with written_atomically(target) as temporary:
-            row_counts = _copy_marts(build_file, temporary, build_id)
-    except duckdb.Error as error:
-        raise OpcoError(f"{build_file} could not be published ({str(error).splitlines()[0]}).") from error
-    link = published / LINK
-    _set_link(link, target)
-    return PublishSummary(target, link, target.stat().st_size, sha256_of(target), row_counts)
+            data_as_of, row_counts = _copy_marts(build_file, temporary, build_id)
+            record = BuildRecord(
+                build_id=build_id,
+                published_at=datetime.now(UTC).strftime(INSTANT),
+                data_as_of=data_as_of.strftime(INSTANT),
+                byte_count=temporary.stat().st_size,
+                sha256=sha256_of(temporary),
+                row_counts=row_counts,
+            )
+            # First the record: a file under its name always has one.
+            write_record(target, record)
+    except (duckdb.Error, OSError) as error:
+        if not target.exists():
+            record_of(target).unlink(missing_ok=True)
+        raise OpcoError(
+            f"{build_file} could not be published to {target.parent} ({str(error).splitlines()[0]}). "
+            "What was published before stays. Mend the cause (room, rights, the disk) and run the build again."
+        ) from error
+    return record
 
 
-def _copy_marts(build_file: Path, target: Path, build_id: str) -> dict[str, int]:
+def _copy_marts(build_file: Path, target: Path, build_id: str) -> tuple[datetime, dict[str, int]]:
     with duckdb.connect() as connection:
         # The order of rows in a table means nothing, and to keep it takes a third of the copying.
         connection.execute("set preserve_insertion_order = false")
         connection.execute(f"attach {quoted_literal(build_file)} as build (read_only)")
-        found = connection.execute("select build_id from build.marts.warehouse_build").fetchall()
-        if found != [(build_id,)]:
+        found = connection.execute("select build_id, data_as_of from build.marts.warehouse_build").fetchall()
+        if [row[0] for row in found] != [build_id]:
             raise OpcoError(f"{build_file} holds another build than {build_id}. Run the build again.")
-        connection.execute(f"attach {quoted_literal(target)} as published")
         tables = connection.execute(
             """
             select table_name, comment from duckdb_tables()
             where database_name = 'build' and schema_name = 'marts' order by table_name
             """
         ).fetchall()
+        _check_room(connection, target.parent, [table for table, _ in tables])
+        connection.execute(f"attach {quoted_literal(target)} as published")
         row_counts = {}
         for table, comment in tables:
             name = quoted_identifier(table)
@@ -79,12 +127,26 @@ def _copy_marts(build_file: Path, target: Path, build_id: str) -> dict[str, int]
             place = f"published.main.{quoted_identifier(table)}.{quoted_identifier(column)}"
             connection.execute(f"comment on column {place} is {quoted_literal(comment)}")
         connection.execute("detach published")
-    return row_counts
+    return found[0][1], row_counts
 
 
-def _set_link(link: Path, target: Path) -> None:
-    temporary = link.with_name(f".{link.name}.{os.getpid()}.tmp")
-    temporary.unlink(missing_ok=True)
-    temporary.symlink_to(target.relative_to(link.parent))
-    temporary.replace(link)
-    fsync_path(link.parent)
+def _check_room(connection: duckdb.DuckDBPyConnection, folder: Path, tables: list[str]) -> None:
+    """Raise OpcoError where the disk of `folder` has less room than the marts take in the build file."""
+    connection.execute("use build.marts")
+    blocks = " union ".join(
+        f"select block_id from pragma_storage_info({quoted_literal(quoted_identifier(table))})" for table in tables
+    )
+    ((needed,),) = connection.execute(
+        f"""
+        select (select count(*) from ({blocks})) * block_size + {ROOM_TO_SPARE}
+        from pragma_database_size() where database_name = 'build'
+        """
+    ).fetchall()
+    connection.execute("use memory")
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OpcoError(
+            f"{folder}: {free / 1e6:,.0f} MB are free on this disk, and the published file takes about "
+            f"{needed / 1e6:,.0f} MB. What was published before stays. Make room, or keep fewer builds "
+            "(build.keep_builds), then run the build again."
+        )

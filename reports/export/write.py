@@ -27,7 +27,7 @@ from reports.export.writers.parquet import ParquetWriter
 from reports.export.writers.xlsx import XlsxWriter
 from reports.warehouse import open_published
 from warehouse.errors import OpcoError, UserError
-from warehouse.files import sha256_of, written_atomically
+from warehouse.files import remove_leftovers, sha256_of, written_atomically
 
 MEMORY_LIMIT = "200MB"
 """What DuckDB may hold while it sorts; the rest goes to its own temporary folder."""
@@ -139,6 +139,8 @@ def write_export(
         raise UserError(f"{output} is a folder. Name the file to write, for example {output / 'export.csv'}.")
     if output.resolve() == warehouse.resolve():
         raise UserError(f"{output} is the published warehouse itself. Name another file for the export.")
+    if output.parent.is_dir():
+        remove_leftovers(output.parent)
     json_path = output.with_name(output.name + ".json")
     failure = f"The export {output} could not be written from {warehouse}"
     with (

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -17,10 +17,12 @@ from packaging.version import Version, parse
 from pydantic import Field
 
 from orchestration.clock import clock
+from orchestration.dbt_process import wait_for_an_orphan
 from orchestration.dbt_project import (
     Relation,
     dbt_environment,
-    dbt_executable,
+    build_executable,
+    damage_in,
     dbt_target,
     dbt_variables,
     failures,
@@ -32,14 +34,24 @@ from orchestration.defs.attestations.partitions import add_sessions
 from orchestration.home import Home
 from orchestration.progress import Progress
 from orchestration.resources import BuildLock, HomeResource
-from orchestration.settings import load_settings
+from orchestration.settings import Settings, load_settings
 from warehouse.archive import INSTANT, Manifest, read_manifest
-from warehouse.build_file import BuildIdentity, count_touched, prepare_build_file, read_rejects, remove_build_file
+from warehouse.build_file import (
+    BuildIdentity,
+    count_touched,
+    prepare_build_file,
+    read_rejects,
+    remove_build_file,
+    what_is_wrong,
+)
 from warehouse.build_state import read_state, state_of, why_in_full, write_state
 from warehouse.contract import raw_tables
 from warehouse.errors import OpcoError, UserError
+from warehouse.files import remove_leftovers
 from warehouse.project import PROJECT_DIR
 from warehouse.publish import publish
+from warehouse.published import check_place, shown_file
+from warehouse.published import what_is_wrong as published_fault
 
 TESTED_FILE = "tested.json"
 RESULTS_FILE = "run_results.json"
@@ -121,7 +133,7 @@ def defs() -> dg.Definitions:
                 "Materialise all models with their checks, or run: opco build --raw FOLDER"
             )
         progress.stage("Publishing")
-        summary = publish(place.build_file, place.published, tested.build_id)
+        summary = publish(place.build_file, place.published, tested.build_id, home.settings().build.keep_builds)
         add_sessions(context.instance, place.warehouse)
         return dg.MaterializeResult(
             metadata={
@@ -131,7 +143,8 @@ def defs() -> dg.Definitions:
                 "sha256": summary.sha256,
                 "full_build_because": tested.why_full or "",
                 "learners_made_anew": count_touched(place.build_file),
-                "row_counts": dg.MetadataValue.json(summary.row_counts),
+                "builds_removed": dg.MetadataValue.json(list(summary.removed)),
+                "row_counts": dg.MetadataValue.json(dict(summary.row_counts)),
                 "rejects": dg.MetadataValue.json([vars(rejects) for rejects in read_rejects(place.build_file)]),
             }
         )
@@ -143,11 +156,17 @@ def defs() -> dg.Definitions:
                 "build",
                 selection=dg.AssetSelection.assets(published_warehouse).upstream(),
                 description="From the raw folder to the published file.",
-            )
+            ),
+            dg.define_asset_job(
+                "rebuild",
+                selection=dg.AssetSelection.assets(*dbt_models.keys, published_warehouse),
+                description="From the archive to the published file, everything made again; nothing is loaded.",
+                config={"ops": {"dbt_models": {"config": {"full_refresh": True}}}},
+            ),
         ],
         resources={
             "dbt": Dbt(
-                project_dir=str(PROJECT_DIR), profiles_dir=str(PROJECT_DIR), dbt_executable=str(dbt_executable())
+                project_dir=str(PROJECT_DIR), profiles_dir=str(PROJECT_DIR), dbt_executable=str(build_executable())
             )
         },
     )
@@ -163,6 +182,13 @@ def _build(
 ) -> Iterator[Any]:
     place, settings = home.home, home.settings()
     tested = place.build / TESTED_FILE
+    wait_for_an_orphan(place)
+    remove_leftovers(place.build)
+    # Said before the work: a build that cannot be shown, and a published file that is not what it was.
+    check_place(place.published)
+    damaged = _damaged(place)
+    if damaged:
+        context.log.warning(damaged)
     delivered = read_manifest(place.archive)
     identity = _new_identity(delivered, clock(config.as_of))
     state = state_of(
@@ -171,46 +197,74 @@ def _build(
     why_full = (
         "it was asked for"
         if config.full_refresh
-        else why_in_full(read_state(tested), state, delivered, place.build_file)
+        else damaged
+        or why_in_full(read_state(tested), state, delivered, place.build_file)
+        or what_is_wrong(place.build_file)
     )
-    # A build that stops half-way leaves no state, so that the next one is made in full.
-    tested.unlink(missing_ok=True)
-    if why_full is not None:
-        remove_build_file(place.build_file)
-    prepare_build_file(place.archive, place.build_file, identity, goes_on=why_full is None)
-    context.log.info(f"A full build: {why_full}" if why_full else "Going on from the last build")
-    (dbt_target(place) / RESULTS_FILE).unlink(missing_ok=True)
     # dbt-duckdb and dagster-dbt take these from the process's environment only.
     os.environ.update(dbt_environment(place, settings))
-    invocation = dbt.cli(
-        [
-            "build",
-            "--exclude-resource-type",
-            "unit_test",
-            *(["--full-refresh"] if why_full else []),
-            *dbt_variables(settings),
-        ],
-        context=context,
-        target_path=dbt_target(place),
-    )
     nodes = [node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "seed", "test")]
-    progress.stage("Building", len(nodes))
-    events: list[Any] = []
-    failure: DagsterDbtCliRuntimeError | None = None
-    try:
-        for event in invocation.stream():
-            progress.step()
-            events.append(event)
-    except DagsterDbtCliRuntimeError as error:
-        failure = error
+    while True:
+        # A build that stops half-way leaves no state, so that the next one is made in full.
+        tested.unlink(missing_ok=True)
+        if why_full is not None:
+            remove_build_file(place.build_file)
+        prepare_build_file(place.archive, place.build_file, identity, goes_on=why_full is None)
+        context.log.info(f"A full build: {why_full}" if why_full else "Going on from the last build")
+        progress.stage("Building", len(nodes))
+        events, failure = _run_dbt(context, dbt, place, settings, is_full=why_full is not None, step=progress.step)
+        if why_full is None and failure is not None and (damage := damage_in(str(failure))):
+            why_full = f"the build file of the last build is damaged ({damage})"
+            context.log.warning(f"{place.build_file} is damaged and is made again from the archive: {damage}")
+            continue
+        break
+    if failure is not None and damage_in(str(failure)):
+        # Nothing of it can be read, and the next build removes it.
+        raise failure
     # dbt holds the file until its end, so rows are counted then, in one go.
     built = relations(place.build_file)
     for event in events:
         yield _with_relation(event, manifest, built) if isinstance(event, dg.Output) else event
     if failure is not None:
-        raise OpcoError(_why_dbt_stopped(place, failure)) from failure
+        raise failure
     if not context.is_subset:
         write_state(tested, replace(state, why_full=why_full))
+
+
+def _run_dbt(
+    context: dg.AssetExecutionContext,
+    dbt: Dbt,
+    place: Home,
+    settings: Settings,
+    *,
+    is_full: bool,
+    step: Callable[[], None],
+) -> tuple[list[Any], OpcoError | None]:
+    """Let dbt build all that is asked for; return its events, and in a person's words what stopped it."""
+    (dbt_target(place) / RESULTS_FILE).unlink(missing_ok=True)
+    arguments = ["build", "--exclude-resource-type", "unit_test", *(["--full-refresh"] if is_full else [])]
+    invocation = dbt.cli(
+        [*arguments, *dbt_variables(settings)],
+        context=context,
+        target_path=dbt_target(place),
+    )
+    events: list[Any] = []
+    try:
+        for event in invocation.stream():
+            step()
+            events.append(event)
+    except DagsterDbtCliRuntimeError as error:
+        failure = OpcoError(_why_dbt_stopped(place, error))
+        failure.__cause__ = error
+        return events, failure
+    return events, None
+
+
+def _damaged(place: Home) -> str | None:
+    """Return what is wrong with the file that readers see, None when it is what was published."""
+    shown = shown_file(place.published)
+    wrong = published_fault(shown, to_the_last_byte=True) if shown else None
+    return f"the published file {shown} is damaged: {wrong}" if wrong else None
 
 
 def _new_identity(delivered: Manifest, clock_at: datetime) -> BuildIdentity:

@@ -1,0 +1,58 @@
+"""Builds that are killed: readers see the old build or the new one, whole; the next build needs no help."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from tests.conftest import CAMPUS, closing_line, run_opco
+
+from benchmarks.faults import (
+    DELIVERIES,
+    READER,
+    Campus,
+    build,
+    check_killed_build,
+    check_next_build,
+    marts_of,
+    readers,
+)
+
+
+@pytest.fixture(scope="module")
+def campus(campus_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Campus:
+    home = tmp_path_factory.mktemp("first-delivery")
+    first = DELIVERIES[0]
+    closing_line(run_opco("build", "--raw", CAMPUS / first, "--as-of", f"{first}T22:00:00Z", "--json", home=home))
+    link = "var/published/opco.duckdb"
+    return Campus(home, marts_of(home / link), marts_of(campus_home / link))
+
+
+def _kill_in(process: subprocess.Popen[bytes], stage: str, seconds: float) -> None:
+    """Kill a build so many seconds after it said that a stage begins."""
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.decode().startswith(stage):
+            break
+    time.sleep(seconds)
+    assert process.poll() is None, "the build ended before it was killed"
+    process.kill()
+    process.communicate()
+
+
+def test_a_build_killed_at_any_stage(campus: Campus) -> None:
+    assert campus.old != campus.new
+    chance = random.Random()
+    link = str(campus.home / "var/published/opco.duckdb")
+    with readers(READER, 1, link, f"{campus.old},{campus.new}") as answers:
+        for stage, longest in (("Loading", 0.1), ("Building", 5.0), ("Publishing", 0.05)):
+            _kill_in(build(campus.home, DELIVERIES[1]), stage, chance.uniform(0, longest))
+            check_killed_build(campus, campus.home)
+        check_next_build(campus, campus.home)
+    assert sum(answers) > 0
+    status = closing_line(run_opco("status", "--json", "--check", home=campus.home))
+    assert [run["status"] for run in status["runs"]] == ["success", "failure", "failure", "failure", "success"]
+    assert status["build_running"] is None

@@ -1,0 +1,46 @@
+"""Exports and attestation runs that are killed: no final name is half-written, and the next run cleans up."""
+
+from __future__ import annotations
+
+import random
+import shutil
+from pathlib import Path
+
+from benchmarks.faults import export_home, kill_attestations, kill_exports, opco, succeed
+
+ROWS = 300_000
+
+
+def test_killed_exports(campus_home: Path, tmp_path: Path) -> None:
+    home = export_home(tmp_path / "home", campus_home / "var/published/opco.duckdb", ROWS)
+    files = tmp_path / "files"
+    files.mkdir()
+    chance = random.Random()
+    counts = kill_exports(home, files, ROWS, [chance.uniform(0.5, 5) for _ in range(4)])
+    assert counts["killed"] > 0
+
+
+def test_leftovers_of_a_killed_export_are_removed(campus_home: Path, tmp_path: Path) -> None:
+    home = export_home(tmp_path / "home", campus_home / "var/published/opco.duckdb", ROWS)
+    files = tmp_path / "files"
+    files.mkdir()
+    while True:  # until one is killed while it writes
+        process = opco("export", "--output", files / "killed.csv", home=home)
+        while process.poll() is None and not list(files.glob(".killed.csv.*")):
+            pass
+        process.kill()
+        process.communicate()
+        if left := list(files.iterdir()):
+            break
+    assert all(path.name.startswith(".killed.csv.") for path in left)
+    (files / ".theirs.4242.tmp").touch()
+    succeed(opco("export", "--output", files / "next.csv", home=home))
+    assert sorted(path.name for path in files.iterdir()) == [".theirs.4242.tmp", "next.csv", "next.csv.json"]
+
+
+def test_killed_attestation_runs(campus_home: Path, tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(campus_home, home, symlinks=True, ignore=shutil.ignore_patterns("attestations"))
+    chance = random.Random()
+    counts = kill_attestations(home, [chance.uniform(1, 6) for _ in range(3)])
+    assert counts["killed"] > 0
