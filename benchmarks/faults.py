@@ -366,18 +366,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         (place / "publishes").mkdir()
-        tell(
-            "queries answered by 20 readers during 20 publishes, none failed",
-            publish_under_readers(place / "publishes", 20, 20, 1_000_000),
-        )
+        tell("queries answered by 20 readers during 20 publishes, none failed",
+             publish_under_readers(place / "publishes", 20, 20, 1_000_000))
         campus = prepare_campus(place)
         whole = place / "whole"
         shutil.copytree(campus.home, whole, symlinks=True)
         longest = _took(lambda: succeed(build(whole, DELIVERIES[1])))
         tell("builds", kill_builds(campus, place, moments(longest)))
-        tell(
-            "time of opco status", f"{min(_took(lambda: succeed(opco('status', home=whole))) for _ in range(3)):.1f} s"
-        )
+        tell("time of opco status", f"{min(_took(lambda: succeed(opco('status', home=whole))) for _ in range(3)):.1f} s")
         attested = place / "attested"
         shutil.copytree(whole, attested, symlinks=True)
         longest = _took(lambda: succeed(opco("attest", SESSION, home=attested)))

@@ -48,7 +48,7 @@ def _published(file: Path, now: datetime) -> dict[str, Any]:
     from reports.warehouse import open_published
 
     with open_published(file) as connection:
-        ((build_id, built_at, data_as_of),) = connection.execute(
+        (build_id, built_at, data_as_of), = connection.execute(
             "select build_id, built_at, data_as_of from warehouse_build"
         ).fetchall()
         (counts,) = connection.execute(
@@ -147,9 +147,7 @@ def status_lines(closing: Closing) -> list[str]:
         rejected = sum(one["count"] for one in rejects if not one["row_kept"])
         emptied = sum(one["count"] for one in rejects if one["row_kept"])
         lines.append(f"Rejected  {counted(rejected, 'row')}; cells emptied in kept rows: {emptied:,}")
-        lines += [
-            f"  {one['count']:>9,}  {one['table_name']}: {one['reason']}" for one in rejects if not one["row_kept"]
-        ]
+        lines += [f"  {one['count']:>9,}  {one['table_name']}: {one['reason']}" for one in rejects if not one["row_kept"]]
     running = closing["build_running"]
     lines.append("Running   no build" if running is None else f"Running   a build, process {running or 'unknown'}")
     lines += [_run_line(run) for run in closing["runs"]]

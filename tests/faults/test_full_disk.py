@@ -123,3 +123,5 @@ def test_the_disk_runs_full_while_exporting(campus_home: Path, tmp_path: Path) -
         assert str(disk) in finished.stderr or "export.csv" in finished.stderr
         assert "Make room" in finished.stderr
         assert [path.name for path in disk.iterdir()] == ["ballast"]
+
+
