@@ -37,7 +37,8 @@ def test_every_command_and_option_stands_in_its_page() -> None:
     }
     commands = typer.main.get_group(app).commands
     assert set(commands) == set(told) == {
-        "build", "export", "attest", "issues", "verify", "why", "settings", "serve", "dagster", "alarms", "health"
+        "build", "export", "attest", "issues", "verify", "why", "settings", "serve", "dagster", "alarms", "health",
+        "rebuild", "rollback", "status"
     }  # fmt: skip
     for name, command in commands.items():
         options = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
