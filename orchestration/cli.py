@@ -733,6 +733,7 @@ def run(arguments: list[str]) -> int:
     try:
         return _run_command(arguments)
     finally:
+        # The settings may have had its lines made JSON.
         sys.stderr = stderr
 
 
