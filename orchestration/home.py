@@ -46,7 +46,8 @@ class Home:
             if expected.endswith(f" {folder}") and (home is None or expected != home.identity()):
                 raise OpcoError(
                     f"The home {folder} is not the folder that it was when this service started: its disk has gone, or "
-                    "another one is in its place.\nNothing was written. Mount it again; if it is another disk, restart the service."
+                    "another one is in its place.\n"
+                    "Nothing was written. Mount it again; if it is another disk, restart the service."
                 )
         except OSError as error:
             raise OpcoError(
