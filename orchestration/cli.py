@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     import dagster as dg
 
     from orchestration.home import Home
+
+DagsterPart = Literal["webserver", "daemon"]
+Service = Literal["webserver", "daemon", "serve"]
 
 app = typer.Typer(
     name="opco",
@@ -594,6 +597,62 @@ def why(
         print_lines(why_lines(closing))
 
 
+@app.command(epilog="Examples:  opco alarms   ·   opco alarms --test   ·   opco alarms --run 4f1c6c0e-…")
+def alarms(
+    test: Annotated[
+        bool, typer.Option("--test", help="Send a trial message to the recipients, to see that it arrives.")
+    ] = False,
+    run_id: Annotated[
+        str | None,
+        typer.Option(
+            "--run", metavar="RUN_ID", help="Print all that is on record of why this run failed.", show_default=False
+        ),
+    ] = None,
+    service: Annotated[
+        str | None,
+        typer.Option(
+            "--service",
+            metavar="UNIT",
+            help="Send word that this service failed, as systemd's OnFailure= does.",
+            show_default=False,
+        ),
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Tell what is amiss now, who is told of it, and which messages wait to be sent.
+
+    Failed runs that no person started, failed checks, loads with many rejects, stale data, and proof of what the LMS
+    lost. The sensor `alarms` of opco dagster sends each cause once to the setting alarms.recipients.
+    """
+    from orchestration.closing_alarms import (
+        alarms_closing,
+        alarms_lines,
+        run_closing,
+        run_lines,
+        service_closing,
+        trial_closing,
+    )
+
+    del debug
+    # A home whose disk has gone is no reason to be silent: the environment may say all that a message needs.
+    place = _enter(home, must_exist=service is None)
+    if run_id is not None:
+        closing = run_closing(place, run_id)
+        lines = run_lines(closing)
+    else:
+        if service is not None:
+            closing = service_closing(place, service)
+        else:
+            closing = trial_closing(place) if test else alarms_closing(place)
+        lines = alarms_lines(closing)
+    if as_json:
+        print_json(closing)
+    else:
+        print_lines(lines)
+
+
 @app.command(epilog="Example:  opco settings --home /srv/opco")
 def settings(
     session: Annotated[
@@ -662,24 +721,68 @@ def serve(
 def dagster(
     port: Annotated[int, typer.Option(metavar="PORT", help="Port of the web server.", min=1, max=65535)] = 3000,
     host: Annotated[str, typer.Option(metavar="HOST", help="Address to listen on.")] = "127.0.0.1",
+    only: Annotated[
+        DagsterPart | None,
+        typer.Option(help="Run this one alone, each as a service of its own. Default: both.", show_default=False),
+    ] = None,
     home: HomeOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Open Dagster's web server on this home: the same assets, runs and files, with a launchpad.
+    """Open Dagster's web server on this home: the same assets, runs and files, with a launchpad; and its daemon.
 
-    Ends with Ctrl-C. Anyone who reaches the address can start runs: keep it on this machine or behind a proxy.
+    Ends with Ctrl-C. Anyone who reaches the address can start runs: keep it on this machine or behind a proxy. The
+    daemon starts what schedules and sensors ask for, and sends the alarms.
     """
     from orchestration.webserver import serve
 
     place = _enter(home)
     if as_json:
         print_json({"command": "dagster", "ok": True, "home": str(place.folder), "url": f"http://{host}:{port}"})
-    raise typer.Exit(serve(place, host=host, port=port, debug=debug))
+    raise typer.Exit(serve(place, only=only, host=host, port=port, debug=debug))
+
+
+@app.command(epilog="Examples:  opco health webserver   ·   opco health daemon   ·   opco health serve --url http://…")
+def health(
+    service: Annotated[Service, typer.Argument(help="The service that is asked.", show_default=False)],
+    url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="Address of the web server. Default: http://127.0.0.1:3000, or :8000 with the path of "
+            "portal.base_url for serve.",
+            show_default=False,
+        ),
+    ] = None,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Tell whether a service of this home is well; exit code 1 where it is not.
+
+    A web server is well when it answers; the daemon, when each of its parts showed itself in the last five minutes.
+    """
+    from orchestration.health import health_of
+
+    del debug
+    closing = health_of(_enter(home), service, url)
+    if as_json:
+        print_json(closing)
+    else:
+        print_lines([closing["said"]])
 
 
 def run(arguments: list[str]) -> int:
     """Run one command and return its exit code: 0, 2 for a mistake of the user, 1 for a failure."""
+    stderr = sys.stderr
+    try:
+        return _run_command(arguments)
+    finally:
+        # The settings may have had its lines made JSON.
+        sys.stderr = stderr
+
+
+def _run_command(arguments: list[str]) -> int:
     try:
         code = app(arguments, standalone_mode=False, prog_name="opco")
     except (OpcoError, typer.TyperException, typer.Abort, OSError) as error:
@@ -723,14 +826,18 @@ def _said(arguments: list[str], error: BaseException, message: str, exit_code: i
     return exit_code
 
 
-def _enter(option: Path | None, options: Mapping[str, str | None] | None = None) -> Home:
+def _enter(option: Path | None, options: Mapping[str, str | None] | None = None, *, must_exist: bool = True) -> Home:
     """Return the home, with its settings checked; processes that this one starts find it by OPCO_HOME."""
     from orchestration.home import HOME_VARIABLE, Home
-    from orchestration.settings import load_settings
+    from orchestration.log_lines import say_as_json
+    from orchestration.settings import load_settings, variable_of
 
-    home = Home.find(option)
+    if os.environ.get(variable_of("logs.format")) == "json":
+        say_as_json()
+    home = Home.find(option, must_exist=must_exist)
     os.environ[HOME_VARIABLE] = str(home.folder)
-    load_settings(home, options)
+    if load_settings(home, options).logs.format == "json":
+        say_as_json()
     return home
 
 

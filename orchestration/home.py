@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from warehouse.build_file import BUILD_FILE
-from warehouse.errors import UserError
+from warehouse.errors import OpcoError, UserError
 from warehouse.project import PROJECT_DIR
 from warehouse.published import LINK
 
 HOME_VARIABLE = "OPCO_HOME"
+# Set by a service for the processes that it starts: which folder its home was.
+IDENTITY_VARIABLE = "OPCO_HOME_IDENTITY"
 # Under var/; only var/exports takes files of a chosen name.
-OWN_FOLDERS = ("raw", "build", "published", "attestations", "deliveries", "dagster")
+OWN_FOLDERS = ("raw", "build", "published", "attestations", "deliveries", "dagster", "alarms")
 
 
 @dataclass(frozen=True)
@@ -23,10 +25,11 @@ class Home:
     folder: Path
 
     @classmethod
-    def find(cls, option: Path | None = None) -> Home:
-        """Return the home given as option, else by OPCO_HOME, else the project's folder.
+    def find(cls, option: Path | None = None, *, must_exist: bool = True) -> Home:
+        """Return the home given as option, else by OPCO_HOME, else the project's folder; looked at if it `must_exist`.
 
-        Raises UserError when the folder does not exist.
+        Raises UserError when the folder does not exist, and OpcoError when it cannot be read or, in a process that a
+        service started, is another folder than the service's home was: its disk has gone.
         """
         variable = os.environ.get(HOME_VARIABLE)
         chosen, origin = PROJECT_DIR, "the project's folder"
@@ -35,11 +38,32 @@ class Home:
         elif variable:
             chosen, origin = Path(variable), HOME_VARIABLE
         folder = chosen.expanduser().resolve()
-        if not folder.is_dir():
+        if not must_exist:
+            return cls(folder)
+        try:
+            home = cls(folder) if folder.is_dir() else None
+            expected = os.environ.get(IDENTITY_VARIABLE, "")
+            if expected.endswith(f" {folder}") and (home is None or expected != home.identity()):
+                raise OpcoError(
+                    f"The home {folder} is not the folder that it was when this service started: its disk has gone, or "
+                    "another one is in its place.\n"
+                    "Nothing was written. Mount it again; if it is another disk, restart the service."
+                )
+        except OSError as error:
+            raise OpcoError(
+                f"The home folder {folder} ({origin}) cannot be read: {error.strerror or error}.\n"
+                "Nothing was written. If it lies on another machine's disk, see that it is mounted and reachable."
+            ) from error
+        if home is None:
             raise UserError(
                 f"The home folder {folder} ({origin}) does not exist.\nMake it (mkdir -p {folder}) or name another one."
             )
-        return cls(folder)
+        return home
+
+    def identity(self) -> str:
+        """Return what tells this folder from another one under the same name, such as an empty mount point."""
+        found = self.folder.stat()
+        return f"{found.st_dev}:{found.st_ino} {self.folder}"
 
     @property
     def settings_file(self) -> Path:
@@ -95,6 +119,11 @@ class Home:
     def dagster(self) -> Path:
         """Dagster's own storage: runs, events, partitions."""
         return self.folder / "var" / "dagster"
+
+    @property
+    def alarms(self) -> Path:
+        """What was told of what is amiss, and what waits to be."""
+        return self.folder / "var" / "alarms"
 
     def refuse_own_place(self, target: Path, option: str) -> None:
         """Raise UserError when `target` lies where the home keeps what must not be written over."""

@@ -1,5 +1,8 @@
 """Runs of Dagster jobs inside this process, recorded under the home like those of the web server."""
 
+import contextlib
+import json
+import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -7,37 +10,57 @@ from typing import Any
 
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
+from dagster._core.utils import make_new_run_id
 from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy import event
 from sqlalchemy.engine import Engine
+from sqlalchemy.exc import SQLAlchemyError
 
 from orchestration.dead_runs import close_dead_runs, process_tags
 from orchestration.home import Home
+from orchestration.log_lines import RUN_ID
 from orchestration.progress import Progress
 from orchestration.resources import run_resources
+from orchestration.settings import load_settings
 from warehouse.errors import OpcoError, UserError
 from warehouse.files import written_atomically
 
 INSTANCE_FILE = "dagster.yaml"
-INSTANCE_SETTINGS = """\
-# Dagster's instance of this home; runs, events and partitions are kept beside this file, in SQLite.
+# A file that does not begin so is its owner's, and is left alone.
+INSTANCE_HEAD = "# Dagster's instance of this home"
+INSTANCE_SETTINGS = f"""\
+{INSTANCE_HEAD}; written anew by opco when its settings change. Without the first line it is yours to edit.
 telemetry:
   enabled: false
 nux:
   enabled: false
 """
+# Longer than any question to a database that answers at all.
+STATEMENT_MILLISECONDS = 60_000
 # A run in the terminal shows its progress there; capturing its output as well costs a process a step.
 NO_CAPTURE = {
     "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 }
 
 
-def write_instance_settings(home: Home) -> None:
-    """Write Dagster's instance file under the home where it is missing."""
+def prepare_instance(home: Home) -> None:
+    """Write Dagster's instance file under the home as the settings say: runs in SQLite beside it, or in PostgreSQL.
+
+    The password of PostgreSQL goes by the environment, to this process and those that it starts.
+    """
     path = home.dagster / INSTANCE_FILE
-    if not path.exists():
+    said = load_settings(home).dagster
+    wanted = INSTANCE_SETTINGS
+    if said.postgres_url:
+        # Of the drivers, the one that Dagster brings. A text of JSON is one of YAML.
+        url = json.dumps(said.postgres_url.replace("postgresql://", "postgresql+psycopg2://", 1))
+        wanted += f"storage:\n  postgres:\n    postgres_url: {url}\n"
+    if said.postgres_password:
+        os.environ["PGPASSWORD"] = said.postgres_password.get_secret_value()
+    found = path.read_text(encoding="utf-8") if path.exists() else INSTANCE_HEAD
+    if found != wanted and found.startswith(INSTANCE_HEAD):
         with written_atomically(path) as temporary:
-            temporary.write_text(INSTANCE_SETTINGS, encoding="utf-8")
+            temporary.write_text(wanted, encoding="utf-8")
 
 
 def _leave_syncing_to_the_system(connection: Any, record: Any) -> None:
@@ -50,14 +73,37 @@ def _leave_syncing_to_the_system(connection: Any, record: Any) -> None:
 
 @contextmanager
 def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
-    """Yield the Dagster instance kept under the home."""
-    write_instance_settings(home)
+    """Yield the Dagster instance of the home. Raises OpcoError when its PostgreSQL cannot be reached."""
+    prepare_instance(home)
     event.listen(Engine, "connect", _leave_syncing_to_the_system)
     try:
-        with dg.DagsterInstance.from_ref(InstanceRef.from_dir(str(home.dagster), overrides=NO_CAPTURE)) as instance:
+        with contextlib.ExitStack() as stack:
+            try:
+                ref = InstanceRef.from_dir(str(home.dagster), overrides=NO_CAPTURE)
+                instance = stack.enter_context(dg.DagsterInstance.from_ref(ref))
+            except Exception as error:
+                # Dagster's PostgreSQL storage wraps what SQLAlchemy raises.
+                if not isinstance(error, SQLAlchemyError) and not isinstance(error.__cause__, SQLAlchemyError):
+                    raise
+                raise OpcoError(_unreachable(home, error)) from error
+            # Else Dagster opens a connection to PostgreSQL an event, some thousand times a build. No matter to SQLite.
+            instance.optimize_for_webserver(
+                statement_timeout=STATEMENT_MILLISECONDS, pool_recycle=3600, max_overflow=20
+            )
             yield instance
     finally:
         event.remove(Engine, "connect", _leave_syncing_to_the_system)
+
+
+def _unreachable(home: Home, error: Exception) -> str:
+    cause = error.__cause__ or error.__context__ or error
+    said = str(getattr(cause, "orig", None) or cause).strip()
+    place = load_settings(home).dagster.postgres_url or home.dagster
+    return (
+        f"Dagster's runs cannot be read or written, in {place}: {said}\n"
+        "Nothing was done. See that the database runs and lets this user in: the setting dagster.postgres_url and the "
+        "variable OPCO_DAGSTER__POSTGRES_PASSWORD."
+    )
 
 
 def run_job(
@@ -84,8 +130,11 @@ def run_job(
         dg.Definitions(resources=run_resources(home, progress), executor=dg.in_process_executor),
     )
     close_dead_runs(instance)
+    run_id = make_new_run_id()
+    RUN_ID.set(run_id)
     try:
         result = complete.resolve_job_def(job).execute_in_process(
+            run_id=run_id,
             instance=instance,
             partition_key=partition_key,
             tags={**process_tags(), **(tags or {})},

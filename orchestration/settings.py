@@ -29,7 +29,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from orchestration.dbt_process import LOCK_VARIABLE, STARTED_BY_VARIABLE
-from orchestration.home import HOME_VARIABLE, Home
+from orchestration.home import HOME_VARIABLE, IDENTITY_VARIABLE, Home
 from orchestration.named_exports import NamedExport, read_named_exports
 from orchestration.times import checked_time
 from warehouse.errors import OpcoError, UserError
@@ -40,8 +40,12 @@ PREFIX = "OPCO_"
 BUILD_FILE_VARIABLE = "OPCO_BUILD_FILE"
 THREADS_VARIABLE = "OPCO_THREADS"
 MEMORY_LIMIT_VARIABLE = "OPCO_MEMORY_LIMIT"
+# The folder that holds secrets as files.
+SECRETS_VARIABLE = "OPCO_SECRETS"
 OWN_VARIABLES = (
     HOME_VARIABLE,
+    IDENTITY_VARIABLE,
+    SECRETS_VARIABLE,
     BUILD_FILE_VARIABLE,
     THREADS_VARIABLE,
     MEMORY_LIMIT_VARIABLE,
@@ -81,6 +85,21 @@ def _public_address(url: str | None) -> str | None:
     if not url.isascii() or not url.isprintable() or any(character in url for character in ' "<>\\^`{|}'):
         raise ValueError("no address of a web server")
     return url.rstrip("/")
+
+
+def _database(url: str | None) -> str | None:
+    if url is None or url.lower() == "none":
+        return None
+    try:
+        parts = urlsplit(url)
+        password = parts.password
+    except ValueError as error:
+        raise ValueError("no address of a database") from error
+    if parts.scheme != "postgresql" or not parts.path.strip("/"):
+        raise ValueError("no address of a PostgreSQL database with its name")
+    if password is not None or "password" in parts.query:
+        raise ValueError("the password does not belong in it: it stands in OPCO_DAGSTER__POSTGRES_PASSWORD")
+    return url
 
 
 def _long_enough(secret: SecretStr | None) -> SecretStr | None:
@@ -370,6 +389,62 @@ class ArrivalSettings(Section):
     )
 
 
+class AlarmSettings(Section):
+    """Who is told of what is amiss, and from where on it is."""
+
+    recipients: Words = Field(
+        default=(),
+        description="Who receives alarms by e-mail; without one nobody does.",
+        json_schema_extra={ALLOWED: "a list of e-mail addresses"},
+    )
+    rejected_rows: Annotated[
+        int | None, BeforeValidator(_none_as_word), BeforeValidator(_no_truth_value), Field(ge=0)
+    ] = Field(
+        default=100,
+        description="An alarm when a load has more rejected rows of one table than this.",
+        json_schema_extra={ALLOWED: "a whole number, or none for no such alarm"},
+    )
+    rejected_pct: Annotated[
+        float | None, BeforeValidator(_none_as_word), BeforeValidator(_no_truth_value), Field(ge=0, le=100)
+    ] = Field(
+        default=1.0,
+        description="An alarm when a load has a larger share of rejected rows of one table than this, in percent.",
+        json_schema_extra={ALLOWED: "a number from 0 to 100, or none for no such alarm"},
+    )
+    stale_days: Annotated[
+        int | None, BeforeValidator(_none_as_word), BeforeValidator(_no_truth_value), Field(ge=1, le=3650)
+    ] = Field(
+        default=7,
+        description="An alarm when so many days pass without activity while a session is open.",
+        json_schema_extra={ALLOWED: "whole days, 1 to 3650, or none for no such alarm"},
+    )
+
+
+class DagsterSettings(Section):
+    """Where Dagster keeps its runs."""
+
+    postgres_url: Annotated[Text, AfterValidator(_database)] = Field(
+        default=None,
+        description="PostgreSQL database of Dagster's runs, without password; none: SQLite in the home's var/dagster.",
+        json_schema_extra={ALLOWED: "such as postgresql://opco@db.exemple.fr/dagster, or none"},
+    )
+    postgres_password: Secret = Field(
+        default=None,
+        description="Password of that database's user; taken from the environment only.",
+        json_schema_extra={ALLOWED: "text", SECRET: True},
+    )
+
+
+class LogSettings(Section):
+    """How commands and services write what they say beside their results."""
+
+    format: Literal["text", "json"] = Field(
+        default="text",
+        description="Lines on stderr as text for people, or each as one JSON object.",
+        json_schema_extra={ALLOWED: "text, json"},
+    )
+
+
 class Settings(BaseSettings):
     """All settings in force. Made by `load_settings`."""
 
@@ -391,6 +466,9 @@ class Settings(BaseSettings):
     build: BuildSettings = BuildSettings()
     nightly: NightlySettings = NightlySettings()
     arrivals: ArrivalSettings = ArrivalSettings()
+    alarms: AlarmSettings = AlarmSettings()
+    dagster: DagsterSettings = DagsterSettings()
+    logs: LogSettings = LogSettings()
 
 
 @dataclass(frozen=True)
@@ -399,7 +477,7 @@ class SettingInForce:
 
     key: str
     variable: str
-    value: str | int | None
+    value: str | int | float | None
     origin: Origin
     allowed: str
     description: str
@@ -477,7 +555,7 @@ def _load(
         "environment": _nested(_environment()),
         "opco.toml": tables,
     }
-    toml_and_defaults = (sources["opco.toml"], {"rules": _rule_defaults()})
+    files_and_defaults = (_nested(_secrets()), sources["opco.toml"], {"rules": _rule_defaults()})
 
     class HomeSettings(Settings):
         @classmethod
@@ -490,7 +568,7 @@ def _load(
             file_secret_settings: PydanticBaseSettingsSource,
         ) -> tuple[PydanticBaseSettingsSource, ...]:
             del dotenv_settings, file_secret_settings
-            files = (InitSettingsSource(settings_cls, init_kwargs=values) for values in toml_and_defaults)
+            files = (InitSettingsSource(settings_cls, init_kwargs=values) for values in files_and_defaults)
             return (init_settings, env_settings, *files)
 
     try:
@@ -528,6 +606,26 @@ def _environment() -> dict[str, str]:
             )
         if value:
             found[keys[variable.upper()]] = value
+    return _secrets() | found
+
+
+def _secrets() -> dict[str, str]:
+    """Return the secrets that stand in files of the folder OPCO_SECRETS, by key; each named as its variable, small.
+
+    systemd's LoadCredential= and the secrets of containers make such folders.
+    """
+    folder = os.environ.get(SECRETS_VARIABLE)
+    found = {}
+    for key in setting_keys() if folder else ():
+        path = Path(folder or "") / variable_of(key).lower()
+        if not _is_secret(key) or not path.is_file():
+            continue
+        try:
+            value = path.read_text(encoding="utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"The secret {path} cannot be read: {error}.") from error
+        if value:
+            found[key] = value
     return found
 
 
@@ -610,7 +708,7 @@ def _is_secret(key: str) -> bool:
     return isinstance(extra, dict) and SECRET in extra
 
 
-def _shown(value: Any) -> str | int | None:
+def _shown(value: Any) -> str | int | float | None:
     """Return a setting's value as people may see it."""
     if isinstance(value, SecretStr):
         return HIDDEN
@@ -618,7 +716,7 @@ def _shown(value: Any) -> str | int | None:
         return "true" if value else "false"
     if isinstance(value, tuple):
         return ", ".join(value) or None
-    shown: str | int | None = value
+    shown: str | int | float | None = value
     return shown
 
 

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the acceptance tests need beside what make setup installs: LibreOffice, without its windows.
+# Installs what the acceptance tests need beside what make setup installs: LibreOffice, without its windows, a
+# PostgreSQL server, and what judges systemd's units.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/provide.sh
@@ -7,4 +8,15 @@ cd "$(dirname "$0")/.."
 if ! command -v soffice >/dev/null; then
     provide "LibreOffice, which the acceptance tests open workbooks with," libreoffice-calc-nogui
     command -v soffice >/dev/null || stop "LibreOffice was installed, but there is no soffice on the PATH."
+fi
+has_postgres() {
+    command -v initdb >/dev/null || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1
+}
+if ! has_postgres; then
+    provide "PostgreSQL, which the acceptance tests keep Dagster's runs in," postgresql
+    has_postgres || stop "PostgreSQL was installed, but there is no initdb in /usr/lib/postgresql."
+fi
+if ! command -v systemd-analyze >/dev/null; then
+    provide "systemd-analyze, which the acceptance tests judge the units with," systemd
+    command -v systemd-analyze >/dev/null || stop "systemd was installed, but there is no systemd-analyze on the PATH."
 fi

@@ -133,6 +133,14 @@ class IssueNotice(FileNotice):
 def message(notice: Notice | IssueNotice, sender: str, recipient: str) -> EmailMessage:
     """Return the message of `notice` from one checked address to another."""
     said = _said_of_export(notice) if isinstance(notice, Notice) else _said_of_issue(notice)
+    return compose(said, templates("reports.delivery"), "message", sender, recipient)
+
+
+def compose(said: dict[str, Any], pages: Environment, name: str, sender: str, recipient: str) -> EmailMessage:
+    """Return the message that the templates `name`.txt and `name`.html make of `said`.
+
+    `said` holds at least `subject`, of one line, and `language`; the addresses are checked ones.
+    """
     mail = EmailMessage()
     mail["Subject"] = said["subject"]
     mail["From"] = sender
@@ -141,10 +149,34 @@ def message(notice: Notice | IssueNotice, sender: str, recipient: str) -> EmailM
     mail["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
     # Nobody's holiday assistant should answer a program.
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(_templates().get_template("message.txt").render(said), cte="quoted-printable")
-    mail.add_alternative(_templates().get_template("message.html").render(said), subtype="html", cte="quoted-printable")
-    mail["Content-Language"] = notice.language
+    mail.set_content(pages.get_template(f"{name}.txt").render(said), cte="quoted-printable")
+    html = pages.get_template(f"{name}.html").render(said)
+    mail.add_alternative(html, subtype="html", cte="quoted-printable")
+    mail["Content-Language"] = said["language"]
     return mail
+
+
+@cache
+def templates(package: str) -> Environment:
+    """Return the message templates in the folder `templates` of `package`."""
+    return Environment(
+        loader=PackageLoader(package),
+        autoescape=select_autoescape(["html"]),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+
+
+def one_line(text: str) -> str:
+    """Return `text` with each run of blanks and line ends as one blank."""
+    return " ".join(text.split())
+
+
+def local_instant(instant: datetime, zone: str) -> str:
+    """Return an aware instant as a person reads it in the time zone `zone`."""
+    return f"{instant.astimezone(ZoneInfo(zone)):%d/%m/%Y %H:%M} ({zone})"
 
 
 def _said_of_export(notice: Notice) -> dict[str, Any]:
@@ -156,7 +188,7 @@ def _said_of_export(notice: Notice) -> dict[str, Any]:
     facts = [(words["lines"], words["holds"].format(lines=lines, learners=notice.learners, sessions=notice.sessions))]
     defined = [(words["definition"], notice.definition)] if notice.definition else []
     ready = f"{words['ready']} {words['empty']}" if notice.rows == 0 else words["ready"]
-    filters = [(title, _one_line(text)) for title, text in _filters(notice.filters, words)]
+    filters = [(title, one_line(text)) for title, text in _filters(notice.filters, words)]
     return _said(notice, words["subject"].format(lines=lines), ready, facts, defined) | {"filters": filters}
 
 
@@ -169,7 +201,7 @@ def _said_of_issue(notice: IssueNotice) -> dict[str, Any]:
         (words["documents"], words["counts"].format(documents=sum(counts.values()), **counts)),
     ]
     facts += [(words["cancelled"], str(notice.cancelled))] if notice.cancelled else []
-    subject = words["issue_subject"].format(session=_one_line(notice.session_name))
+    subject = words["issue_subject"].format(session=one_line(notice.session_name))
     return _said(notice, subject, words["issue_ready"], facts, []) | {"filters": None}
 
 
@@ -181,7 +213,7 @@ def _said(
     told = [
         (words["file"], f"{notice.file_name} ({_size(notice.byte_count, notice.language)})"),
         *facts,
-        (words["data_as_of"], _instant(notice.data_as_of, notice)),
+        (words["data_as_of"], local_instant(notice.data_as_of, notice.display_timezone)),
         *more,
     ]
     return {
@@ -189,11 +221,11 @@ def _said(
         "language": notice.language,
         "subject": subject,
         "ready": ready,
-        "facts": [(title, _one_line(text)) for title, text in told],
+        "facts": [(title, one_line(text)) for title, text in told],
         "url": notice.url,
-        "until": words["until"].format(until=_instant(notice.expires_at, notice)),
+        "until": words["until"].format(until=local_instant(notice.expires_at, notice.display_timezone)),
         "sha256": notice.sha256,
-        "organisation": _one_line(notice.organisation or ""),
+        "organisation": one_line(notice.organisation or ""),
     }
 
 
@@ -212,10 +244,6 @@ def _filters(filters: ExportFilters, words: dict[str, str]) -> list[tuple[str, s
     return told
 
 
-def _instant(instant: datetime, notice: FileNotice) -> str:
-    return f"{instant.astimezone(ZoneInfo(notice.display_timezone)):%d/%m/%Y %H:%M} ({notice.display_timezone})"
-
-
 def _size(byte_count: int, language: Language) -> str:
     unit, point = ("o", ",") if language == "fr" else ("B", ".")
     if byte_count < 1000:
@@ -224,19 +252,3 @@ def _size(byte_count: int, language: Language) -> str:
         ((factor, prefix) for factor, prefix in ((1e3, "k"), (1e6, "M")) if byte_count < factor * 1000), (1e9, "G")
     )
     return f"{byte_count / factor:.1f}".replace(".", point) + f" {prefix}{unit}"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
-
-
-@cache
-def _templates() -> Environment:
-    return Environment(
-        loader=PackageLoader("reports.delivery"),
-        autoescape=select_autoescape(["html"]),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )

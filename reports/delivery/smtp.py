@@ -34,12 +34,18 @@ class MailServer:
     password: str | None = field(default=None, repr=False)
     trusted: ssl.SSLContext | None = None
 
-    def send(self, message: EmailMessage, *, pause: Callable[[float, str], None] = _wait) -> None:
+    def send(
+        self,
+        message: EmailMessage,
+        *,
+        pauses: tuple[float, ...] = PAUSES,
+        pause: Callable[[float, str], None] = _wait,
+    ) -> None:
         """Send `message` to its only recipient. `pause` is called before another try: for how long, and why.
 
         Raises OpcoError when the server refuses it for good (5xx), or still fails after the last try.
         """
-        for seconds in (*PAUSES, None):
+        for seconds in (*pauses, None):
             try:
                 self._try_once(message)
             except (OSError, smtplib.SMTPException) as error:

@@ -128,3 +128,46 @@ def test_home_is_option_then_variable_then_project(tmp_path: Path, monkeypatch: 
     assert Home.find(other).folder == other
     with pytest.raises(UserError, match="nowhere"):
         Home.find(tmp_path / "nowhere")
+
+
+def test_secrets_stand_in_a_folder_of_files(home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "opco_email__password").write_text("from the file\n")
+    # What is no secret is not taken from there.
+    (tmp_path / "opco_email__host").write_text("smtp.exemple.fr")
+    monkeypatch.setenv("OPCO_SECRETS", str(tmp_path))
+    said = load_settings(home).email
+    assert said.password is not None
+    assert (said.password.get_secret_value(), said.host) == ("from the file", None)
+    told = {one.key: (one.value, one.origin) for one in settings_in_force(home)}
+    assert told["email.password"] == ("(set, not shown)", "environment")
+    monkeypatch.setenv("OPCO_EMAIL__PASSWORD", "from the variable")
+    said = load_settings(home).email
+    assert said.password is not None
+    assert said.password.get_secret_value() == "from the variable"
+    monkeypatch.delenv("OPCO_EMAIL__PASSWORD")
+    (tmp_path / "opco_email__password").write_bytes(b"\xff")
+    with pytest.raises(UserError, match="opco_email__password cannot be read"):
+        load_settings(home)
+
+
+@pytest.mark.parametrize(
+    ("url", "words"),
+    [
+        ("postgresql://opco:hunter2@db/dagster", "OPCO_DAGSTER__POSTGRES_PASSWORD"),
+        ("postgresql://opco@/dagster?password=hunter2", "OPCO_DAGSTER__POSTGRES_PASSWORD"),
+        ("mysql://opco@db/dagster", "no address of a PostgreSQL database"),
+        ("postgresql://opco@db", "no address of a PostgreSQL database"),
+        ("postgresql://[db/dagster", "no address"),
+    ],
+)
+def test_a_database_is_named_without_its_password(home: Home, url: str, words: str) -> None:
+    home.settings_file.write_text(f'[dagster]\npostgres_url = "{url}"\n')
+    with pytest.raises(UserError, match=words):
+        load_settings(home)
+
+
+def test_a_variable_takes_back_the_database_of_the_file(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    home.settings_file.write_text('[dagster]\npostgres_url = "postgresql://opco@db/dagster"\n')
+    assert load_settings(home).dagster.postgres_url == "postgresql://opco@db/dagster"
+    monkeypatch.setenv("OPCO_DAGSTER__POSTGRES_URL", "none")
+    assert load_settings(home).dagster.postgres_url is None

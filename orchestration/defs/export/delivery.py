@@ -9,16 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestration.home import Home
+from orchestration.mail import mail_server
 from orchestration.progress import Progress
 from orchestration.settings import Settings
 from reports.delivery.links import Signer, download_url
 from reports.delivery.message import IssueNotice, Language, Notice, message
-from reports.delivery.recipients import checked_address, checked_recipients
+from reports.delivery.recipients import checked_recipients
 from reports.delivery.smtp import MailServer
 from reports.delivery.store import DeliveryStore
 from reports.export.filters import ExportFilters
 from reports.export.write import ExportSummary
-from warehouse.errors import OpcoError, UserError
+from warehouse.errors import OpcoError
 
 if TYPE_CHECKING:
     from reports.attestation import IssueSummary
@@ -142,24 +143,19 @@ def prepare_mailing(home: Home, settings: Settings, recipients: tuple[str, ...])
 
     Raises UserError when a setting is missing, or an address is none or not allowed.
     """
-    email, portal = settings.email, settings.portal
+    portal = settings.portal
     needed = {
-        "email.host": email.host,
-        "email.sender": email.sender,
-        "email.allowed_recipients": email.allowed_recipients,
+        "email.allowed_recipients": settings.email.allowed_recipients,
         "portal.base_url": portal.base_url,
         "portal.secret (variable OPCO_PORTAL__SECRET)": portal.secret,
     }
-    if email.user:
-        needed["email.password (variable OPCO_EMAIL__PASSWORD)"] = email.password
-    missing = [name for name, value in needed.items() if not value]
-    if missing or not email.host or not email.sender or not portal.base_url or not portal.secret:
-        raise UserError(f"To send a link by e-mail, these settings are needed: {', '.join(missing)}.")
-    password = email.password.get_secret_value() if email.password else None
+    server, sender = mail_server(settings, "send a link by e-mail", needed)
+    assert portal.base_url  # noqa: S101 - said to be needed above
+    assert portal.secret  # noqa: S101
     return Mailing(
-        recipients=checked_recipients(recipients, email.allowed_recipients),
-        sender=checked_address(email.sender, "The setting email.sender"),
-        server=MailServer(email.host, email.port, email.security, email.user, password),
+        recipients=checked_recipients(recipients, settings.email.allowed_recipients),
+        sender=sender,
+        server=server,
         signer=Signer(portal.secret.get_secret_value()),
         store=DeliveryStore(home.deliveries),
         base_url=portal.base_url,

@@ -1,0 +1,393 @@
+"""Runs, checks and the sensor: what is told, to whom, once, and not lost while the mail server says no."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.remote_origin import RegisteredCodeLocationOrigin, RemoteInstigatorOrigin, RemoteRepositoryOrigin
+from dagster._core.scheduler.instigation import (
+    InstigatorState,
+    InstigatorStatus,
+    InstigatorType,
+    ScheduleInstigatorData,
+    TickData,
+    TickStatus,
+)
+from dagster_shared.error import SerializableErrorInfo
+
+from orchestration import alarms as told
+from orchestration.alarms import NotSentError, failing_jobs, mailer_of, watch, why_run_failed
+from orchestration.cli import run
+from orchestration.defs.alarms.sensors import defs
+from orchestration.home import HOME_VARIABLE, IDENTITY_VARIABLE, Home
+from orchestration.runs import open_instance
+from orchestration.settings import load_settings
+from reports.alarms.state import AlarmState, read_alarm_state
+from reports.delivery.smtp import MailServer
+from tests.mail import PASSWORD, USER, MailBox, mail_server
+from tests.reports.alarms.test_causes import Warehouse
+from warehouse.errors import OpcoError, UserError
+
+# One of these tests judges the demo campus.
+pytestmark = pytest.mark.xdist_group("demo")
+
+NIGHTLY = {"dagster/schedule_name": "nightly_schedule"}
+
+
+class Night:
+    """A job that ends as a test says, as a schedule or a person runs it; and what is told of it, by the clock."""
+
+    def __init__(self, home: Home, instance: dg.DagsterInstance, mailbox: MailBox) -> None:
+        self.home, self.instance, self.mailbox = home, instance, mailbox
+        self.now = datetime.now(UTC)
+        self.watch()
+
+    def run(self, fault: str | None = None, tags: dict[str, str] = NIGHTLY, check: bool = True) -> str:
+        @dg.asset(check_specs=[dg.AssetCheckSpec("unique", asset="published")], name="published")
+        def published() -> Iterator[Any]:
+            if fault:
+                raise UserError(fault)
+            yield dg.MaterializeResult()
+            yield dg.AssetCheckResult(
+                passed=check, severity=dg.AssetCheckSeverity.WARN, description="two connections with one id"
+            )
+
+        job = dg.define_asset_job("nightly", selection=[published])
+        complete = dg.Definitions(assets=[published], jobs=[job], executor=dg.in_process_executor)
+        quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+        result = complete.resolve_job_def("nightly").execute_in_process(
+            instance=self.instance, tags=tags, raise_on_error=False, run_config=quiet
+        )
+        return str(result.run_id)
+
+    def watch(self, minutes: int = 1) -> AlarmState:
+        """Look again after some time."""
+        self.now += timedelta(minutes=minutes)
+        settings = load_settings(self.home)
+        mailer = mailer_of(self.home, settings)
+        assert mailer is not None
+        return watch(self.home, settings, self.instance, mailer, self.now, with_data=True)[1]
+
+    @property
+    def subjects(self) -> list[str]:
+        return [message["Subject"] for message in self.mailbox.messages]
+
+    @property
+    def text(self) -> str:
+        body = self.mailbox.messages[-1].get_body(("plain",))
+        assert body is not None
+        return str(body.get_content())
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailBox]:
+    with mail_server(tmp_path_factory.mktemp("mail")) as box:
+        yield box
+
+
+@pytest.fixture
+def mailbox(server: MailBox, home: Home, monkeypatch: pytest.MonkeyPatch) -> MailBox:
+    server.envelopes.clear()
+    server.refusals.clear()
+    home.settings_file.write_text(
+        f'[email]\nhost = "127.0.0.1"\nport = {server.port}\nuser = "{USER}"\nsender = "opco@atelier.fr"\n'
+        '[alarms]\nrecipients = ["ops@exemple.fr"]\n',
+        encoding="utf-8",
+    )
+    monkeypatch.setenv("SSL_CERT_FILE", str(server.authority))
+    monkeypatch.setenv("OPCO_EMAIL__PASSWORD", PASSWORD)
+    monkeypatch.setenv(HOME_VARIABLE, str(home.folder))
+    return server
+
+
+@pytest.fixture
+def night(home: Home, mailbox: MailBox) -> Iterator[Night]:
+    with open_instance(home) as instance:
+        yield Night(home, instance, mailbox)
+
+
+def test_a_failed_run_is_told_once_and_again_after_it_ended(night: Night) -> None:
+    failed = night.run("No such raw folder /data/2026-11-16")
+    night.watch()
+    assert night.subjects == ["OPCO alarm: the job nightly failed"]
+    for words in ("No such raw folder /data/2026-11-16", f"Run: {failed}", f"opco alarms --run {failed} --home"):
+        assert words in night.text
+    assert "Traceback" not in night.text
+
+    # The next night it fails for the same reason, of another day; then for another; then not; then again.
+    for fault in ("No such raw folder /data/2026-11-17", "The disk is full", None, "The disk is full"):
+        night.run(fault)
+        night.watch()
+    assert len(night.subjects) == 3
+    assert "The disk is full" in night.text
+
+
+def test_a_failure_between_two_looks_is_told_though_it_ended(night: Night) -> None:
+    night.run("Once")
+    night.run()
+    night.watch(60 * 24 * 3)
+
+    assert night.subjects == ["OPCO alarm: the job nightly failed"]
+    assert failing_jobs(night.instance) == []
+
+
+@pytest.mark.parametrize("tags", [{}, {**NIGHTLY, "dagster/will_retry": "true"}])
+def test_what_a_person_started_or_dagster_tries_again_is_not_told(night: Night, tags: dict[str, str]) -> None:
+    night.run("By hand", tags)
+
+    assert night.watch().waiting == []
+    assert night.subjects == []
+
+
+def test_what_failed_before_anybody_was_to_be_told_is_not_told(home: Home, mailbox: MailBox) -> None:
+    with open_instance(home) as instance:
+        night = Night.__new__(Night)
+        night.home, night.instance, night.mailbox, night.now = home, instance, mailbox, datetime.now(UTC)
+        night.run("Long ago")
+        night.watch()
+        night.watch()
+
+    assert night.subjects == []
+
+
+def test_a_check_that_only_warns_is_told_and_ends(night: Night) -> None:
+    for holds in (False, False, True, False):
+        night.run(check=holds)
+        night.watch()
+
+    assert night.subjects == ["OPCO alarm: the check unique does not hold"] * 2
+    assert "two connections with one id" in night.text
+
+
+def test_a_wrong_password_loses_nothing(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPCO_EMAIL__PASSWORD", "not the password")
+    night.run("The disk is full")
+    with pytest.raises(NotSentError) as error:
+        night.watch()
+    for words in ("1 alarm message(s) wait", str(night.home.alarms), "535", "[email]"):
+        assert words in str(error.value)
+    assert "not the password" not in (night.home.alarms / "state.json").read_text(encoding="utf-8")
+
+    # It is not asked again before its time; what comes meanwhile waits as well.
+    night.run("The network is down")
+    night.now -= timedelta(seconds=30)
+    assert len(night.watch(0).waiting) == 2
+    monkeypatch.setenv("OPCO_EMAIL__PASSWORD", PASSWORD)
+    state = night.watch(60)
+
+    assert (state.waiting, state.last_error) == ([], None)
+    assert night.subjects == ["OPCO alarm: the job nightly failed"] * 2
+
+
+def test_a_recipient_who_is_refused_keeps_no_other_from_being_told(
+    night: Night, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = night.home.settings_file.read_text(encoding="utf-8")
+    night.home.settings_file.write_text(settings.replace('["ops', '["gone@exemple.fr", "ops'), encoding="utf-8")
+    send = MailServer.send
+
+    def refusing(self: MailServer, message: Any, **more: Any) -> None:
+        if message["To"] == "gone@exemple.fr":
+            import smtplib
+
+            cause = smtplib.SMTPRecipientsRefused({"gone@exemple.fr": (550, b"no such user")})
+            raise OpcoError("550 no such user") from cause
+        send(self, message, **more)
+
+    monkeypatch.setattr(MailServer, "send", refusing)
+    night.run("The disk is full")
+    for _ in range(2):
+        with pytest.raises(NotSentError, match="550"):
+            night.watch(60)
+    assert [message["To"] for message in night.mailbox.messages] == ["ops@exemple.fr"]
+
+    night.home.settings_file.write_text(settings, encoding="utf-8")
+    assert night.watch(120).waiting == []
+    assert len(night.mailbox.messages) == 1
+
+
+def test_the_published_file_is_judged(night: Night, demo_home: Path) -> None:
+    (night.home.folder / "var" / "published").symlink_to(demo_home / "var" / "published")
+    (night.home.folder / "var" / "raw").symlink_to(demo_home / "var" / "raw")
+    night.now = datetime(2026, 11, 16, 12, 0, tzinfo=UTC)
+
+    night.watch()
+    assert night.subjects == ["OPCO alarm: 6 of 593 rows rejected in course_connections, and 1 more"]
+    assert "No new activity for 7 days" in night.text
+    assert "S-2026-MGMT-10" in night.text
+    night.watch(60 * 24)
+    assert len(night.subjects) == 1
+
+
+def test_a_published_file_that_cannot_be_read_is_told(night: Night) -> None:
+    night.home.warehouse.parent.mkdir(parents=True)
+    night.home.warehouse.write_bytes(b"no database")
+
+    night.watch()
+    night.watch()
+
+    assert night.subjects == ["OPCO alarm: the home, or what it holds, cannot be read or written"]
+
+
+def test_what_is_gone_with_proof_is_told(night: Night) -> None:
+    night.home.warehouse.parent.mkdir(parents=True)
+    published = Warehouse(night.home.warehouse)
+    published.run("insert into dim_learners values ('u-1', true), ('u-2', false)")
+    for user_id in ("u-1", "u-2"):
+        published.run(f"insert into fct_opco_connections values ('{user_id}', 'S', 'c', 'P', '2026-10-01', null, 60)")
+    night.watch()
+    published.run("update dim_learners set is_gone = true")
+    night.watch()
+
+    assert night.subjects == ["OPCO alarm: learners gone from the LMS that hold proof: 1"] * 2
+    assert "u-2: connections: 1, retained: 0 h 01" in night.text
+    assert "u-1" not in night.text
+
+
+def test_a_schedule_that_cannot_start_its_run_is_told_until_it_can(night: Night) -> None:
+    location = RegisteredCodeLocationOrigin("orchestration.definitions")
+    origin = RemoteInstigatorOrigin(RemoteRepositoryOrigin(location, "repository"), "export_monthly_schedule")
+    state = InstigatorState(
+        origin, InstigatorType.SCHEDULE, InstigatorStatus.RUNNING, ScheduleInstigatorData("0 7 1 * *")
+    )
+    night.instance.add_instigator_state(state)
+    error = SerializableErrorInfo("warehouse.errors.UserError: No export 'monthly' is defined.\n", [], "UserError")
+    for status in (TickStatus.FAILURE, TickStatus.FAILURE, TickStatus.SUCCESS, TickStatus.FAILURE):
+        night.instance.create_tick(
+            TickData(
+                instigator_origin_id=state.instigator_origin_id,
+                instigator_name=state.instigator_name,
+                instigator_type=state.instigator_type,
+                status=status,
+                timestamp=night.now.timestamp(),
+                selector_id=state.selector_id,
+                run_ids=[],
+                error=error if status == TickStatus.FAILURE else None,
+            )
+        )
+        night.watch()
+
+    assert night.subjects == ["OPCO alarm: schedule export_monthly_schedule could not start its work"] * 2
+    assert "  No export 'monthly' is defined." in night.text
+
+
+def test_why_a_run_failed_is_told_whole(night: Night) -> None:
+    failed = night.run("The disk is full")
+
+    said = "\n".join(why_run_failed(night.instance, failed))
+    assert "nightly: failure" in said
+    assert "The disk is full" in said
+    assert "Stack Trace" in said
+    with pytest.raises(UserError, match="No run"):
+        why_run_failed(night.instance, "nothing")
+    assert [cause.values["run_id"] for cause in failing_jobs(night.instance)] == [failed]
+
+
+def sensor() -> dg.SensorDefinition:
+    found = defs().sensors
+    assert found is not None
+    (one,) = found
+    assert isinstance(one, dg.SensorDefinition)
+    return one
+
+
+def tick(sensor: dg.SensorDefinition, instance: dg.DagsterInstance, cursor: str | None = None) -> str:
+    said = sensor(dg.build_sensor_context(instance=instance, cursor=cursor))
+    assert isinstance(said, dg.SkipReason)
+    return said.skip_message or ""
+
+
+def test_the_sensor_runs_by_itself_and_says_what_it_did(night: Night) -> None:
+    alarms = sensor()
+    assert alarms.default_status == dg.DefaultSensorStatus.RUNNING
+    night.run("The disk is full")
+
+    assert [tick(alarms, night.instance) for _ in range(2)] == ["1 message(s) sent.", "Nothing new to tell."]
+    night.home.settings_file.write_text("", encoding="utf-8")
+    assert "names nobody" in tick(alarms, night.instance)
+
+
+def test_a_home_whose_disk_went_away_is_told_once_and_nothing_is_written(
+    night: Night, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(IDENTITY_VARIABLE, night.home.identity())
+    alarms = sensor()
+    away = tmp_path.with_name(f"{tmp_path.name}-away")
+    tmp_path.rename(away)
+    # What is left of a mount is an empty folder of the same name.
+    tmp_path.mkdir()
+    try:
+        for _ in range(2):
+            with pytest.raises(OpcoError, match="its disk has gone"):
+                alarms(dg.build_sensor_context(instance=dg.DagsterInstance.ephemeral()))
+        assert run(["build", "--home", str(tmp_path), "--raw", str(tmp_path)]) == 1
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        tmp_path.rmdir()
+        away.rename(tmp_path)
+
+    assert night.subjects == ["OPCO alarm: the home, or what it holds, cannot be read or written"]
+    assert "its disk has gone" in night.text
+    assert tick(alarms, night.instance) == "Nothing new to tell."
+
+
+def test_a_home_that_cannot_be_read_is_one_message(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stale(self: Path) -> bool:
+        raise OSError(116, "Stale file handle")
+
+    monkeypatch.setattr(Path, "is_dir", stale)
+    with pytest.raises(OpcoError, match=r"(?s)Stale file handle.*mounted"):
+        Home.find(home.folder)
+
+
+def test_settings_that_cannot_be_read_are_told_by_those_of_before(night: Night) -> None:
+    alarms = sensor()
+    night.home.settings_file.write_text("[alarms\n", encoding="utf-8")
+
+    with pytest.raises(UserError, match="not TOML"):
+        alarms(dg.build_sensor_context(instance=night.instance))
+
+    assert "is not TOML" in night.text
+
+
+def test_the_command_tells_what_is_amiss_sends_nothing_and_tries_the_mail(
+    home: Home, mailbox: MailBox, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with open_instance(home) as instance:
+        night = Night(home, instance, mailbox)
+        failed = night.run("The disk is full")
+    where = ["--home", str(home.folder)]
+
+    assert run(["alarms", *where]) == 0
+    said = capsys.readouterr().out
+    assert "Amiss     The job nightly failed" in said
+    assert "The disk is full" in said
+    assert "Told      ops@exemple.fr" in said
+    assert night.subjects == []
+    assert run(["alarms", "--run", failed, *where]) == 0
+    assert "Stack Trace" in capsys.readouterr().out
+    assert run(["alarms", "--test", "--json", *where]) == 0
+    assert json.loads(capsys.readouterr().out)["sent"] == "a trial message"
+    assert night.subjects == ["OPCO: trial message of the alarms"]
+    os.environ["OPCO_EMAIL__PASSWORD"] = "not the password"
+    assert run(["alarms", "--test", *where]) == 1
+    assert "535" in capsys.readouterr().err
+    assert read_alarm_state(night.home.alarms).waiting == []
+
+
+def test_nobody_is_named_where_nobody_is_to_be_told(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["alarms", "--home", str(home.folder)]) == 0
+    assert (
+        f"nobody: name who is to be told, recipients under [alarms] in {home.settings_file}" in capsys.readouterr().out
+    )
+    assert run(["alarms", "--test", "--home", str(home.folder)]) == 2
+    shutil.rmtree(home.folder / "var")
+    assert told.judged(home, load_settings(home), datetime.now(UTC)) == []
