@@ -455,6 +455,36 @@ def why(
         print_lines(why_lines(closing))
 
 
+@app.command(epilog="Example:  opco forget u-1004 --reason 'asked by letter of 2 March' --dry-run")
+def forget(
+    user_id: Annotated[str, typer.Argument(metavar="USER_ID", help="The learner, by id.", show_default=False)],
+    reason: Annotated[
+        str,
+        typer.Option(metavar="TEXT", help="Why, for the record; without the learner's name.", show_default=False),
+    ],
+    override: Annotated[
+        bool, typer.Option("--override", help="Although the proof must still be kept (forgetting.retention_years).")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what holds the data, and change nothing.")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Take a learner's personal data out of the home: name, e-mail, custom fields, labels. Times stay under the id.
+
+    Archive, build and published file are made anew without it, earlier published builds go, later deliveries bring
+    nothing back. Export files and attestations that hold it are listed: they are for a person to decide about.
+    """
+    from orchestration.commands.forget import forget_closing, forget_lines
+
+    place = _enter(home)
+    closing = forget_closing(place, user_id, reason, override=override, dry_run=dry_run, debug=debug)
+    if as_json:
+        print_json(closing)
+    else:
+        print_lines(forget_lines(closing))
+
+
 @app.command(epilog="Example:  opco settings --home /srv/opco")
 def settings(
     session: Annotated[
@@ -582,9 +612,11 @@ def _said(arguments: list[str], error: BaseException, message: str, exit_code: i
 def _enter(option: Path | None, options: Mapping[str, str | None] | None = None) -> Home:
     """Return the home, with its settings checked; processes that this one starts find it by OPCO_HOME."""
     from orchestration.home import HOME_VARIABLE, Home
+    from orchestration.home_stamp import check_home
     from orchestration.settings import load_settings
 
     home = Home.find(option)
+    check_home(home)
     os.environ[HOME_VARIABLE] = str(home.folder)
     load_settings(home, options)
     return home

@@ -96,6 +96,11 @@ class Home:
         """Dagster's own storage: runs, events, partitions."""
         return self.folder / "var" / "dagster"
 
+    @property
+    def stamp(self) -> Path:
+        """Which form the home's files have, and which program wrote last."""
+        return self.folder / "var" / "home.json"
+
     def refuse_own_place(self, target: Path, option: str) -> None:
         """Raise UserError when `target` lies where the home keeps what must not be written over."""
         place = target.resolve()

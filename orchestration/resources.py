@@ -10,6 +10,7 @@ from typing import Any
 import dagster as dg
 
 from orchestration.home import Home
+from orchestration.home_stamp import stamp_home
 from orchestration.progress import NoProgress, Progress
 from orchestration.settings import Settings, load_settings
 from warehouse.errors import OpcoError
@@ -30,6 +31,28 @@ class HomeResource(dg.ConfigurableResource[Any]):
         return load_settings(self.home, options, session_id=session_id)
 
 
+@contextmanager
+def only_build(home: Home) -> Iterator[None]:
+    """Hold the home's builds while the block lasts. Raises OpcoError when another process holds them."""
+    path = home.build / "build.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # The kernel drops the lock with its process: one that died blocks nobody.
+    with path.open("a+", encoding="ascii") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            stream.seek(0)
+            raise OpcoError(
+                f"Another build is running in {home.folder} (process {stream.read().strip() or 'unknown'}).\n"
+                "Wait for its end, then try again."
+            ) from error
+        stream.truncate(0)
+        stream.write(str(os.getpid()))
+        stream.flush()
+        stamp_home(home)
+        yield
+
+
 class BuildLock(dg.ConfigurableResource[Any]):
     """Held from a run's first step of a build to its last: one build at a time in a home."""
 
@@ -39,21 +62,7 @@ class BuildLock(dg.ConfigurableResource[Any]):
     def yield_for_execution(self, context: dg.InitResourceContext) -> Iterator["BuildLock"]:
         """Hold the lock while the run lasts. Raises OpcoError when another process holds it."""
         del context
-        path = Home(Path(self.folder)).build / "build.lock"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # The kernel drops the lock with its process: one that died blocks nobody.
-        with path.open("a+", encoding="ascii") as stream:
-            try:
-                fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                stream.seek(0)
-                raise OpcoError(
-                    f"Another build is running in {self.folder} (process {stream.read().strip() or 'unknown'}).\n"
-                    "Wait for its end, then try again."
-                ) from error
-            stream.truncate(0)
-            stream.write(str(os.getpid()))
-            stream.flush()
+        with only_build(Home(Path(self.folder))):
             yield self
 
 

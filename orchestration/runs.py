@@ -11,6 +11,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import Engine
 
 from orchestration.home import Home
+from orchestration.home_stamp import stamp_home
 from orchestration.progress import Progress
 from orchestration.resources import run_resources
 from warehouse.errors import OpcoError
@@ -49,6 +50,7 @@ def _leave_syncing_to_the_system(connection: Any, record: Any) -> None:
 @contextmanager
 def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
     """Yield the Dagster instance kept under the home."""
+    stamp_home(home)
     write_instance_settings(home)
     event.listen(Engine, "connect", _leave_syncing_to_the_system)
     try:

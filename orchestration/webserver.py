@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 from orchestration.home import HOME_VARIABLE, Home
+from orchestration.home_stamp import stamp_home
 from orchestration.runs import write_instance_settings
 from portal.listening import listen
 from warehouse.project import PROJECT_DIR
@@ -19,6 +20,7 @@ def serve(home: Home, *, host: str, port: int, debug: bool) -> int:
     Raises OpcoError when the address cannot be listened on: Dagster's daemon would go on without its web server.
     """
     listen(host, port).close()
+    stamp_home(home)
     write_instance_settings(home)
     environment = {**os.environ, HOME_VARIABLE: str(home.folder), "DAGSTER_HOME": str(home.dagster)}
     command = [sys.executable, "-m", "dagster", "dev", "-m", "orchestration.definitions", "-h", host, "-p", str(port)]
