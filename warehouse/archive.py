@@ -33,7 +33,8 @@ class FileVersion:
     """One version (by content) of a delivered file; `archive_file` is relative to the archive.
 
     `sha256` and `byte_count` are those of the file as delivered; `row_count` is what the archive holds of it, which
-    is less where learners were forgotten: `forgotten_rows` lost cells or were left out.
+    is less where learners were forgotten: `forgotten_rows` lost cells or were left out. Of a version with `removed_at`
+    the archive holds nothing any more: no build reads it.
     """
 
     table_name: str
@@ -45,6 +46,7 @@ class FileVersion:
     loaded_at: str
     last_load_number: int
     forgotten_rows: int = 0
+    removed_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,27 @@ class Manifest:
     def last_load_number(self) -> int:
         """The number of the last load; 0 before the first."""
         return self.loads[-1].load_number if self.loads else 0
+
+    @property
+    def held_files(self) -> list[FileVersion]:
+        """The versions that the archive still holds."""
+        return [version for version in self.files if version.removed_at is None]
+
+    def superseded_files(self, before: str) -> list[FileVersion]:
+        """Return the held versions that no build reads any more, last delivered before the instant `before`.
+
+        What may be read again is none of them: the current files, and every version of tables whose rows outlive
+        their delivery.
+        """
+        current = {version for versions in self.current_files().values() for version in versions}
+        loaded_at = {load.load_number: load.loaded_at for load in self.loads}
+        return [
+            version
+            for version in self.held_files
+            if version not in current
+            and not raw_tables()[version.table_name].keeps_gone
+            and loaded_at[version.last_load_number] < before
+        ]
 
     def current_files(self) -> dict[str, list[FileVersion]]:
         """Return what is delivered now, by table, in file order.
@@ -164,9 +187,10 @@ def load_delivery(
                 file = path.relative_to(raw_folder).as_posix()
                 digest = sha256_of(path)
                 version = known.get((table.name, file, digest))
-                if version is None:
+                if version is None or version.removed_at:
                     progress(f"reading {file}")
-                    version, unlisted = _archive_file(path, table, file, digest, archive, loaded_at, scrubber)
+                    first_loaded_at = version.loaded_at if version else loaded_at.strftime(INSTANT)
+                    version, unlisted = _archive_file(path, table, file, digest, archive, first_loaded_at, scrubber)
                     new_files += 1
                     if unlisted:
                         warnings.append(
@@ -262,7 +286,7 @@ def _require_tables(raw_folder: Path, found: dict[RawTable, list[Path]], manifes
 
 
 def _archive_file(
-    source: Path, table: RawTable, file: str, digest: str, archive: Path, loaded_at: datetime, scrubber: Scrubber
+    source: Path, table: RawTable, file: str, digest: str, archive: Path, loaded_at: str, scrubber: Scrubber
 ) -> tuple[FileVersion, tuple[str, ...]]:
     archive_file = new_archive_file(table.name, digest)
     target = archive / archive_file
@@ -280,7 +304,7 @@ def _archive_file(
         byte_count=source.stat().st_size,
         row_count=rows,
         archive_file=archive_file,
-        loaded_at=loaded_at.strftime(INSTANT),
+        loaded_at=loaded_at,
         last_load_number=0,
         forgotten_rows=forgotten_rows,
     )
@@ -307,10 +331,14 @@ def write_manifest(archive: Path, manifest: Manifest) -> None:
 
 def remove_orphans(archive: Path, manifest: Manifest) -> None:
     """Remove what a load or a forgetting that was stopped left: Parquet files that the manifest does not name."""
-    named = {version.archive_file for version in manifest.files}
-    for path in archive.glob("*/*.parquet*"):
-        if path.relative_to(archive).as_posix() not in named:
-            path.unlink()
+    for path in orphans(archive, manifest):
+        path.unlink()
+
+
+def orphans(archive: Path, manifest: Manifest) -> list[Path]:
+    """Return the Parquet files of the archive that the manifest does not name."""
+    named = {version.archive_file for version in manifest.held_files}
+    return [path for path in archive.glob("*/*.parquet*") if path.relative_to(archive).as_posix() not in named]
 
 
 def _forgotten(values: dict[str, Any]) -> Forgotten:

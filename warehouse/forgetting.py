@@ -83,7 +83,7 @@ def _personal_cells(archive: Path, manifest: Manifest) -> str:
     for name in PERSONAL:
         paths = [
             quoted_literal(literal_path(archive / version.archive_file))
-            for version in manifest.files
+            for version in manifest.held_files
             if version.table_name == name
         ]
         parts += [
@@ -104,8 +104,9 @@ def rows_to_forget(
 ) -> list[tuple[FileVersion, int]]:
     """Return the files of the archive that hold the learners' data, and how many rows of each do."""
     found = []
-    for place, version in enumerate(manifest.files, start=1):
-        progress(place, len(manifest.files), version.file)
+    held = manifest.held_files
+    for place, version in enumerate(held, start=1):
+        progress(place, len(held), version.file)
         touched = scrubber.count(archive / version.archive_file, raw_tables()[version.table_name])
         if touched:
             found.append((version, touched))
