@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test acceptance lint bench bench-export bench-attest dagster pictures lock
+.PHONY: help setup demo test acceptance lint bench bench-export bench-attest bench-sizes dagster pictures lock
 
 BIN := .venv/bin
 
@@ -33,6 +33,9 @@ bench-export: setup ## Measure exports against a bare COPY (LINES=5000000)
 
 bench-attest: setup ## Measure the attestations against their floor (DOCUMENTS=200)
 	@$(BIN)/python -m benchmarks.attest --documents $(or $(DOCUMENTS),200)
+
+bench-sizes: setup ## Measure what homes take in time and on the disk (EVENTS="1000 100000 1000000")
+	@$(BIN)/python -m benchmarks.sizes --events $(or $(EVENTS),1000 100000 1000000)
 
 dagster: setup ## Open Dagster's web server on this project's home
 	@$(BIN)/opco dagster

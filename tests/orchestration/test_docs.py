@@ -32,15 +32,17 @@ def test_every_command_and_option_stands_in_its_page() -> None:
     head = page.split("\n## ")[0]
     assert set(re.findall(r"^\| `(--[\w-]+)", head, re.MULTILINE)) == COMMON
     told = {
-        name: set(re.findall(r"^\| `(--[\w-]+|SESSION_ID|PATH)", text, re.MULTILINE))
+        name: set(re.findall(r"^\| `(--[\w-]+|SESSION_ID|USER_ID|PATH)", text, re.MULTILINE))
         for name, text in re.findall(r"^## `opco (\w+)`\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
     }
     commands = typer.main.get_group(app).commands
     assert set(commands) == set(told) == {
-        "build", "export", "attest", "issues", "verify", "why", "settings", "serve", "dagster"
+        "build", "export", "attest", "issues", "verify", "why", "settings", "serve", "dagster", "clean", "forget"
     }  # fmt: skip
     for name, command in commands.items():
         options = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
         assert options >= COMMON - {"--help"}
-        arguments = {"attest": {"SESSION_ID"}, "issues": {"SESSION_ID"}, "verify": {"PATH"}}.get(name, set())
+        arguments = {"attest": {"SESSION_ID"}, "issues": {"SESSION_ID"}, "verify": {"PATH"}, "forget": {"USER_ID"}}.get(
+            name, set()
+        )
         assert told[name] == (options - COMMON) | arguments

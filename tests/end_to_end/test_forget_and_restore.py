@@ -1,8 +1,12 @@
-"""`opco forget` on the demo campus: killed, asked again, and nothing of the learner is left but the time."""
+"""`opco forget` on the demo campus: killed, asked again, and nothing of the learner is left but the time.
+
+Then its superseded documents are cleaned, and the home is restored from what docs/operations.md says to back up.
+"""
 
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import sqlite3
@@ -15,7 +19,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.conftest import Opco, closing_line
+from tests.conftest import PROJECT_DIR, Opco, closing_line
 
 pytestmark = pytest.mark.xdist_group("demo")
 
@@ -164,3 +168,43 @@ def test_asked_again_it_says_that_it_is_done(home: Path, opco: Opco) -> None:
     done = opco(*FORGET, "--dry-run", home=home)
     assert done.returncode == 0
     assert done.stdout.startswith(f"{LEARNER} was forgotten on ")
+
+
+def test_documents_of_superseded_issues_go_when_they_are_named(home: Path, opco: Opco) -> None:
+    assert "attestations" not in closing_line(opco("clean", "--json", home=home))["cleaned"]
+    gone = closing_line(opco("clean", "--issues-of", SESSION, "--json", home=home))["cleaned"]["attestations"]
+    assert gone["names"] == [f"var/attestations/{SESSION}/issue-1"]
+    assert gone["bytes"] > 1_000_000
+    folder = home / "var/attestations" / SESSION
+    assert sorted(path.name for path in (folder / "issue-1").iterdir()) == ["manifest.json", "removed.json"]
+    verified = closing_line(opco("verify", str(folder), "--json", home=home))
+    assert any("its documents were removed on" in remark["what"] for remark in verified["remarks"])
+    listed = closing_line(opco("issues", SESSION, "--json", home=home))["issues"]
+    assert [one["issue_number"] for one in listed] == [1, 2]
+
+
+def test_what_was_backed_up_gives_everything_back(home: Path, tmp_path: Path, opco: Opco) -> None:
+    restored = tmp_path / "restored"
+    (restored / "var").mkdir(parents=True)
+    page = (PROJECT_DIR / "docs" / "operations.md").read_text(encoding="utf-8")
+    for place in re.findall(r"^\| `([\w./]+)` \| yes", page, re.MULTILINE):
+        source = home / place
+        if source.is_dir():
+            shutil.copytree(source, restored / place)
+        elif source.exists():
+            shutil.copy(source, restored / place)
+    assert {path.name for path in (restored / "var").iterdir()} == {"raw", "attestations", "home.json"}
+    closing_line(opco("build", "--raw", PROJECT_DIR / "demo" / "raw", "--json", home=restored))
+    with duckdb.connect() as both:
+        for name, place in (("kept", home), ("again", restored)):
+            both.execute(f"attach '{(place / 'var/published/opco.duckdb').resolve()}' as {name} (read_only)")
+        tables = both.execute("select table_name from duckdb_tables() where database_name = 'kept'").fetchall()
+        assert len(tables) >= 20
+        for (table,) in tables:
+            columns = "row_counts, display_timezone" if table == "warehouse_build" else "*"
+            for one, other in (("kept", "again"), ("again", "kept")):
+                lost = f"select {columns} from {one}.{table} except all select {columns} from {other}.{table}"
+                assert both.execute(lost).fetchall() == [], table
+    assert holding(restored) == {"attestations"}
+    for issue in (restored / "var/attestations" / SESSION).glob("issue-*"):
+        assert closing_line(opco("verify", str(issue), "--json", home=restored))["ok"]
