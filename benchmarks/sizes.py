@@ -1,7 +1,8 @@
 """Measures what a home of any number of events takes, in time and on the disk: `make bench-sizes EVENTS="1000 100000"`.
 
-The figures of docs/operations.md. A restore takes the time of the full build; each night adds to the archive what it
-delivers, and to Dagster's records what one build's run takes.
+The figures of docs/operations.md. Times are wall seconds and, in brackets, processor seconds, which a busy machine
+changes less. A restore takes the time of the full build; each night adds to the archive what it delivers, and to
+Dagster's records what one build's run takes.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.generate import EVENTS_A_LEARNER, generate, generate_night
-from benchmarks.run import THREADS, cost_of
+from benchmarks.run import THREADS, Cost, cost_of
 
 HEAD = (
     "| events | learners | delivered | archive | build | published | Dagster, a run | full build | night | export "
@@ -39,12 +40,12 @@ def measured(events: int, place: Path) -> str:
     home.mkdir()
     settings = {"OPCO_BUILD__THREADS": str(THREADS), "OPCO_FORGETTING__RETENTION_YEARS": "0"}
 
-    def run(*arguments: str | Path) -> float:
-        cost = cost_of([opco, *arguments, "--home", home, "--json"], settings)
-        memory.append(cost.memory)
-        return cost.wall
+    costs: list[Cost] = []
 
-    memory: list[float] = []
+    def run(*arguments: str | Path) -> Cost:
+        costs.append(cost_of([opco, *arguments, "--home", home, "--json"], settings))
+        return costs[-1]
+
     # The first build of a home also lets dbt parse the project, which no later one does.
     run("build", "--raw", raw)
     full = run("build", "--raw", raw, "--full-refresh")
@@ -55,8 +56,8 @@ def measured(events: int, place: Path) -> str:
     export = run("export")
     forget = run("forget", "u0", "--reason", "measured")
     cells = [f"{events:,}", f"{-(-events // EVENTS_A_LEARNER):,}", *map(megabytes, (*sizes, records))]
-    cells += [f"{seconds:.0f} s" for seconds in (full, later, export, forget)]
-    return f"| {' | '.join(cells)} | {max(memory):.1f} GiB |\n"
+    cells += [f"{cost.wall:.0f} s ({cost.processor:.0f})" for cost in (full, later, export, forget)]
+    return f"| {' | '.join(cells)} | {max(cost.memory for cost in costs):.1f} GiB |\n"
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,9 +46,10 @@ def only_build(home: Home) -> Iterator[None]:
                 f"Another build is running in {home.folder} (process {stream.read().strip() or 'unknown'}).\n"
                 "Wait for its end, then try again."
             ) from error
-        stream.truncate(0)
-        stream.write(str(os.getpid()))
-        stream.flush()
+        with suppress(OSError):  # the number is for a message: a full disk keeps nobody from cleaning
+            stream.truncate(0)
+            stream.write(str(os.getpid()))
+            stream.flush()
         stamp_home(home)
         yield
 

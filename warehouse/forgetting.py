@@ -119,7 +119,8 @@ def forget_in_archive(
     """Write the files of `holding` anew without the learners' data, and put `record` on record; return it completed.
 
     The manifest is replaced in one rename: a process that is killed before leaves the archive as it was, one that is
-    killed after leaves old files that the next load, or this function asked again, removes.
+    killed after leaves old files that the next load, or this function asked again, removes. Raises OpcoError, with
+    nothing changed, where a file cannot be written.
     """
     manifest = read_manifest(archive)
     rewritten: dict[FileVersion, FileVersion] = {}
@@ -134,8 +135,13 @@ def forget_in_archive(
                 row_count=rows,
                 forgotten_rows=version.forgotten_rows + touched,
             )
-    except BaseException:
+    except BaseException as error:
         remove_orphans(archive, manifest)
+        if isinstance(error, (OSError, duckdb.Error)):
+            raise OpcoError(
+                f"{archive}: the files could not be written anew ({str(error).splitlines()[0]}). The archive is as it "
+                "was. Mend the cause (room, rights, the disk) and run the command again."
+            ) from error
         raise
     files = tuple(
         RewrittenFile(version.table_name, version.file, version.sha256, touched) for version, touched in holding

@@ -8,11 +8,14 @@ import re
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from orchestration.clock import calendar_day
 from orchestration.closing import Closing
@@ -83,23 +86,22 @@ def clean_closing(home: Home, superseded_before: str | None, issues_of: Sequence
         progress.stage("Starting")
         from orchestration.runs import open_instance
 
-        with open_instance(home) as instance:
-            return clean(
-                home,
-                settings,
-                instance=instance,
-                now=datetime.now(UTC),
-                progress=progress,
-                named=named,
-                dry_run=dry_run,
-            )
+        return clean(
+            home,
+            settings,
+            records=open_instance(home),
+            now=datetime.now(UTC),
+            progress=progress,
+            named=named,
+            dry_run=dry_run,
+        )
 
 
 def clean(
     home: Home,
     settings: CleaningSettings,
     *,
-    instance: dg.DagsterInstance,
+    records: AbstractContextManager[dg.DagsterInstance],
     now: datetime,
     progress: Progress,
     named: Named | None = None,
@@ -107,11 +109,13 @@ def clean(
 ) -> Closing:
     """Remove what the settings let go, and what is `named`; return what went, or with `dry_run` what would.
 
+    `records` opens Dagster's instance of the home, once files have gone.
     What cannot be removed does not keep the rest: it is told at the end. Raises UserError for a session without
     issues, and OpcoError while a build is at work, or naming what could not be removed.
     """
     from orchestration.resources import only_build
 
+    failures: list[str] = []
     with only_build(home):
         progress.stage("Looking what may go")
         found = [
@@ -119,15 +123,21 @@ def clean(
             *_exports(home, settings.export_days, now),
             *_deliveries(home, now),
             *_leftovers(home),
-            *_runs(instance, settings.run_days, now),
             *_named(home, named or Named(), now),
         ]
-        failures: list[str] = []
-        freed = 0
         if not dry_run:
-            gone = list(_removed(found, failures, progress))
-            freed = _compacted(home, instance, settings.run_days, now, failures)
-            found = gone
+            found = _removed(found, failures, progress)
+        freed = 0
+        try:
+            # After the files: on a full disk they make the room without which no record can be deleted.
+            with records as instance:
+                runs = list(_runs(instance, settings.run_days, now))
+                if not dry_run:
+                    runs = _removed(runs, failures, progress)
+                    freed = _compacted(home, instance, settings.run_days, now)
+            found += runs
+        except (SQLAlchemyError, sqlite3.Error) as error:
+            failures.append(f"{home.dagster}: {str(error).splitlines()[0]}")
     closing = _closing(home, found, freed, dry_run=dry_run)
     if failures:
         raise OpcoError(
@@ -142,30 +152,26 @@ def clean(
     return closing
 
 
-def _removed(found: Iterable[Candidate], failures: list[str], progress: Progress) -> Iterator[Candidate]:
-    """Remove what was found, files before records: on a full disk they make the room that records need to go."""
+def _removed(found: Iterable[Candidate], failures: list[str], progress: Progress) -> list[Candidate]:
+    """Remove what was found, and return what went; what stands in the way of one keeps none of the others."""
+    gone = []
     for candidate in found:
         try:
             candidate.remove()
-        except Exception as error:  # whatever stands in the way of one keeps none of the others
+        except Exception as error:
             failures.append(f"{candidate.names[0]}: {(str(error) or repr(error)).splitlines()[0]}")
             continue
         progress.step(candidate.names[0])
-        yield candidate
+        gone.append(candidate)
+    return gone
 
 
-def _compacted(
-    home: Home, instance: dg.DagsterInstance, run_days: int | None, now: datetime, failures: list[str]
-) -> int:
+def _compacted(home: Home, instance: dg.DagsterInstance, run_days: int | None, now: datetime) -> int:
     from orchestration.dagster_storage import purge_ticks, vacuum
 
-    try:
-        if run_days is not None:
-            purge_ticks(instance, now - timedelta(days=run_days))
-        return vacuum(home.dagster)
-    except sqlite3.Error as error:
-        failures.append(f"{home.dagster}: its files could not be made smaller ({error})")
-        return 0
+    if run_days is not None:
+        purge_ticks(instance, now - timedelta(days=run_days))
+    return vacuum(home.dagster)
 
 
 def _builds(home: Home) -> Iterator[Candidate]:

@@ -170,7 +170,7 @@ def test_a_stop_half_way_leaves_the_archive_as_it_was(archive: Path, monkeypatch
         return scrub(self, source, target, table)
 
     monkeypatch.setattr(Scrubber, "scrub", full_disk)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(OpcoError, match=r"No space left on device\). The archive is as it was"):
         forget(archive)
     assert {path: path.read_bytes() for path in archive.rglob("*") if path.is_file()} == before
 

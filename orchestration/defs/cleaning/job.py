@@ -1,5 +1,6 @@
 """The job `cleaning`, which does what `opco clean` does, and its schedule."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
 import dagster as dg
@@ -23,7 +24,9 @@ WHILE_A_BUILD_IS_AT_WORK = dg.RetryPolicy(max_retries=6, delay=600)
 def clean_home(context: dg.OpExecutionContext, home: HomeResource, progress: dg.ResourceParam[Progress]) -> None:
     """Clean the home as its settings say; nothing that has to be named goes."""
     settings = home.settings().cleaning
-    closing = clean(home.home, settings, instance=context.instance, now=datetime.now(UTC), progress=progress)
+    closing = clean(
+        home.home, settings, records=nullcontext(context.instance), now=datetime.now(UTC), progress=progress
+    )
     context.add_output_metadata(
         {
             "bytes": closing["bytes"],
