@@ -175,6 +175,11 @@ def load_delivery(
             f"this load's clock, {loaded_at.strftime(INSTANT)}, is before that of the last load, "
             f"{manifest.loads[-1].loaded_at}: the data as of goes back with it"
         )
+    warnings += [
+        f"the forgetting of learner {record.user_id} did not end: run it again (opco forget {record.user_id})"
+        for record in manifest.forgotten
+        if record.completed_at is None
+    ]
     _require_tables(raw_folder, found, manifest)
     number = manifest.last_load_number + 1
     known = {(version.table_name, version.file, version.sha256): version for version in manifest.files}

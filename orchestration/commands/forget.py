@@ -318,12 +318,12 @@ def forget_lines(closing: Closing) -> list[str]:
         lines.append(f"Published build {closing['build_id']}; {builds} removed")
     lines.append(f"Dagster   {counted(closing['runs'], 'run')} whose records held the data")
     for title, names in (
-        ("export files hold the data", closing["exports"]),
-        ("links sent by e-mail lead to a copy that holds it (var/deliveries)", closing["deliveries"]),
-        ("places of issued attestations that name the learner", closing["attestations"]),
+        (("export file with the data", "export files with the data"), closing["exports"]),
+        (("copy behind a link (var/deliveries)", "copies behind links (var/deliveries)"), closing["deliveries"]),
+        (("document in an issue", "documents in issues"), closing["attestations"]),
     ):
         if names:
-            lines += [f"For you to decide: {len(names):,} {title}", *(f"  {name}" for name in names)]
+            lines += [f"For you to decide: {counted(len(names), *title)}", *(f"  {name}" for name in names)]
     if closing["left"]:
         lines.append("Other places that hold a text by which the learner is known; look whether it is theirs:")
         lines += [f"  {one['file']} {one['place']}: {counted(one['rows'], 'row')}".rstrip() for one in closing["left"]]

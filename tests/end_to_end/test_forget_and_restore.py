@@ -178,7 +178,7 @@ def test_documents_of_superseded_issues_go_when_they_are_named(home: Path, opco:
     folder = home / "var/attestations" / SESSION
     assert sorted(path.name for path in (folder / "issue-1").iterdir()) == ["manifest.json", "removed.json"]
     verified = closing_line(opco("verify", str(folder), "--json", home=home))
-    assert any("its documents were removed on" in remark["what"] for remark in verified["remarks"])
+    assert any("its documents were removed on" in remark["remark"] for remark in verified["remarks"])
     listed = closing_line(opco("issues", SESSION, "--json", home=home))["issues"]
     assert [one["issue_number"] for one in listed] == [1, 2]
 

@@ -129,7 +129,8 @@ def test_the_manifest_says_what_was_done_and_what_was_delivered(archive: Path) -
 
 def test_no_later_delivery_brings_it_back(archive: Path, folder: Path) -> None:
     forget(archive)
-    load_delivery(folder, archive, loaded_at=NOON)
+    summary = load_delivery(folder, archive, loaded_at=NOON)
+    assert any("the forgetting of learner u1 did not end" in warning for warning in summary.warnings)
     assert len(rows(archive, "users")) == 5
     (folder / "users.csv").write_text(USERS.replace('"Martin\n', "Martin\nu3,a@b.c,,,,,,,,\n"), encoding="utf-8")
     (folder / "user_labels.csv").write_text("label,user_id\nÉquipe de nuit,u1\nSoir,u2\n", encoding="utf-8")
