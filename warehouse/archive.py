@@ -297,7 +297,7 @@ def _archive_file(
     target = archive / archive_file
     with written_atomically(target) as temporary:
         reading = read_file(source, table, file, temporary)
-        rows, forgotten_rows = reading.rows, scrubber.count(temporary, table)
+        rows, forgotten_rows = reading.rows, sum(scrubber.count([temporary], table).values())
         if forgotten_rows:
             scrubbed = temporary.with_name(f"{temporary.name}.scrubbed")
             rows = scrubber.scrub(temporary, scrubbed, table)

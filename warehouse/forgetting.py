@@ -27,13 +27,11 @@ def forgotten_learner(manifest: Manifest, user_id: str) -> Forgotten | None:
 
 def delivered_user_ids(archive: Path, manifest: Manifest) -> list[str]:
     """Return every id that a delivered row of a table of personal data has."""
+    tables = (_files(archive, manifest, name) for name in PERSONAL)
+    query = " union ".join(f"select trim(user_id, {BLANKS}) as user_id from {files}" for files in tables if files)
     with duckdb.connect() as connection:
-        return [
-            user_id
-            for (user_id,) in connection.execute(
-                f"select distinct user_id from ({_personal_cells(archive, manifest)}) where user_id <> ''"
-            ).fetchall()
-        ]
+        found = connection.execute(f"from ({query}) where user_id <> ''").fetchall()
+    return [user_id for (user_id,) in found]
 
 
 def marks_of(archive: Path, manifest: Manifest, user_id: str) -> Marks:
@@ -51,7 +49,9 @@ def marks_of(archive: Path, manifest: Manifest, user_id: str) -> Marks:
             ),
 
             others as (
-                select distinct lower(text) as text from cells where user_id <> $user_id and user_id <> ''
+                select distinct lower(text) as text
+                from cells
+                where user_id <> $user_id and user_id <> '' and lower(text) in (select lower(text) from mine)
             )
 
             select distinct row_key, kind, text, lower(text) not in (from others) as is_own from mine order by all
@@ -79,24 +79,23 @@ def _tells_alone(kind: str, text: str) -> bool:
 def _personal_cells(archive: Path, manifest: Manifest) -> str:
     """Return the query of every cell about a learner: user_id ('' for none), a key of its row, kind, trimmed text."""
     kept = ("user_id", "status", "deleted_at", "language", "custom_field_id")
-    parts: list[str] = []
-    for name in PERSONAL:
-        paths = [
-            quoted_literal(literal_path(archive / version.archive_file))
-            for version in manifest.held_files
-            if version.table_name == name
-        ]
-        parts += [
-            f"select coalesce(trim(user_id, {BLANKS}), '') as user_id, filename || line as row_key, "
-            f"'{column}' as kind, coalesce(trim({column}, {BLANKS}), '') as text "
-            f"from read_parquet([{', '.join(paths)}], filename = true, hive_partitioning = false) "
-            "where malformed_line is null"
-            for column in raw_tables()[name].column_names
-            if paths and column not in kept
-        ]
-    if not parts:
-        raise OpcoError(f"{archive} holds no delivery. Load one first: opco build --raw FOLDER")
+    parts = [
+        f"select coalesce(trim(user_id, {BLANKS}), '') as user_id, filename || line as row_key, "
+        f"'{column}' as kind, coalesce(trim({column}, {BLANKS}), '') as text "
+        f"from {files} where malformed_line is null"
+        for name in PERSONAL
+        if (files := _files(archive, manifest, name))
+        for column in raw_tables()[name].column_names
+        if column not in kept
+    ]
     return " union all ".join(parts)
+
+
+def _files(archive: Path, manifest: Manifest, table_name: str) -> str | None:
+    """Return what DuckDB reads all versions of a table with, None where the archive has none."""
+    versions = [version for version in manifest.held_files if version.table_name == table_name]
+    listed = ", ".join(quoted_literal(literal_path(archive / version.archive_file)) for version in versions)
+    return f"read_parquet([{listed}], filename = true, hive_partitioning = false)" if versions else None
 
 
 def rows_to_forget(
@@ -104,12 +103,11 @@ def rows_to_forget(
 ) -> list[tuple[FileVersion, int]]:
     """Return the files of the archive that hold the learners' data, and how many rows of each do."""
     found = []
-    held = manifest.held_files
-    for place, version in enumerate(held, start=1):
-        progress(place, len(held), version.file)
-        touched = scrubber.count(archive / version.archive_file, raw_tables()[version.table_name])
-        if touched:
-            found.append((version, touched))
+    for place, table in enumerate(raw_tables().values(), start=1):
+        progress(place, len(raw_tables()), table.name)
+        versions = {archive / one.archive_file: one for one in manifest.held_files if one.table_name == table.name}
+        touched = scrubber.count(list(versions), table)
+        found += [(version, touched[path]) for path, version in versions.items() if path in touched]
     return found
 
 

@@ -111,14 +111,16 @@ class Scrubber:
     user_ids: Sequence[str]
     marks: Marks = field(default_factory=Marks)
 
-    def count(self, source: Path, table: RawTable) -> int:
-        """Return how many rows of an archive file of `table` hold their data."""
-        if not self.user_ids or (table.name not in PERSONAL and not self.marks):
-            return 0
-        ((touched,),) = self._ask(
-            f"select count(*) from {_archived(source)} where {self._theirs(table)} or {self._unreadable(table)}", table
+    def count(self, paths: Sequence[Path], table: RawTable) -> dict[Path, int]:
+        """Return how many rows of each archive file of `table` hold their data; files that hold none are left out."""
+        if not paths or not self.user_ids or (table.name not in PERSONAL and not self.marks):
+            return {}
+        found = self._ask(
+            f"select archived_as, count(*) from {_archived(paths)} "
+            f"where {self._theirs(table)} or {self._unreadable(table)} group by archived_as",
+            table,
         )
-        return int(touched)
+        return {Path(name): count for name, count in found}
 
     def scrub(self, source: Path, target: Path, table: RawTable) -> int:
         """Write an archive file of `table` to `target` without their data, and return how many rows that has."""
@@ -130,7 +132,7 @@ class Scrubber:
         ]
         kept = f"where not {theirs}" if table.name in LEFT_OUT else ""
         ((rows,),) = self._ask(
-            f"copy (select file, line, {', '.join(cells)} from {_archived(source)} {kept}) "
+            f"copy (select file, line, {', '.join(cells)} from {_archived([source])} {kept}) "
             f"to {quoted_literal(target)} (format parquet, compression zstd)",
             table,
         )
@@ -158,8 +160,9 @@ class Scrubber:
         return f"(malformed_line is not null and ({' or '.join(conditions) or 'false'}))"
 
 
-def _archived(path: Path) -> str:
-    return f"read_parquet({quoted_literal(literal_path(path))}, hive_partitioning = false)"
+def _archived(paths: Sequence[Path]) -> str:
+    listed = ", ".join(quoted_literal(literal_path(path)) for path in paths)
+    return f"read_parquet([{listed}], filename = 'archived_as', union_by_name = true, hive_partitioning = false)"
 
 
 def _cell(name: str, theirs: str) -> str:

@@ -138,9 +138,10 @@ def forget(
             delete_runs(instance, runs)
             wipe_assets_that_hold(instance, marks)
             record = forget_in_archive(home.archive, replace(record, removed_runs=len(runs)), scrubber, holding)
-        elif dry_run:
-            return _closing(home, record, holding, None, 0, dry_run=True)
-        elif record.completed_at is None:
+        elif dry_run or record.completed_at:
+            facts = _closing(home, record, holding, None, record.removed_runs, dry_run=dry_run)
+            return {**facts, "was_done": record.completed_at is not None}
+        else:
             write_record(home.archive, record)  # which removes what a killed process left in the archive
         _empty_build(home)
     try:
@@ -291,6 +292,7 @@ def _closing(
         "ok": True,
         "home": str(home.folder),
         "dry_run": dry_run,
+        "was_done": False,
         **{name: value for name, value in asdict(record).items() if name != "rewritten"},
         "archive_files": len(holding) or len(record.rewritten),
         "archive_rows": dict(sorted(rows.items())),
@@ -305,7 +307,7 @@ def forget_lines(closing: Closing) -> list[str]:
     """Return what `opco forget` prints at its end."""
     would = closing["dry_run"]
     rows = ", ".join(f"{count:,} of {name}" for name, count in closing["archive_rows"].items()) or "no row"
-    if would and closing["completed_at"]:
+    if closing["was_done"]:
         return [f"{closing['user_id']} was forgotten on {closing['completed_at'][:10]} ({closing['reason']})."]
     lines = [
         f"{'Would forget' if would else 'Forgotten'} {closing['user_id']}: {closing['reason']}",

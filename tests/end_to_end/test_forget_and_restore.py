@@ -165,8 +165,10 @@ def test_the_next_issue_cancels_the_document_without_the_name(home: Path, opco: 
 
 
 def test_asked_again_it_says_that_it_is_done(home: Path, opco: Opco) -> None:
-    done = opco(*FORGET, "--dry-run", home=home)
+    before = files(home / "var/raw")
+    done = opco(*FORGET, home=home)
     assert done.returncode == 0
+    assert files(home / "var/raw") == before
     assert done.stdout.startswith(f"{LEARNER} was forgotten on ")
 
 
