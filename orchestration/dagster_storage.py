@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -20,6 +19,7 @@ from dagster._serdes import serialize_value
 from sqlalchemy import select
 
 from warehouse.forgotten import Marks
+from warehouse.search import readable
 
 PAGE = 500
 
@@ -54,7 +54,7 @@ def runs_that_hold(instance: dg.DagsterInstance, marks: Marks) -> list[RecordedR
     return [
         _recorded(instance, record.dagster_run.run_id, record.dagster_run.job_name, record.create_timestamp)
         for record in _run_records(instance, dg.RunsFilter())
-        if marks.are_in(_unescaped(serialize_value(record.dagster_run)))
+        if marks.are_in(readable(serialize_value(record.dagster_run)))
         or _events_hold(instance, record.dagster_run.run_id, marks)
     ]
 
@@ -74,7 +74,7 @@ def wipe_assets_that_hold(instance: dg.DagsterInstance, marks: Marks) -> None:
     held = [
         record.asset_entry.asset_key
         for record in instance.get_asset_records()
-        if (event := record.asset_entry.last_materialization) and marks.are_in(_unescaped(serialize_value(event)))
+        if (event := record.asset_entry.last_materialization) and marks.are_in(readable(serialize_value(event)))
     ]
     instance.wipe_assets(held)
 
@@ -161,9 +161,4 @@ def _events_hold(instance: dg.DagsterInstance, run_id: str, marks: Marks) -> boo
     query = select(event).where(SqlEventLogStorageTable.c.run_id == run_id)
     with storage.run_connection(run_id) as connection:
         texts: Iterable[str] = connection.execute(query).scalars()
-        return any(marks.are_in(_unescaped(text)) for text in texts)
-
-
-def _unescaped(text: str) -> str:
-    """Return serialised JSON with its escapes taken back, as far as words go."""
-    return json.dumps(json.loads(text), ensure_ascii=False)
+        return any(marks.are_in(readable(text)) for text in texts)

@@ -1,14 +1,13 @@
 """A search of files for the texts by which a learner is known, whatever the files are: every byte, and what it packs.
 
-DuckDB and Parquet files are asked table by table, SQLite files too; what is compressed (gzip, ZIP, XLSX) is unpacked,
-of PDFs the text is read. Every other file, and the bytes of databases, are read as they are.
+DuckDB, SQLite and Parquet files are asked table by table; what is compressed (gzip, ZIP, XLSX) is unpacked; of PDFs the
+text and what is attached are read. Every other file, and the bytes of databases too, are read as they are.
 """
 
 from __future__ import annotations
 
 import gzip
 import io
-import json
 import re
 import sqlite3
 import zipfile
@@ -41,7 +40,7 @@ class Found:
 
 
 def files_under(*places: Path) -> Iterator[Path]:
-    """Yield every file under `places`, each once; links are not followed."""
+    """Yield every file under `places`; links are not followed."""
     for place in places:
         if place.is_file() and not place.is_symlink():
             yield place
@@ -70,6 +69,7 @@ def _in_file(path: Path, marks: Marks) -> Iterator[tuple[str, int]]:
         stream.seek(0)
         if head[8:12] == b"DUCK":
             yield from _in_duckdb(path, marks)
+            yield "bytes", _in_stream(stream, marks)
         elif head[:4] == b"PAR1":
             yield "", _in_parquet(path, marks)
         elif head == SQLITE:
@@ -110,24 +110,19 @@ def _in_stream(stream: IO[bytes] | gzip.GzipFile, marks: Marks) -> int:
 
 def _lines_with(marks: Marks, content: bytes) -> int:
     """Count lines of UTF-8 that hold a mark, written as it is or as JSON escapes it."""
-    text = content.decode("utf-8", "replace")
-    plain = _escaped_too(marks)
-    if not any(re.search(re.escape(word), text, re.IGNORECASE) for word in _words(plain)):
+    text = readable(content.decode("utf-8", "replace"))
+    words = (*marks.single, *(first for first, _ in marks.pairs))
+    if not any(re.search(re.escape(word), text, re.IGNORECASE) for word in words):
         return 0
-    return sum(plain.are_in(line) for line in text.split("\n"))
+    return sum(marks.are_in(line) for line in text.split("\n"))
 
 
-def _words(marks: Marks) -> Iterator[str]:
-    yield from marks.single
-    yield from (first for first, _ in marks.pairs)
-
-
-def _escaped_too(marks: Marks) -> Marks:
-    def forms(text: str) -> tuple[str, str]:
-        return text, json.dumps(text)[1:-1]
-
-    pairs = [pair for one, two in marks.pairs for pair in zip(forms(one), forms(two), strict=True)]
-    return Marks(tuple(form for one in marks.single for form in forms(one)), tuple(pairs))
+def readable(text: str) -> str:
+    """Return a text in which JSON's escapes are taken back: letters stand for themselves, blanks part words."""
+    if "\\" not in text:
+        return text
+    text = re.sub(r"\\u([0-9a-fA-F]{4})", lambda escape: chr(int(escape[1], 16)), text)
+    return re.sub(r"\\(.)", lambda escape: " " if escape[1] in "nrtbf" else escape[1], text)
 
 
 def _in_pdf(content: bytes, marks: Marks) -> int:
@@ -157,19 +152,23 @@ def _in_parquet(path: Path, marks: Marks) -> int:
 
 def _rows_with(connection: duckdb.DuckDBPyConnection, relation: str, marks: Marks) -> int:
     described = connection.execute(f"describe from {relation}").fetchall()
-    texts = [quoted_identifier(name) for name, kind, *_ in described if "VARCHAR" in kind or "STRUCT" in kind]
+    texts = [
+        quoted_identifier(name)
+        if kind == "VARCHAR"
+        else f"regexp_replace(cast(to_json({quoted_identifier(name)}) as varchar), '\\\\[nrt]', ' ', 'g')"
+        for name, kind, *_ in described
+        if "VARCHAR" in kind
+    ]
     if not texts:
         return 0
-    row = f"concat_ws(chr(31), {', '.join(f'cast({name} as varchar)' for name in texts)})"
+    row = f"concat_ws(chr(31), {', '.join(texts)})"
     ((count,),) = connection.execute(f"select count(*) from {relation} where {marks.condition(row)}").fetchall()
     return int(count)
 
 
 def _in_sqlite(path: Path, marks: Marks) -> Iterator[tuple[str, int]]:
-    both = _escaped_too(marks)
-
     def holds(*cells: Any) -> bool:
-        return both.are_in("\x1f".join(cell for cell in cells if isinstance(cell, str)))
+        return marks.are_in(readable("\x1f".join(cell for cell in cells if isinstance(cell, str))))
 
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as connection:
         connection.create_function("holds", -1, holds, deterministic=True)

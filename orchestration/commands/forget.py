@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -57,16 +58,6 @@ class Request:
     asked_at: datetime
 
 
-@dataclass(frozen=True)
-class Holdings:
-    """What holds a learner's data and is for a person to decide about."""
-
-    exports: tuple[str, ...]
-    deliveries: tuple[str, ...]
-    attestations: tuple[str, ...]
-    others: tuple[Found, ...]
-
-
 def forget_closing(home: Home, user_id: str, reason: str, *, override: bool, dry_run: bool, debug: bool) -> Closing:
     """Do what `opco forget` asks for, and return its facts. Errors as `forget`."""
     if not reason.strip():
@@ -107,40 +98,29 @@ def forget(
     learner whose forgetting stopped half-way, it goes on from there. Raises UserError for an id that nobody has, a
     reason that holds the data, and a retention that still runs; OpcoError where something could not be done yet.
     """
-    from orchestration.dagster_storage import delete_runs, runs_that_hold, vacuum, wipe_assets_that_hold
     from orchestration.resources import only_build
 
+    marks = Marks()
+    holding: list[tuple[FileVersion, int]] = []
     with only_build(home):
         manifest = read_archive_manifest(home.archive)
         record = forgotten_learner(manifest, request.user_id)
-        marks = Marks()
-        holding: list[tuple[FileVersion, int]] = []
+        if record is not None and (dry_run or record.completed_at):
+            facts = _closing(home, record, holding, None, dry_run=dry_run)
+            return {**facts, "was_done": record.completed_at is not None}
         if record is None:
             record = _checked(home, manifest, request)
             progress.stage("Looking where the data is")
-            marks = marks_of(home.archive, manifest, request.user_id)
-            if marks.are_in(request.reason):
-                raise UserError(
-                    "The reason holds the learner's name or e-mail, and it is kept on record. "
-                    "Write it without them; the id says who it is."
-                )
+            marks = _marks(home, manifest, request)
             scrubber = Scrubber((request.user_id,), marks)
             holding = rows_to_forget(home.archive, manifest, scrubber, progress.at)
-            found = _holdings(home, marks, request.user_id)
-            runs = runs_that_hold(instance, marks)
-            record = replace(
-                record, exports=found.exports, deliveries=found.deliveries, attestations=found.attestations
-            )
+            record = _with_holdings(home, record, marks)
             if dry_run:
-                return _closing(home, record, holding, found.others, len(runs), dry_run=True)
+                return _closing(home, _without_runs(record, instance, marks, dry_run=True), holding, None, dry_run=True)
             progress.stage("Rewriting the archive")
             # Before the archive: only what is still there tells which records hold it.
-            delete_runs(instance, runs)
-            wipe_assets_that_hold(instance, marks)
-            record = forget_in_archive(home.archive, replace(record, removed_runs=len(runs)), scrubber, holding)
-        elif dry_run or record.completed_at:
-            facts = _closing(home, record, holding, None, record.removed_runs, dry_run=dry_run)
-            return {**facts, "was_done": record.completed_at is not None}
+            record = _without_runs(record, instance, marks, dry_run=False)
+            record = forget_in_archive(home.archive, record, scrubber, holding)
         else:
             write_record(home.archive, record)  # which removes what a killed process left in the archive
         _empty_build(home)
@@ -153,20 +133,58 @@ def forget(
             f"Mend the cause and run the command again: {_command(home, request)}"
         ) from error
     with only_build(home):
-        progress.stage("Removing earlier builds")
-        removed = _remove_other_builds(home)
-        vacuum(home.dagster)
         progress.stage("Looking whether anything is left")
-        # Asked again, nobody knows any more what to look for.
-        left = _left(home, marks) if marks else None
-        record = replace(
-            record,
-            removed_builds=tuple(sorted({*record.removed_builds, *removed})),
-            build_id=build_id,
-            completed_at=record.completed_at or datetime.now(UTC).strftime(INSTANT),
+        record, left = _finished(home, record, marks, instance, build_id)
+    return _closing(home, record, holding, left, dry_run=False)
+
+
+def _marks(home: Home, manifest: Manifest, request: Request) -> Marks:
+    """Return the learner's marks. Raises UserError where the reason, which is kept, holds one."""
+    marks = marks_of(home.archive, manifest, request.user_id)
+    if marks.are_in(request.reason):
+        raise UserError(
+            "The reason holds the learner's name or e-mail, and it is kept on record. "
+            "Write it without them; the id says who it is."
         )
-        write_record(home.archive, record)
-    return _closing(home, record, holding, left, record.removed_runs, dry_run=False)
+    return marks
+
+
+def _without_runs(record: Forgotten, instance: dg.DagsterInstance, marks: Marks, *, dry_run: bool) -> Forgotten:
+    """Delete the runs that hold the data, or with `dry_run` only count them; return the record with their number."""
+    from orchestration.dagster_storage import delete_runs, runs_that_hold, wipe_assets_that_hold
+
+    runs = runs_that_hold(instance, marks)
+    if not dry_run:
+        delete_runs(instance, runs)
+        wipe_assets_that_hold(instance, marks)
+    return replace(record, removed_runs=record.removed_runs + len(runs))
+
+
+def _finished(
+    home: Home, record: Forgotten, marks: Marks, instance: dg.DagsterInstance, build_id: str
+) -> tuple[Forgotten, tuple[Found, ...] | None]:
+    """Take away what is left, complete the record, and return it with what still holds a mark.
+
+    That is None where the command was run again: nobody knows any more what to look for.
+    """
+    from orchestration.dagster_storage import vacuum
+
+    removed = _remove_other_builds(home)
+    left = None
+    if marks:
+        # An export may have been made while the old file was still published.
+        record = _without_runs(_with_holdings(home, record, marks), instance, marks, dry_run=False)
+    vacuum(home.dagster)
+    if marks:
+        left = _left(home, marks)
+    record = replace(
+        record,
+        removed_builds=tuple(sorted({*record.removed_builds, *removed})),
+        build_id=build_id,
+        completed_at=datetime.now(UTC).strftime(INSTANT),
+    )
+    write_record(home.archive, record)
+    return record, left
 
 
 def _checked(home: Home, manifest: Manifest, request: Request) -> Forgotten:
@@ -214,17 +232,16 @@ def _years_after(instant: datetime, years: int) -> datetime:
         return instant.replace(year=instant.year + years, month=3, day=1)
 
 
-def _holdings(home: Home, marks: Marks, user_id: str) -> Holdings:
-    """Return what holds the data beside archive, build, published files and Dagster's records."""
+def _with_holdings(home: Home, record: Forgotten, marks: Marks) -> Forgotten:
+    """Return the record with what holds the data and is for a person to decide about."""
     exports = {found.path for found in search(files_under(home.exports), marks)}
-    deliveries = {found.path.parent.name for found in search(files_under(home.deliveries), marks)}
     # The JSON beside an export stands for it: it may hold the address that was asked for.
     names = {path.relative_to(home.folder).as_posix().removesuffix(".json") for path in exports}
-    return Holdings(
-        tuple(HIDDEN_NAME if marks.are_in(name) else name for name in sorted(names)),
-        tuple(sorted(deliveries)),
-        _attestations_of(home, user_id),
-        tuple(search(files_under(home.settings_file), marks)),
+    return replace(
+        record,
+        exports=tuple(HIDDEN_NAME if marks.are_in(name) else name for name in sorted(names)),
+        deliveries=tuple(sorted({found.path.parent.name for found in search(files_under(home.deliveries), marks)})),
+        attestations=_attestations_of(home, record.user_id),
     )
 
 
@@ -262,11 +279,15 @@ def _remove_other_builds(home: Home) -> list[str]:
 
 
 def _left(home: Home, marks: Marks) -> tuple[Found, ...]:
-    """Return what still holds the data among files that should not."""
-    decided = (home.exports, home.deliveries, home.attestations)
-    var = home.folder / "var"
-    paths = (path for path in files_under(var, home.settings_file) if not any(map(path.is_relative_to, decided)))
-    return tuple(search(paths, marks))
+    """Return what still holds the data among files that should not: all but those that a person decides about."""
+
+    def is_for_a_person(path: Path) -> bool:
+        if path.is_relative_to(home.attestations):  # an issue that was not finished is not issued
+            return re.fullmatch(r"issue-\d+", path.parent.name) is not None
+        return path.is_relative_to(home.exports) or path.is_relative_to(home.deliveries)
+
+    files = files_under(home.folder / "var", home.settings_file)
+    return tuple(search((path for path in files if not is_for_a_person(path)), marks))
 
 
 def _command(home: Home, request: Request) -> str:
@@ -278,7 +299,6 @@ def _closing(
     record: Forgotten,
     holding: list[tuple[FileVersion, int]],
     left: tuple[Found, ...] | None,
-    runs: int,
     *,
     dry_run: bool,
 ) -> Closing:
@@ -296,7 +316,6 @@ def _closing(
         **{name: value for name, value in asdict(record).items() if name != "rewritten"},
         "archive_files": len(holding) or len(record.rewritten),
         "archive_rows": dict(sorted(rows.items())),
-        "runs": runs,
         "left": None
         if left is None
         else [{"file": str(one.path), "place": one.place, "rows": one.rows} for one in left],
@@ -318,7 +337,7 @@ def forget_lines(closing: Closing) -> list[str]:
     if not would:
         builds = counted(len(closing["removed_builds"]), "earlier build")
         lines.append(f"Published build {closing['build_id']}; {builds} removed")
-    lines.append(f"Dagster   {counted(closing['runs'], 'run')} whose records held the data")
+    lines.append(f"Dagster   {counted(closing['removed_runs'], 'run')} whose records held the data")
     for title, names in (
         (("export file with the data", "export files with the data"), closing["exports"]),
         (("copy behind a link (var/deliveries)", "copies behind links (var/deliveries)"), closing["deliveries"]),
