@@ -172,6 +172,13 @@ def test_the_learner_is_an_id_with_a_deleted_account(home: Path) -> None:
                                  "where outside_session is null").fetchall() == [(True,)]  # fmt: skip
 
 
+def test_the_next_build_goes_on_and_brings_nothing_back(home: Path, before: list[Any], opco: Opco) -> None:
+    made = closing_line(opco("build", "--raw", PROJECT_DIR / "demo" / "raw", "--json", home=home))
+    assert made["full_build_because"] is None
+    assert holding(home) == {"exports", "deliveries", "attestations"}
+    assert times(home) == before
+
+
 def test_the_next_issue_cancels_the_document_without_the_name(home: Path, opco: Opco) -> None:
     # Asked for one learner alone, the documents of the others are carried on: not this one.
     made = closing_line(opco("attest", SESSION, "--user", "u-1001", "--place", "Brest", "--json", home=home))
