@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test acceptance lint bench bench-export bench-attest bench-faults dagster pictures lock bench-nightly
+.PHONY: help setup demo test acceptance lint bench bench-export bench-attest bench-faults dagster pictures lock bench-nightly bench-sizes
 
 BIN := .venv/bin
 
@@ -39,6 +39,9 @@ bench-faults: setup ## Kill builds, exports and attestation runs, and publish un
 
 bench-nightly: setup ## Measure a night in which nothing is new against dbt alone
 	@$(BIN)/python -m benchmarks.nightly
+
+bench-sizes: setup ## Measure what homes take in time and on the disk (EVENTS="1000 100000 1000000")
+	@$(BIN)/python -m benchmarks.sizes --events $(or $(EVENTS),1000 100000 1000000)
 
 dagster: setup ## Open Dagster's web server on this project's home
 	@$(BIN)/opco dagster

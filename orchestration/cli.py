@@ -653,6 +653,77 @@ def alarms(
         print_lines(lines)
 
 
+@app.command(epilog="Example:  opco forget u-1004 --reason 'asked by letter of 2 March' --dry-run")
+def forget(
+    user_id: Annotated[str, typer.Argument(metavar="USER_ID", help="The learner, by id.", show_default=False)],
+    reason: Annotated[
+        str,
+        typer.Option(metavar="TEXT", help="Why, for the record; without the learner's name.", show_default=False),
+    ],
+    override: Annotated[
+        bool, typer.Option("--override", help="Although the proof must still be kept (forgetting.retention_years).")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what holds the data, and change nothing.")] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Take a learner's personal data out of the home: name, e-mail, custom fields, labels. Times stay under the id.
+
+    Archive, build and published file are made anew without it, earlier published builds go, later deliveries bring
+    nothing back. Export files and attestations that hold it are listed: they are for a person to decide about.
+    """
+    from orchestration.commands.forget import forget_closing, forget_lines
+
+    place = _enter(home)
+    closing = forget_closing(place, user_id, reason, override=override, dry_run=dry_run, debug=debug)
+    if as_json:
+        print_json(closing)
+    else:
+        print_lines(forget_lines(closing))
+
+
+@app.command(epilog="Examples:  opco clean --dry-run   ·   opco clean --issues-of S-2026-MGMT-09")
+def clean(
+    superseded_before: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            help="Of the archive too: versions of delivered files that no build reads, last delivered before this day.",
+            show_default=False,
+        ),
+    ] = None,
+    issues_of: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SESSION_ID",
+            help="Of the attestations too: documents of this session's superseded issues. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go, with its size, and change nothing.")
+    ] = False,
+    home: HomeOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Remove earlier builds, exports past their retention, expired copies, leftovers, and old records of runs.
+
+    The archive and the attestations lose nothing unless they are named, and then nothing that a build reads or that
+    is in force; what went stays on record. The retentions are the settings of \\[cleaning].
+    """
+    from orchestration.commands.clean import clean_closing, clean_lines
+
+    place = _enter(home)
+    closing = clean_closing(place, superseded_before, issues_of or [], dry_run=dry_run)
+    del debug
+    if as_json:
+        print_json(closing)
+    else:
+        print_lines(clean_lines(closing))
+
+
 @app.command(epilog="Example:  opco settings --home /srv/opco")
 def settings(
     session: Annotated[
@@ -829,12 +900,14 @@ def _said(arguments: list[str], error: BaseException, message: str, exit_code: i
 def _enter(option: Path | None, options: Mapping[str, str | None] | None = None, *, must_exist: bool = True) -> Home:
     """Return the home, with its settings checked; processes that this one starts find it by OPCO_HOME."""
     from orchestration.home import HOME_VARIABLE, Home
+    from orchestration.home_stamp import check_home
     from orchestration.log_lines import say_as_json
     from orchestration.settings import load_settings, variable_of
 
     if os.environ.get(variable_of("logs.format")) == "json":
         say_as_json()
     home = Home.find(option, must_exist=must_exist)
+    check_home(home)
     os.environ[HOME_VARIABLE] = str(home.folder)
     if load_settings(home, options).logs.format == "json":
         say_as_json()

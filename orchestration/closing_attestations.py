@@ -6,6 +6,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -42,17 +43,26 @@ NAMED = 20
 
 
 def attest_closing(home: Home, session_id: str, made: Mapping[str, Any], copy: Path | None) -> Closing:
-    """Return the facts of an issue from its asset's metadata."""
-    names = ("issue_number", "folder", "zip_path", "zip_sha256", "documents", "states", "pages", "bytes", "files")
+    """Return the facts of an issue from its asset's metadata; learners are named by its manifest alone."""
+    names = ("issue_number", "folder", "zip_path", "zip_sha256", "documents", "states", "pages", "bytes", "warnings")
+    manifest = read_manifest(Path(made["folder"]))
     return {
         "command": "attest",
         "ok": True,
         "home": str(home.folder),
         "session_id": session_id,
         "changed": made["is_new"],
-        **{name: made[name] for name in (*names, "cancelled", "left_out", "warnings")},
+        **{name: made[name] for name in names},
+        "files": [_listed(asdict(document)) for document in manifest.documents],
+        "cancelled": [asdict(one) for one in manifest.cancelled],
+        "left_out": [asdict(one) for one in manifest.left_out],
         "copy": str(copy) if copy else None,
     }
+
+
+def _listed(document: dict[str, Any]) -> dict[str, Any]:
+    """Return a document without the digests of what it prints."""
+    return {name: value for name, value in document.items() if name != "printed"}
 
 
 def attest_lines(closing: Closing) -> list[str]:

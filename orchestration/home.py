@@ -125,6 +125,11 @@ class Home:
         """What was told of what is amiss, and what waits to be."""
         return self.folder / "var" / "alarms"
 
+    @property
+    def stamp(self) -> Path:
+        """Which form the home's files have, and which program wrote last."""
+        return self.folder / "var" / "home.json"
+
     def refuse_own_place(self, target: Path, option: str) -> None:
         """Raise UserError when `target` lies where the home keeps what must not be written over."""
         place = target.resolve()

@@ -6,10 +6,11 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO
 
 from orchestration.home import Home
+from orchestration.home_stamp import stamp_home
 from warehouse.errors import OpcoError
 
 
@@ -28,9 +29,11 @@ def build_lock(home: Home, *, wait_minutes: int = 0) -> Iterator[None]:
                 f"Another build is running in {home.folder} (process {_holder(stream) or 'unknown'}).\n"
                 "Wait for its end, then try again."
             )
-        stream.truncate(0)
-        stream.write(str(os.getpid()))
-        stream.flush()
+        with suppress(OSError):  # the number is for a message: a full disk keeps nobody from cleaning
+            stream.truncate(0)
+            stream.write(str(os.getpid()))
+            stream.flush()
+        stamp_home(home)
         yield
 
 

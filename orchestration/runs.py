@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from orchestration.dead_runs import close_dead_runs, process_tags
 from orchestration.home import Home
+from orchestration.home_stamp import stamp_home
 from orchestration.log_lines import RUN_ID
 from orchestration.progress import Progress
 from orchestration.resources import run_resources
@@ -74,6 +75,7 @@ def _leave_syncing_to_the_system(connection: Any, record: Any) -> None:
 @contextmanager
 def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
     """Yield the Dagster instance of the home. Raises OpcoError when its PostgreSQL cannot be reached."""
+    stamp_home(home)
     prepare_instance(home)
     event.listen(Engine, "connect", _leave_syncing_to_the_system)
     try:

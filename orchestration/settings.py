@@ -445,6 +445,42 @@ class LogSettings(Section):
     )
 
 
+Days = Annotated[
+    Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=36_500)] | None, BeforeValidator(_none_as_word)
+]
+DAYS = "a whole number of days from 1 to 36500, or none for never"
+
+
+class CleaningSettings(Section):
+    """What `opco clean` and the job of the same name remove, and when that job runs."""
+
+    export_days: Days = Field(
+        default=365,
+        description="Days after which an export file in var/exports goes, with the JSON beside it.",
+        json_schema_extra={ALLOWED: DAYS},
+    )
+    run_days: Days = Field(
+        default=90,
+        description="Days after which what Dagster keeps of a run goes; the newest of each asset stays.",
+        json_schema_extra={ALLOWED: DAYS},
+    )
+    schedule: Annotated[Text, BeforeValidator(_none_as_word)] = Field(
+        default="30 5 * * 0",
+        description="When the job runs, in the display time zone: minute, hour, day, month, weekday (cron).",
+        json_schema_extra={ALLOWED: "five fields such as 30 5 * * 0 (Sundays at half past five), or none for never"},
+    )
+
+
+class ForgettingSettings(Section):
+    """When `opco forget` may be asked for."""
+
+    retention_years: Annotated[int, BeforeValidator(_no_truth_value), Field(ge=0, le=100)] = Field(
+        default=6,
+        description="Years after a learner's last connection before which forgetting needs --override.",
+        json_schema_extra={ALLOWED: "a whole number from 0 to 100"},
+    )
+
+
 class Settings(BaseSettings):
     """All settings in force. Made by `load_settings`."""
 
@@ -469,6 +505,8 @@ class Settings(BaseSettings):
     alarms: AlarmSettings = AlarmSettings()
     dagster: DagsterSettings = DagsterSettings()
     logs: LogSettings = LogSettings()
+    cleaning: CleaningSettings = CleaningSettings()
+    forgetting: ForgettingSettings = ForgettingSettings()
 
 
 @dataclass(frozen=True)

@@ -13,20 +13,29 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from warehouse.contract import RawTable, raw_tables
 from warehouse.errors import OpcoError, UserError
 from warehouse.files import fsync_path, sha256_of, written_atomically
+from warehouse.forgotten import Forgotten, RewrittenFile, Scrubber
 from warehouse.readers import SUFFIXES, read_file
 
 MANIFEST = "manifest.json"
-MANIFEST_FORMAT = 1
+MANIFEST_FORMAT = 2
+# Format 1 knew of no forgotten learners.
+READ_FORMATS = (1, MANIFEST_FORMAT)
 INSTANT = "%Y-%m-%dT%H:%M:%S.%fZ"
 
 
 @dataclass(frozen=True)
 class FileVersion:
-    """One version (by content) of a delivered file; `archive_file` is relative to the archive."""
+    """One version (by content) of a delivered file; `archive_file` is relative to the archive.
+
+    `sha256` and `byte_count` are those of the file as delivered; `row_count` is what the archive holds of it, which
+    is less where learners were forgotten: `forgotten_rows` lost cells or were left out. Of a version with `removed_at`
+    the archive holds nothing any more: no build reads it.
+    """
 
     table_name: str
     file: str
@@ -36,6 +45,8 @@ class FileVersion:
     archive_file: str
     loaded_at: str
     last_load_number: int
+    forgotten_rows: int = 0
+    removed_at: str | None = None
 
 
 @dataclass(frozen=True)
@@ -50,15 +61,37 @@ class Load:
 
 @dataclass(frozen=True)
 class Manifest:
-    """What the archive holds: its loads, and every file version they brought."""
+    """What the archive holds: its loads, every file version they brought, and which learners are forgotten."""
 
     loads: tuple[Load, ...] = ()
     files: tuple[FileVersion, ...] = ()
+    forgotten: tuple[Forgotten, ...] = ()
 
     @property
     def last_load_number(self) -> int:
         """The number of the last load; 0 before the first."""
         return self.loads[-1].load_number if self.loads else 0
+
+    @property
+    def held_files(self) -> list[FileVersion]:
+        """The versions that the archive still holds."""
+        return [version for version in self.files if version.removed_at is None]
+
+    def superseded_files(self, before: str) -> list[FileVersion]:
+        """Return the held versions that no build reads any more, last delivered before the instant `before`.
+
+        What may be read again is none of them: the current files, and every version of tables whose rows outlive
+        their delivery.
+        """
+        current = {version for versions in self.current_files().values() for version in versions}
+        loaded_at = {load.load_number: load.loaded_at for load in self.loads}
+        return [
+            version
+            for version in self.held_files
+            if version not in current
+            and not raw_tables()[version.table_name].keeps_gone
+            and loaded_at[version.last_load_number] < before
+        ]
 
     def current_files(self) -> dict[str, list[FileVersion]]:
         """Return what is delivered now, by table, in file order.
@@ -111,14 +144,15 @@ def read_manifest(archive: Path) -> Manifest:
         return Manifest()
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != MANIFEST_FORMAT:
+        if content["format"] not in READ_FORMATS:
             raise OpcoError(
-                f"{path} has format {content['format']}, this version reads format {MANIFEST_FORMAT}. "
+                f"{path} has format {content['format']}, this version reads formats up to {MANIFEST_FORMAT}. "
                 "Install the version of opco-warehouse that wrote it, or a later one."
             )
         return Manifest(
             tuple(Load(**{**load, "warnings": tuple(load["warnings"])}) for load in content["loads"]),
             tuple(FileVersion(**version) for version in content["files"]),
+            tuple(_forgotten(record) for record in content.get("forgotten", ())),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise OpcoError(f"{path} cannot be read ({error}). Restore it from a backup of the archive.") from error
@@ -130,16 +164,22 @@ def load_delivery(
     """Take the delivery in `raw_folder` into the archive and return what it brought.
 
     `loaded_at` is the start of the load (UTC, aware). Files already archived with the same content are not
-    read again; a clock before that of the last load gives a warning. Raises UserError, with nothing replaced, where the
-    contract stops a load.
+    read again; a clock before that of the last load gives a warning. Of forgotten learners nothing is taken but the id.
+    Raises UserError, with nothing replaced, where the contract stops a load.
     """
     manifest = read_manifest(archive)
+    scrubber = Scrubber(tuple(record.user_id for record in manifest.forgotten))
     found, warnings = _find_files(raw_folder)
     if manifest.loads and loaded_at.strftime(INSTANT) < manifest.loads[-1].loaded_at:
         warnings.append(
             f"this load's clock, {loaded_at.strftime(INSTANT)}, is before that of the last load, "
             f"{manifest.loads[-1].loaded_at}: the data as of goes back with it"
         )
+    warnings += [
+        f"the forgetting of learner {record.user_id} did not end: run it again (opco forget {record.user_id})"
+        for record in manifest.forgotten
+        if record.completed_at is None
+    ]
     _require_tables(raw_folder, found, manifest)
     number = manifest.last_load_number + 1
     known = {(version.table_name, version.file, version.sha256): version for version in manifest.files}
@@ -152,9 +192,10 @@ def load_delivery(
                 file = path.relative_to(raw_folder).as_posix()
                 digest = sha256_of(path)
                 version = known.get((table.name, file, digest))
-                if version is None:
+                if version is None or version.removed_at:
                     progress(f"reading {file}")
-                    version, unlisted = _archive_file(path, table, file, digest, archive, loaded_at)
+                    first_loaded_at = version.loaded_at if version else loaded_at.strftime(INSTANT)
+                    version, unlisted = _archive_file(path, table, file, digest, archive, first_loaded_at, scrubber)
                     new_files += 1
                     if unlisted:
                         warnings.append(
@@ -164,12 +205,12 @@ def load_delivery(
                 taken[(table.name, file, digest)] = replace(version, last_load_number=number)
             tables[table.name] = TableLoad(len(paths), new_files, rows)
     except BaseException:
-        _remove_orphans(archive, manifest)
+        remove_orphans(archive, manifest)
         raise
     load = Load(number, loaded_at.strftime(INSTANT), str(raw_folder), tuple(warnings))
-    loaded = Manifest((*manifest.loads, load), tuple({**known, **taken}.values()))
-    _write_manifest(archive, loaded)
-    _remove_orphans(archive, loaded)
+    loaded = Manifest((*manifest.loads, load), tuple({**known, **taken}.values()), manifest.forgotten)
+    write_manifest(archive, loaded)
+    remove_orphans(archive, loaded)
     return DeliverySummary(number, loaded_at, tuple(warnings), tables)
 
 
@@ -250,32 +291,61 @@ def _require_tables(raw_folder: Path, found: dict[RawTable, list[Path]], manifes
 
 
 def _archive_file(
-    source: Path, table: RawTable, file: str, digest: str, archive: Path, loaded_at: datetime
+    source: Path, table: RawTable, file: str, digest: str, archive: Path, loaded_at: str, scrubber: Scrubber
 ) -> tuple[FileVersion, tuple[str, ...]]:
-    archive_file = f"{table.name}/{digest[:16]}-{uuid.uuid4().hex[:8]}.parquet"
+    archive_file = new_archive_file(table.name, digest)
     target = archive / archive_file
     with written_atomically(target) as temporary:
         reading = read_file(source, table, file, temporary)
+        rows, forgotten_rows = reading.rows, sum(scrubber.count([temporary], table).values())
+        if forgotten_rows:
+            scrubbed = temporary.with_name(f"{temporary.name}.scrubbed")
+            rows = scrubber.scrub(temporary, scrubbed, table)
+            scrubbed.replace(temporary)
     version = FileVersion(
-        table.name, file, digest, source.stat().st_size, reading.rows, archive_file, loaded_at.strftime(INSTANT), 0
+        table_name=table.name,
+        file=file,
+        sha256=digest,
+        byte_count=source.stat().st_size,
+        row_count=rows,
+        archive_file=archive_file,
+        loaded_at=loaded_at,
+        last_load_number=0,
+        forgotten_rows=forgotten_rows,
     )
     return version, reading.unlisted_columns
 
 
-def _write_manifest(archive: Path, manifest: Manifest) -> None:
+def new_archive_file(table_name: str, digest: str) -> str:
+    """Return a name in the archive that no file has yet, for a version of a delivered file."""
+    return f"{table_name}/{digest[:16]}-{uuid.uuid4().hex[:8]}.parquet"
+
+
+def write_manifest(archive: Path, manifest: Manifest) -> None:
+    """Replace the archive's manifest, in one rename."""
     with written_atomically(archive / MANIFEST) as temporary:
         content = {
             "format": MANIFEST_FORMAT,
             "loads": [asdict(load) for load in manifest.loads],
             "files": [asdict(version) for version in manifest.files],
+            "forgotten": [asdict(record) for record in manifest.forgotten],
         }
         temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
     fsync_path(archive)
 
 
-def _remove_orphans(archive: Path, manifest: Manifest) -> None:
-    """Remove what a load that was stopped left behind: Parquet files that the manifest does not name."""
-    named = {version.archive_file for version in manifest.files}
-    for path in archive.glob("*/*.parquet*"):
-        if path.relative_to(archive).as_posix() not in named:
-            path.unlink()
+def remove_orphans(archive: Path, manifest: Manifest) -> None:
+    """Remove what a load or a forgetting that was stopped left: Parquet files that the manifest does not name."""
+    for path in orphans(archive, manifest):
+        path.unlink()
+
+
+def orphans(archive: Path, manifest: Manifest) -> list[Path]:
+    """Return the Parquet files of the archive that the manifest does not name."""
+    named = {version.archive_file for version in manifest.held_files}
+    return [path for path in archive.glob("*/*.parquet*") if path.relative_to(archive).as_posix() not in named]
+
+
+def _forgotten(values: dict[str, Any]) -> Forgotten:
+    lists = {name: tuple(value) for name, value in values.items() if isinstance(value, list)}
+    return Forgotten(**{**values, **lists, "rewritten": tuple(RewrittenFile(**one) for one in values["rewritten"])})

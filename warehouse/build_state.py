@@ -73,5 +73,8 @@ def why_in_full(earlier: BuildState | None, now: BuildState, manifest: Manifest,
 
 
 def _digest(manifest: Manifest, count: int) -> str:
-    known = [(version.table_name, version.file, version.sha256) for version in manifest.files[:count]]
+    # The archive's own file too: it is another one where a learner was forgotten.
+    known = [
+        (version.table_name, version.file, version.sha256, version.archive_file) for version in manifest.files[:count]
+    ]
     return hashlib.sha256(json.dumps(known).encode()).hexdigest()

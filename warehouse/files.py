@@ -72,23 +72,31 @@ def temporary_beside(target: Path) -> Path:
     return target.with_name(f".{name}.{_host()}.{os.getpid()}.{secrets.token_hex(4)}{TEMPORARY}")
 
 
-def remove_leftovers(folder: Path) -> list[Path]:
-    """Remove from `folder` what processes that were killed had begun to write there, and return what went.
+def leftovers(folder: Path, *, below: bool = False) -> list[Path]:
+    """Return what processes that were killed had begun to write in `folder`, or anywhere `below` it.
 
     That is a temporary name of a process of this machine that lives no more, or one of another machine that nobody
     has written to for a day.
     """
-    removed = []
-    for path in folder.glob(f".*{TEMPORARY}*"):
-        found = LEFTOVER.match(path.name)
-        if found is None or not _is_left(path, found["host"], int(found["pid"])):
-            continue
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            path.unlink(missing_ok=True)
-        removed.append(path)
+    pattern = f".*{TEMPORARY}*"
+    found = ((path, LEFTOVER.match(path.name)) for path in (folder.rglob(pattern) if below else folder.glob(pattern)))
+    return [path for path, match in found if match and _is_left(path, match["host"], int(match["pid"]))]
+
+
+def remove_leftovers(folder: Path) -> list[Path]:
+    """Remove the `leftovers` in `folder`, and return what went."""
+    removed = leftovers(folder)
+    for path in removed:
+        remove_whole(path)
     return removed
+
+
+def remove_whole(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it; one that is gone already is no error."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _is_left(path: Path, host: str, pid: int) -> bool:

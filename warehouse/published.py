@@ -167,9 +167,14 @@ def roll_back(published: Path, build_id: str | None = None) -> PublishedBuild:
     return target
 
 
+def older_builds(published: Path, keep: int) -> list[PublishedBuild]:
+    """Return all but the newest `keep` builds, never the one that is shown."""
+    return [build for build in published_builds(published)[keep:] if not build.is_shown]
+
+
 def remove_older(published: Path, keep: int) -> list[PublishedBuild]:
-    """Remove all but the newest `keep` builds, never the one that is shown, and return what went."""
-    removed = [build for build in published_builds(published)[keep:] if not build.is_shown]
+    """Remove the `older_builds`, and return what went."""
+    removed = older_builds(published, keep)
     for build in removed:
         build.path.unlink(missing_ok=True)
         record_of(build.path).unlink(missing_ok=True)

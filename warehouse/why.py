@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
@@ -320,7 +321,10 @@ def _require_known(connection: duckdb.DuckDBPyConnection, question: Question) ->
             name for (name,) in connection.execute(f"select {column} from staging.{table} where is_kept").fetchall()
         ]
         if asked not in known:
-            near = difflib.get_close_matches(asked, known, n=3, cutoff=0)
-            raise UserError(
-                f"{option} {asked}: no delivered row has this id. Ids are case-sensitive; nearest: {', '.join(near)}"
-            )
+            raise unknown_id(f"{option} {asked}", asked, known)
+
+
+def unknown_id(what: str, asked: str, known: Collection[str]) -> UserError:
+    """Return the error that tells of `what` that no delivered row has the id `asked`, and which ids are like it."""
+    near = difflib.get_close_matches(asked, known, n=3, cutoff=0)
+    return UserError(f"{what}: no delivered row has this id. Ids are case-sensitive; nearest: {', '.join(near)}")

@@ -6,7 +6,8 @@ select
 from {{ model }}
 where
     is_kept
-    {%- if not flags.FULL_REFRESH %}
+    {#- while dbt parses, too, so that it knows of the reference: it may parse in a full build #}
+    {%- if not execute or not flags.FULL_REFRESH %}
     and {{ column_name }} in (
         select {{ column_name }}
         from {{ model }}

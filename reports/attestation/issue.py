@@ -143,7 +143,8 @@ def issue_attestations(
                 place=place,
                 release=_release(),
             )
-            tasks = _tasks(chosen, earlier, asked_for)
+            nameless = {one.user_id for one in left_out if one.reason == "deleted_without_name"}
+            tasks = [task for task in _tasks(chosen, earlier, asked_for) if task.user_id not in nameless]
             try:
                 outcomes, warnings = _make(job, tasks, workers, progress)
             except UserError:
@@ -332,12 +333,16 @@ def _make(
 def _cancelled(
     earlier: _Earlier, in_force: set[str], left_out: Sequence[LeftOut], number: int
 ) -> tuple[CancelledDocument, ...]:
-    """Return the documents in force no more and replaced by none."""
+    """Return the documents in force no more and replaced by none.
+
+    A name that the warehouse knows no longer is not carried on into a new manifest.
+    """
     reasons = {one.user_id: one.reason for one in left_out}
+    names = {one.user_id: one.learner for one in left_out if one.reason == "deleted_without_name"}
     newly = [
         CancelledDocument(
             user_id=one.user_id,
-            learner=one.learner,
+            learner=names.get(one.user_id, one.learner),
             number=one.number,
             issued_on=one.issued_on,
             total_seconds=one.total_seconds,
@@ -347,7 +352,8 @@ def _cancelled(
         for one in earlier.documents.values()
         if one.user_id not in in_force
     ]
-    return (*(one for one in earlier.cancelled.values() if one.user_id not in in_force), *newly)
+    still = [one for one in earlier.cancelled.values() if one.user_id not in in_force]
+    return (*(replace(one, learner=names.get(one.user_id, one.learner)) for one in still), *newly)
 
 
 def _is_unchanged(outcomes: Sequence[Outcome], cancelled: Sequence[CancelledDocument], earlier: _Earlier) -> bool:

@@ -13,6 +13,7 @@ from typing import Literal
 from reports.attestation.issue import zip_name
 from reports.attestation.manifest import MANIFEST, IssuedDocument, Manifest, issue_folders, parse_manifest
 from reports.attestation.proof import Proof, read_proof
+from reports.attestation.removal import RECORD, read_removal
 from warehouse.errors import OpcoError, UserError
 
 # A file that is larger is none of ours: a document of 100,000 connections has 25 MB.
@@ -109,6 +110,8 @@ def _verify_issue_folder(folder: Path, found: Verification, progress: Callable[[
     if manifest is None:
         return
     name = zip_name(manifest.session_id, manifest.issue_number)
+    if name not in names and RECORD in names:
+        return
     if name not in names:
         found.remarks.append((name, "the ZIP is not there"))
         return
@@ -147,10 +150,15 @@ def _verify_issue(files: _Files, found: Verification, progress: Callable[[int, i
     except (OpcoError, OSError) as error:
         found.faults.append((MANIFEST, str(error)))
         return None
+    removal = read_removal(files.read(RECORD)) if RECORD in files.names else None
+    if removal:
+        said = f"its documents were removed on {removal.removed_at[:10]} by {removal.removed_by}; the manifest stayed"
+        found.remarks.append((RECORD, said))
     for done, document in enumerate(manifest.documents, start=1):
-        _verify_document(files, document, found)
+        if not removal or document.file in files.names:
+            _verify_document(files, document, found)
         progress(done, len(manifest.documents), document.file)
-    listed = {document.file for document in manifest.documents} | {MANIFEST}
+    listed = {document.file for document in manifest.documents} | {MANIFEST, RECORD}
     for name in files.names:
         if name not in listed and name != zip_name(manifest.session_id, manifest.issue_number):
             is_pdf = name.lower().endswith(".pdf")

@@ -73,16 +73,22 @@ class DeliveryStore:
 
         So goes what an interrupted copy left behind, a day later.
         """
-        forgotten = 0
-        for place in self.folder.glob("*") if self.folder.is_dir() else ():
+        expired = self.expired(now)
+        for place in expired:
+            shutil.rmtree(place)
+        return len(expired)
+
+    def expired(self, now: datetime) -> list[Path]:
+        """Return the folders that `forget_expired` deletes."""
+        found = []
+        for place in sorted(self.folder.glob("*")) if self.folder.is_dir() else ():
             if not ID.fullmatch(place.name):
                 continue
             delivery = self._read(place.name)
             age = now - datetime.fromtimestamp(place.stat().st_mtime, UTC)
             if now >= delivery.expires_at if delivery else age > timedelta(days=1):
-                shutil.rmtree(place)
-                forgotten += 1
-        return forgotten
+                found.append(place)
+        return found
 
     def _read(self, delivery_id: str) -> Delivery | None:
         # What is no id never becomes a path.

@@ -1,0 +1,1 @@
+"""What the home loses by itself, once a week."""

@@ -1,0 +1,68 @@
+"""The job `cleaning`, which does what `opco clean` does, and its schedule."""
+
+from contextlib import nullcontext
+from datetime import UTC, datetime
+
+import dagster as dg
+from dagster._utils.schedules import is_valid_cron_schedule
+
+from orchestration.commands.clean import clean
+from orchestration.home import Home
+from orchestration.progress import Progress
+from orchestration.resources import HomeResource
+from orchestration.settings import load_settings
+from warehouse.errors import UserError
+
+# A build may be at work when it is time: it is waited for.
+WHILE_A_BUILD_IS_AT_WORK = dg.RetryPolicy(max_retries=6, delay=600)
+
+
+@dg.op(
+    description="Remove earlier builds, old exports, expired copies, leftovers and old records of runs.",
+    retry_policy=WHILE_A_BUILD_IS_AT_WORK,
+)
+def clean_home(context: dg.OpExecutionContext, home: HomeResource, progress: dg.ResourceParam[Progress]) -> None:
+    """Clean the home as its settings say; nothing that has to be named goes."""
+    settings = home.settings().cleaning
+    closing = clean(
+        home.home, settings, records=nullcontext(context.instance), now=datetime.now(UTC), progress=progress
+    )
+    context.add_output_metadata(
+        {
+            "bytes": closing["bytes"],
+            "kept_bytes": sum(closing["kept"].values()),
+            "cleaned": dg.MetadataValue.json(
+                {kind: {"count": one["count"], "bytes": one["bytes"]} for kind, one in closing["cleaned"].items()}
+            ),
+        }
+    )
+
+
+@dg.job(name="cleaning", description="What opco clean does: earlier builds, old exports, old records of runs.")
+def cleaning() -> None:
+    """Clean the home."""
+    clean_home()
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Define the job, and its schedule where the settings name a time. Raises UserError for a time of no meaning."""
+    home = Home.find()
+    settings = load_settings(home)
+    times = settings.cleaning.schedule
+    if times is None:
+        return dg.Definitions(jobs=[cleaning])
+    if not is_valid_cron_schedule(times):
+        raise UserError(
+            f"The setting cleaning.schedule cannot be {times!r}. Write five fields: minute, hour, day of the month, "
+            'month, day of the week; "30 5 * * 0" is half past five on Sundays. Or write none.'
+        )
+    schedule = dg.ScheduleDefinition(
+        job=cleaning,
+        name="cleaning_schedule",
+        cron_schedule=times,
+        execution_timezone=settings.rules.display_timezone,
+        default_status=dg.DefaultScheduleStatus.RUNNING,
+        description=f"Cleans the home: {times} ({settings.rules.display_timezone}).",
+    )
+    return dg.Definitions(jobs=[cleaning], schedules=[schedule])
