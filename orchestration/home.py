@@ -13,7 +13,7 @@ from warehouse.publish import LINK
 
 HOME_VARIABLE = "OPCO_HOME"
 # Under var/; only var/exports takes files of a chosen name.
-OWN_FOLDERS = ("raw", "build", "published", "attestations", "deliveries", "dagster")
+OWN_FOLDERS = ("raw", "build", "published", "attestations", "deliveries", "dagster", "portal")
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,16 @@ class Home:
     def dagster(self) -> Path:
         """Dagster's own storage: runs, events, partitions."""
         return self.folder / "var" / "dagster"
+
+    @property
+    def portal(self) -> Path:
+        """What the portal keeps: who is signed in, the audit log, the runs that were asked for on its pages."""
+        return self.folder / "var" / "portal"
+
+    @property
+    def background_runs(self) -> Path:
+        """One folder a run that somebody asked for on a page: what was asked, how far it is, what came of it."""
+        return self.portal / "runs"
 
     def refuse_own_place(self, target: Path, option: str) -> None:
         """Raise UserError when `target` lies where the home keeps what must not be written over."""
