@@ -212,6 +212,16 @@ class AttestationSettings(Section):
         description="Processes that make the documents side by side; none for one a core.",
         json_schema_extra={ALLOWED: "a whole number from 1 to 256, or none"},
     )
+    offered: bool = Field(
+        default=True,
+        description="Whether the portal lets instructors make attestations.",
+        json_schema_extra={ALLOWED: "true, false"},
+    )
+    contact: Text = Field(
+        default=None,
+        description="Whom to ask for attestations where the portal does not make them.",
+        json_schema_extra={ALLOWED: "text"},
+    )
 
 
 class ExportSettings(Section):
