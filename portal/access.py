@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from portal.identity.person import PRESENT, Person
-from portal.security import check_form
+from portal.security import SAFE_METHODS, check_form
 from warehouse.errors import OpcoError
 
 Endpoint = Callable[[Request], Response] | Callable[[Request], Awaitable[Response]]
@@ -166,6 +166,13 @@ def _guarded(endpoint: Endpoint, who: Who) -> Callable[[Request], Awaitable[Resp
             await run_in_threadpool(cursor.__exit__, None, None, None)
 
     async def gate(request: Request) -> Response:
+        # What nobody sends is not even read.
+        if (
+            who.kind != "public"
+            and request.method not in SAFE_METHODS
+            and await run_in_threadpool(request.app.state.identity.email, request) is None
+        ):
+            raise HTTPException(401)
         async with check_form(request):
             if inspect.iscoroutinefunction(endpoint):
                 return await admitted_coroutine(request)

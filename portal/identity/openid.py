@@ -90,19 +90,27 @@ class Provider:
                     "aud": {"essential": True, "value": self.client.client_id},
                 },
             )
+            claims = await self._claims(token)
         except HTTPError as error:
             raise ProviderError(f"The OpenID Connect provider cannot be used: {error!r}") from error
         except (OAuthError, JoseError, RuntimeError, ValueError, KeyError, TypeError) as error:
             raise NotProvenError(repr(error)) from error
-        claims = token.get("userinfo")
-        if not claims:
-            raise NotProvenError("no ID token")
         if claims.get("email_verified") is not True:
             raise NotProvenError(f"the address of {claims.get('sub')!r} is not verified")
         try:
             return checked_address(str(claims.get("email", "")), "The address").lower()
         except UserError as error:
             raise NotProvenError(str(error)) from error
+
+    async def _claims(self, token: dict[str, Any]) -> dict[str, Any]:
+        """Return what the provider says of the person: in the ID token, or beside it."""
+        claims: dict[str, Any] = dict(token["userinfo"])
+        if "email" not in claims and "userinfo_endpoint" in self.client.server_metadata:
+            more = await self.client.userinfo(token=token)
+            if more.get("sub") != claims["sub"]:
+                raise ValueError("the provider's two answers are of two people")
+            claims = {**more, **claims}
+        return claims
 
     async def _check_provider(self) -> None:
         """Load what the provider says of itself, once. Raises ValueError when it is another than the one named."""

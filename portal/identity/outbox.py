@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from email.message import EmailMessage
 from email.utils import formatdate, make_msgid
@@ -30,13 +30,23 @@ class Outbox:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(2, thread_name_prefix="outbox")
         self._room = threading.BoundedSemaphore(WAITING)
+        self._lock = threading.Lock()
+        self._pending: set[Future[None]] = set()
 
     def add(self, work: Callable[[], None]) -> None:
         """Do `work` soon; what fails is logged."""
         if not self._room.acquire(blocking=False):
             logger.error("%d messages wait already: one more is dropped", WAITING)
             return
-        self._threads.submit(self._do, work)
+        with self._lock:
+            self._pending = {one for one in self._pending if not one.done()}
+            self._pending.add(self._threads.submit(self._do, work))
+
+    def wait(self) -> None:
+        """Wait until everything handed in so far is done."""
+        with self._lock:
+            pending = set(self._pending)
+        wait(pending)
 
     def finish(self) -> None:
         """Wait until everything handed in is done; then nothing more is taken."""

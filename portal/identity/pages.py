@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -120,13 +120,19 @@ async def from_provider(request: Request) -> Response:
     try:
         email = await identity.provider.proven_email(request)
     except NotProvenError as error:
-        logger.warning("a sign-in by the provider failed, from %s: %s", client_of(request), error)
+        # Part of it is what the address says: one line stays one line.
+        reason = " ".join(str(error).split())[:300]
+        logger.warning("a sign-in by the provider failed, from %s: %s", client_of(request), reason)
         raise HTTPException(403, "not_proven") from error
     return await run_in_threadpool(_welcome, request, email, "provider", local_page(request, wanted))
 
 
 def sign_out(request: Request) -> Response:
     """End the stay of this browser."""
+    identity: Identity = request.app.state.identity
+    email = identity.email(request)
+    if email:
+        identity.audit.add("signed_out", email=email, client=client_of(request))
     return _farewell(request)
 
 
@@ -148,6 +154,7 @@ def local_page(request: Request, wanted: str) -> str:
         and not parts.netloc
         and parts.path.startswith(first)
         and not parts.path.startswith("//")
+        and not {".", ".."} & set(unquote(parts.path).split("/"))
         and wanted.isprintable()
         and "\\" not in wanted
         and len(wanted) <= 2000
