@@ -62,7 +62,7 @@ def middleware(base_url: str, secret: str, trusted_proxies: Sequence[str]) -> li
     return [
         Middleware(SecurityHeaders, is_https=is_https(base_url)),
         Middleware(ProxyHeadersMiddleware, trusted_hosts=list(trusted_proxies)),
-        Middleware(KnownHost, host=urlsplit(base_url).hostname or ""),
+        Middleware(KnownHost, base_url=base_url),
         Middleware(BodyLimit),
         # What a browser is remembered by before anyone signs in: the key of its form tokens, a sign-in under way.
         Middleware(
@@ -178,13 +178,15 @@ class SecurityHeaders:
 class KnownHost:
     """Answers under the portal's own host only; the health check under any, as it is asked from close by."""
 
-    def __init__(self, app: ASGIApp, host: str) -> None:
+    def __init__(self, app: ASGIApp, base_url: str) -> None:
         self.app = app
-        self.guarded = TrustedHostMiddleware(app, allowed_hosts=[host], www_redirect=False)
+        address = urlsplit(base_url)
+        self.health = address.path.rstrip("/") + "/health"
+        self.guarded = TrustedHostMiddleware(app, allowed_hosts=[address.hostname or ""], www_redirect=False)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        is_health = scope["type"] == "http" and scope["path"].endswith("/health")
+        is_health = scope["type"] == "http" and scope["path"] == self.health
         await (self.app if is_health else self.guarded)(scope, receive, send)
 
 

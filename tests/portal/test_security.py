@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import SpooledTemporaryFile
 
 import duckdb
 import pytest
@@ -198,6 +199,21 @@ def test_what_is_too_large_is_refused_while_it_comes(portal: SmallPortal) -> Non
     assert many.status_code == 400
     fields = claire.post(f"{PATH}/act", headers={"X-CSRF-Token": token}, data={f"f{n}": "x" for n in range(1001)})
     assert fields.status_code == 400
+
+
+def test_a_disk_that_is_full_while_a_file_comes(portal: SmallPortal, monkeypatch: pytest.MonkeyPatch) -> None:
+    class FullFile(SpooledTemporaryFile[bytes]):
+        def rollover(self) -> None:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("starlette.formparsers.SpooledTemporaryFile", FullFile)
+    claire = portal.signed_in(CLAIRE)
+    headers = {"X-CSRF-Token": token_of(claire.get(f"{PATH}/form").text)}
+    small = claire.post(f"{PATH}/act", headers=headers, files={"file": ("a.png", b"x" * 1000)})
+    assert small.json() == {"note": None, "size": 1000}
+    large = claire.post(f"{PATH}/act", headers=headers, files={"file": ("a.png", b"x" * 2_000_000)})
+    assert large.status_code == 507
+    assert "Le disque du serveur est plein" in large.text
 
 
 def test_what_nobody_sends_is_not_read(portal: SmallPortal) -> None:
