@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test acceptance lint bench bench-export bench-attest dagster pictures lock
+.PHONY: help setup demo test acceptance lint bench bench-export bench-attest bench-portal dagster pictures lock
 
 BIN := .venv/bin
 
@@ -30,6 +30,9 @@ bench: setup ## Measure builds against their floor (EVENTS=1000000 MEMORY_LIMIT=
 
 bench-export: setup ## Measure exports against a bare COPY (LINES=5000000)
 	@$(BIN)/python -m benchmarks.export --lines $(or $(LINES),5000000)
+
+bench-portal: setup ## Measure the pages on 5 million connections (ARGS="--connections 1000000")
+	@$(BIN)/python -m benchmarks.portal $(ARGS)
 
 bench-attest: setup ## Measure the attestations against their floor (DOCUMENTS=200)
 	@$(BIN)/python -m benchmarks.attest --documents $(or $(DOCUMENTS),200)

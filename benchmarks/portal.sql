@@ -114,3 +114,16 @@ create table bridge_group_members as from demo.bridge_group_members limit 0;
 insert into bridge_group_members by name
 select 'G-' || n % 500 as group_id, 'u-' || n as user_id, true as is_direct
 from range(getvariable('learners')) as r (n);
+
+-- What the pages read besides is as the demo has it.
+create table dim_assessments as from demo.dim_assessments;
+create table dim_custom_fields as from demo.dim_custom_fields;
+create table fct_assessment_results as from demo.fct_assessment_results;
+create table bridge_learner_custom_fields as from demo.bridge_learner_custom_fields;
+create table rejected_rows as from demo.rejected_rows;
+create table load_balance as from demo.load_balance;
+create table warehouse_build as from demo.warehouse_build;
+create table connection_flags as from demo.connection_flags;
+create table end_kinds as from demo.end_kinds;
+create table evidence_levels as from demo.evidence_levels;
+create table reject_reasons as from demo.reject_reasons;

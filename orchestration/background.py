@@ -38,6 +38,7 @@ MOST_AT_ONCE = 2
 TOLD_EVERY_SECONDS = 0.3
 LOOKED_AT = 300
 """So many of the latest runs are looked at for one that is under way."""
+REMEMBERED = 2000
 MOST_STARTS = 2
 """A run that dies each time it is begun is not begun for ever."""
 
@@ -83,6 +84,8 @@ class BackgroundRuns:
     def __init__(self, home: Home) -> None:
         self._home = home
         self._folder = home.background_runs
+        # What is over does not change any more.
+        self._over: dict[str, BackgroundRun] = {}
 
     def start(
         self, kind: Kind, config: Mapping[str, Any], *, asked_by: str, session_id: str | None = None, about: str = ""
@@ -109,9 +112,18 @@ class BackgroundRuns:
         # What is no id never becomes a path.
         if not RUN_ID.fullmatch(run_id):
             return None
+        if (known := self._over.get(run_id)) is not None:
+            return known
         place = self._folder / run_id
         order = _read(place / ORDER)
-        return _state(Order(**order), place) if order else None
+        if order is None:
+            return None
+        run = _state(Order(**order), place)
+        if run.status in ("done", "failed"):
+            while len(self._over) >= REMEMBERED:
+                self._over.pop(next(iter(self._over)), None)
+            self._over[run_id] = run
+        return run
 
     def latest(self, limit: int = LOOKED_AT) -> Iterator[BackgroundRun]:
         """Yield runs, the latest first, `limit` of them at most."""

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from portal.identity.person import PRESENT, Person
+from portal.identity.person import Person
 from portal.security import SAFE_METHODS, check_form
 from warehouse.errors import OpcoError
 
@@ -60,12 +60,14 @@ def visible_sessions(person: Person) -> Visible:
     if person.is_administrator:
         return Visible("select session_id from dim_program_sessions")
     return Visible(
-        f"""
+        """
         select session_id
         from dim_program_sessions
-        semi join (from bridge_session_instructors semi join ({PRESENT}) using (user_id)) using (session_id)
+        semi join (
+            from bridge_session_instructors where list_contains($person_user_ids::varchar[], user_id)
+        ) using (session_id)
         """,
-        {"person_email": person.email},
+        {"person_user_ids": list(person.user_ids)},
     )
 
 

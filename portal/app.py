@@ -27,6 +27,7 @@ from portal.identity.service import Identity
 from portal.issues import Issues
 from portal.media import media_type
 from portal.pages import attestations, dashboard, exports, issues, sessions
+from portal.prepared import prepare
 from portal.previews import Previews
 from portal.published import PublishedWarehouse
 from portal.rendering import STATIC
@@ -110,7 +111,7 @@ def make_app(home: Home, settings: Settings, *, now: Callable[[], datetime] = la
     app.state.home, app.state.settings, app.state.now = home, settings, now
     app.state.identity = identity
     app.state.deliveries = store
-    app.state.warehouse = PublishedWarehouse(home.warehouse)
+    app.state.warehouse = PublishedWarehouse(home.warehouse, prepare)
     app.state.issues = Issues(home.attestations)
     app.state.runs = BackgroundRuns(home)
     app.state.failed_runs = FailedRuns(home)
@@ -124,6 +125,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     cleaning = asyncio.create_task(_clean(app.state.deliveries, app.state.now))
     # What was stopped with the machine goes on.
     threading.Thread(target=_resume, args=[app.state.runs], daemon=True).start()
+    app.state.failed_runs.latest()
     try:
         yield
     finally:

@@ -10,14 +10,18 @@ from functools import lru_cache
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 
-from portal.queries import Issued
 from reports.attestation.issue import zip_name
 from reports.attestation.manifest import IssuedDocument, Manifest, issue_folders, read_manifest
 from reports.attestation.naming import session_folder
 from warehouse.errors import OpcoError
 
 LOOKED_AT_EVERY_SECONDS = 5.0
+
+
+COLUMNS = pa.schema([("session_id", pa.string()), ("issue_number", pa.int64()), ("issued_at", pa.timestamp("us"))])
+NOTHING = COLUMNS.empty_table()
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ class Issues:
         self._looked_at = 0.0
         self._latest: dict[str, _Latest] = {}
         self._build_id: str | None = None
-        self._sessions: dict[str, str] = {}
+        self._table = NOTHING
 
     def of_session(self, session_id: str) -> list[Issue]:
         """Return the readable issues of a session, the latest first."""
@@ -78,22 +82,35 @@ class Issues:
         """Return one issue of a session; None when there is none."""
         return next((one for one in self.of_session(session_id) if one.number == number), None)
 
-    def latest(self, connection: duckdb.DuckDBPyConnection, build_id: str) -> Issued:
-        """Return the latest issue of each session of a build, as it was a few seconds ago at most."""
+    def latest(self, connection: duckdb.DuckDBPyConnection, build_id: str) -> pa.Table:
+        """Return the latest issue of each session of a build, as it was a few seconds ago at most.
+
+        Columns: `session_id`, `issue_number`, `issued_at` (UTC).
+        """
         with self._lock:
+            is_new = self._build_id != build_id
             if time.monotonic() - self._looked_at > LOOKED_AT_EVERY_SECONDS:
+                before = self._latest
                 self._look()
                 self._looked_at = time.monotonic()
-            if self._latest and self._build_id != build_id:
-                ids = connection.execute("select session_id from dim_program_sessions").fetchall()
-                self._sessions = {session_folder(session_id): session_id for (session_id,) in ids}
+                is_new = is_new or before != self._latest
+            if is_new:
+                self._table = self._listed(connection)
                 self._build_id = build_id
-            found = [(self._sessions[name], one) for name, one in self._latest.items() if name in self._sessions]
-        return Issued([one for one, _ in found], [one.number for _, one in found], [one.made_at for _, one in found])
+            return self._table
 
     def forget(self) -> None:
         """Look again at once: something was issued."""
         self._looked_at = 0.0
+
+    def _listed(self, connection: duckdb.DuckDBPyConnection) -> pa.Table:
+        ids = connection.execute("select session_id from dim_program_sessions").fetchall() if self._latest else []
+        found = [
+            (session_id, one.number, one.made_at)
+            for (session_id,) in ids
+            if (one := self._latest.get(session_folder(session_id))) is not None
+        ]
+        return pa.table([list(column) for column in zip(*found, strict=True)], schema=COLUMNS) if found else NOTHING
 
     def _look(self) -> None:
         """Read the folders that changed since the last look."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,8 +29,12 @@ class PublishedWarehouse:
     leads to no more is closed when the last request that reads it has ended.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, prepare: Callable[[duckdb.DuckDBPyConnection], None] = lambda _connection: None
+    ) -> None:
+        """`prepare` is called with each build once it is open."""
         self.path = path
+        self._prepare = prepare
         self._lock = threading.Lock()
         self._current: _Open | None = None
 
@@ -61,10 +65,19 @@ class PublishedWarehouse:
             if used is None or used.file != file:
                 # Opened before the one before is given up: where it cannot be, this request alone fails.
                 # Where there is none, the error names the link, not what it leads to.
-                used = _Open(file, open_published(file if file.exists() else self.path))
+                used = _Open(file, self._opened(file if file.exists() else self.path))
                 self._retire(used)
             used.users += 1
             return used
+
+    def _opened(self, file: Path) -> duckdb.DuckDBPyConnection:
+        connection = open_published(file)
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _leave(self, used: _Open) -> None:
         with self._lock:

@@ -12,16 +12,15 @@ from datetime import date, datetime
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from portal.access import Visible
+from portal.prepared import FOUND_AS
 
 SESSIONS_A_PAGE = 25
 LEARNERS_A_PAGE = 100
 LINES_A_PAGE = 50
 MATCHES_SHOWN = 8
-
-FOUND_AS = "lower(strip_accents({}))"
-"""How a text is compared with what is searched for: neither case nor accents count."""
 
 Row = dict[str, Any]
 
@@ -42,8 +41,8 @@ class Page:
 
 
 SESSION_SORTS = {
-    "name": "lower(strip_accents(session_name))",
-    "template": "lower(strip_accents(program_template_name))",
+    "name": "name_order",
+    "template": "template_order",
     "starts": "starts_at",
     "ends": "ends_at",
     "learners": "learner_count",
@@ -53,27 +52,18 @@ SESSION_SORTS = {
     "issued": "issued_at",
 }
 
-# $issued_ids, $issued_numbers and $issued_times say what was issued, which is not in the warehouse.
+# The relation `issued` says what was issued, which is not in the warehouse. Only the page's rows are dressed.
 SESSIONS = """
 with
 visible as ({visible}),
-issued as (
-    select
-        unnest($issued_ids::varchar[]) as session_id,
-        unnest($issued_numbers::bigint[]) as issue_number,
-        unnest($issued_times::timestamp[]) as issued_at
-),
-figures as (
-    select
-        session_id,
-        count(*) as learner_count,
-        count(*) filter (where has_played) as played_count,
-        cast(sum(connection_count) as bigint) as connection_count,
-        cast(sum(retained_seconds) as bigint) as retained_seconds,
-        max(last_connection_at) as last_connection_at
-    from fct_learner_sessions
-    where session_id in (select session_id from visible)
-    group by session_id
+page as (
+    select *, count(*) over () as total
+    from prepared.sessions
+    semi join visible using (session_id)
+    left join issued using (session_id)
+    where {condition}
+    order by {order}, length(session_id), session_id
+    limit $limit offset $offset
 )
 select
     session_id,
@@ -87,23 +77,13 @@ select
     coalesce(retained_seconds, 0) as retained_seconds,
     timezone($zone, last_connection_at at time zone 'UTC') as last_connection_local,
     issue_number,
-    count(*) over () as total,
-from dim_program_sessions
-inner join visible using (session_id)
-left join figures using (session_id)
-left join issued using (session_id)
-where {condition}
-order by {order}, lower(strip_accents(session_name)), length(session_id), session_id
-limit $limit offset $offset
+    total,
+from page
+order by {order}, length(session_id), session_id
 """
 
-SESSION_FOUND = f"""
-    list_bool_and(list_transform(
-        $words::varchar[],
-        lambda word: contains(
-            {FOUND_AS.format("concat_ws(' ', session_name, program_template_name, session_id)")}, strip_accents(word)
-        )
-    )) is not false
+SESSION_FOUND = """
+    list_bool_and(list_transform($words::varchar[], lambda word: contains(found_as, strip_accents(word)))) is not false
 """
 
 # Over, played by somebody, and without attestations.
@@ -117,85 +97,36 @@ select
     program_template_name,
     timezone($zone, starts_at at time zone 'UTC')::date as starts_on,
     timezone($zone, ends_at at time zone 'UTC')::date as ends_on,
-    count(user_id) as learner_count,
-    count(user_id) filter (where has_played) as played_count,
-    cast(coalesce(sum(connection_count), 0) as bigint) as connection_count,
-    cast(coalesce(sum(open_connection_count), 0) as bigint) as open_connection_count,
-    cast(coalesce(sum(elapsed_seconds), 0) as bigint) as elapsed_seconds,
-    cast(coalesce(sum(capped_seconds), 0) as bigint) as capped_seconds,
-    cast(coalesce(sum(overlap_seconds), 0) as bigint) as overlap_seconds,
-    cast(coalesce(sum(retained_seconds), 0) as bigint) as retained_seconds,
-    timezone($zone, min(first_connected_at) at time zone 'UTC') as first_connected_local,
-    timezone($zone, max(last_connection_at) at time zone 'UTC') as last_connection_local,
-from (from dim_program_sessions where session_id = $session_id)
-left join (from fct_learner_sessions where session_id = $session_id) using (session_id)
-group by all
+    coalesce(learner_count, 0) as learner_count,
+    coalesce(played_count, 0) as played_count,
+    coalesce(connection_count, 0) as connection_count,
+    coalesce(open_connection_count, 0) as open_connection_count,
+    coalesce(elapsed_seconds, 0) as elapsed_seconds,
+    coalesce(capped_seconds, 0) as capped_seconds,
+    coalesce(overlap_seconds, 0) as overlap_seconds,
+    coalesce(retained_seconds, 0) as retained_seconds,
+    timezone($zone, first_connected_at at time zone 'UTC') as first_connected_local,
+    timezone($zone, last_connection_at at time zone 'UTC') as last_connection_local,
+from prepared.sessions
+where session_id = $session_id
 """
 
 LEARNERS = """
 select
-    user_id,
-    last_name,
-    first_name,
-    is_deleted,
-    is_enrolled,
-    has_played,
-    connection_count,
-    open_connection_count,
-    retained_seconds,
-    progress_pct,
-    score_pct,
+    * exclude (last_connection_at, position),
     timezone($zone, last_connection_at at time zone 'UTC') as last_connection_local,
     count(*) over () as total,
-from fct_learner_sessions
-inner join dim_learners using (user_id)
+from prepared.learners
 where session_id = $session_id
-order by
-    lower(strip_accents(last_name)) nulls last,
-    lower(strip_accents(first_name)) nulls last,
-    length(user_id),
-    user_id
+order by position
 limit $limit offset $offset
 """
 
-# One look at the session's connections for its days and its flags.
-DAYS_AND_FLAGS = """
-with connections as materialized (
-    select connected_on, retained_seconds, flags from fct_opco_connections where session_id = $session_id
-)
-select
-    connected_on as "on",
-    null as flag,
-    count(*) as connection_count,
-    cast(coalesce(sum(retained_seconds), 0) as bigint) as retained_seconds,
-from connections
-group by connected_on
-union all
-select
-    null,
-    flag,
-    count(*),
-    cast(coalesce(sum(retained_seconds), 0) as bigint),
-from (select unnest(flags) as flag, retained_seconds from connections)
-group by flag
-order by "on", flag
-"""
+DAYS = "select connected_on, retained_seconds from prepared.days where session_id = $session_id order by connected_on"
 
-COURSES = """
-select
-    resource_id as course_id,
-    resource_name as course_name,
-    bool_or(is_in_program) as is_in_program,
-    min(planned_duration_seconds) as planned_duration_seconds,
-    cast(sum(connection_count) as bigint) as connection_count,
-    count(*) filter (where connection_count > 0) as learner_count,
-    cast(sum(retained_seconds) as bigint) as retained_seconds,
-from fct_learner_session_steps
-where session_id = $session_id and step_type = 'course'
-group by resource_id, resource_name
-having bool_or(is_in_program) or sum(connection_count) > 0
-order by min(program_position) nulls last, lower(strip_accents(resource_name)), length(resource_id), resource_id
-"""
+FLAGS = "select flag, connection_count from prepared.flags where session_id = $session_id order by flag"
+
+COURSES = "select * exclude (position) from prepared.courses where session_id = $session_id order by position"
 
 FLAG_LINES = """
 select
@@ -222,14 +153,11 @@ CODES = "select {code} as code, label_{language} as label, description_{language
 
 MATCHES = {
     "users": """
-        select user_id as id, concat_ws(' ', last_name, first_name) as name, email as detail
-        from dim_learners
-        where
-            ($all_seen or user_id in (
-                select user_id from fct_learner_sessions where session_id in ({visible})
-            ))
+        select user_id as id, name, email as detail
+        from prepared.people
+        where ($all_seen or user_id in (select user_id from prepared.learners where session_id in ({visible})))
             and ({found})
-        order by lower(strip_accents(name)), length(id), id
+        order by position
     """,
     "groups": """
         select group_id as id, group_name as name, null as detail
@@ -238,16 +166,16 @@ MATCHES = {
             ($all_seen or group_id in (
                 select group_id
                 from bridge_group_members
-                where user_id in (select user_id from fct_learner_sessions where session_id in ({visible}))
+                where user_id in (select user_id from prepared.learners where session_id in ({visible}))
             ))
             and ({found})
         order by lower(strip_accents(name)), length(id), id
     """,
     "sessions": """
         select session_id as id, session_name as name, program_template_name as detail
-        from dim_program_sessions
+        from prepared.sessions
         where ($all_seen or session_id in ({visible})) and ({found})
-        order by lower(strip_accents(name)), length(id), id
+        order by name_order, length(id), id
     """,
     "custom_fields": """
         select custom_field_id as id, title as name, null as detail
@@ -259,23 +187,23 @@ MATCHES = {
 """Who or what an export's filter can name, by the filter's name."""
 
 SEARCHED = {
-    "users": ("lower(email)", FOUND_AS.format("concat_ws(' ', last_name, first_name)"), "lower(user_id)"),
-    "groups": (FOUND_AS.format("group_name"), "lower(group_id)"),
-    "sessions": (FOUND_AS.format("session_name"), "lower(session_id)"),
-    "custom_fields": (FOUND_AS.format("title"), "lower(custom_field_id)"),
+    "users": "found_as",
+    "groups": FOUND_AS.format("concat_ws(' ', group_name, group_id)"),
+    "sessions": "found_as",
+    "custom_fields": FOUND_AS.format("concat_ws(' ', title, custom_field_id)"),
 }
 IDS = {"users": "user_id", "groups": "group_id", "sessions": "session_id", "custom_fields": "custom_field_id"}
 
 REJECTED = """
 select
-    table_name,
     reason,
     label_{language} as label,
     count(*) as row_count,
+    list(distinct table_name order by table_name) as table_names,
 from rejected_rows
 inner join reject_reasons using (reason)
-group by table_name, reason, label, reason_rank
-order by reason_rank, table_name
+group by reason, label, reason_rank
+order by reason_rank
 """
 
 REJECTED_LINES = """
@@ -297,19 +225,10 @@ limit $limit offset $offset
 """
 
 
-@dataclass(frozen=True)
-class Issued:
-    """The latest issue of each session that has one: ids, issue numbers and when they were made (UTC), side by side."""
-
-    session_ids: Sequence[str]
-    numbers: Sequence[int]
-    times: Sequence[datetime]
-
-
 def list_sessions(
     connection: duckdb.DuckDBPyConnection,
     visible: Visible,
-    issued: Issued,
+    issued: pa.Table,
     zone: str,
     *,
     search: str = "",
@@ -317,7 +236,10 @@ def list_sessions(
     descending: bool = True,
     page: int = 1,
 ) -> Page:
-    """Return a page of the sessions that are visible; `search` holds words that are all in name, template or id."""
+    """Return a page of the sessions that are visible; `search` holds words that are all in name, template or id.
+
+    `issued` says what was issued: `session_id`, `issue_number`, `issued_at` (UTC).
+    """
     return _sessions(
         connection,
         visible,
@@ -332,7 +254,7 @@ def list_sessions(
 
 
 def list_waiting_sessions(
-    connection: duckdb.DuckDBPyConnection, visible: Visible, issued: Issued, zone: str, now: datetime, size: int
+    connection: duckdb.DuckDBPyConnection, visible: Visible, issued: pa.Table, zone: str, now: datetime, size: int
 ) -> Page:
     """Return the visible sessions that are over at `now` (UTC), were played and have no attestations; latest first."""
     parameters = {"now": now.replace(tzinfo=None)}
@@ -352,7 +274,7 @@ def list_waiting_sessions(
 def _sessions(
     connection: duckdb.DuckDBPyConnection,
     visible: Visible,
-    issued: Issued,
+    issued: pa.Table,
     zone: str,
     *,
     condition: str,
@@ -361,20 +283,10 @@ def _sessions(
     page: int,
     size: int,
 ) -> Page:
-    return paged(
-        connection,
-        SESSIONS.format(visible=visible.sql, condition=condition, order=order),
-        {
-            **visible.parameters,
-            **parameters,
-            "issued_ids": list(issued.session_ids),
-            "issued_numbers": list(issued.numbers),
-            "issued_times": list(issued.times),
-            "zone": zone,
-        },
-        page,
-        size,
-    )
+    # As a list of values it would be planned for half a second.
+    connection.register("issued", issued)
+    query = SESSIONS.format(visible=visible.sql, condition=condition, order=order)
+    return paged(connection, query, {**visible.parameters, **parameters, "zone": zone}, page, size)
 
 
 def read_session_figures(connection: duckdb.DuckDBPyConnection, session_id: str, zone: str) -> Row | None:
@@ -388,13 +300,14 @@ def list_learners(connection: duckdb.DuckDBPyConnection, session_id: str, zone: 
     return paged(connection, LEARNERS, {"session_id": session_id, "zone": zone}, page, LEARNERS_A_PAGE)
 
 
-def read_days_and_flags(
-    connection: duckdb.DuckDBPyConnection, session_id: str
-) -> tuple[list[tuple[date, int]], dict[str, Row]]:
-    """Return the retained seconds of each local day with a connection, and the count of lines of each flag."""
-    found = rows(connection, DAYS_AND_FLAGS, {"session_id": session_id})
-    days = [(row["on"], row["retained_seconds"]) for row in found if row["flag"] is None]
-    return days, {row["flag"]: row for row in found if row["flag"] is not None}
+def read_days(connection: duckdb.DuckDBPyConnection, session_id: str) -> list[tuple[date, int]]:
+    """Return the retained seconds of the connections that began on each local day, as the attestations' calendar."""
+    return connection.execute(DAYS, {"session_id": session_id}).fetchall()
+
+
+def read_flags(connection: duckdb.DuckDBPyConnection, session_id: str) -> list[Row]:
+    """Return how many connections of a session carry each flag (T7)."""
+    return rows(connection, FLAGS, {"session_id": session_id})
 
 
 def list_courses(connection: duckdb.DuckDBPyConnection, session_id: str) -> list[Row]:
@@ -419,7 +332,7 @@ def find_matches(
     connection: duckdb.DuckDBPyConnection, visible: Visible, all_seen: bool, kind: str, search: str
 ) -> list[Row]:
     """Return the first few whom a filter of `kind` can name and who match `search`, among those to be seen."""
-    found = " or ".join(f"contains({text}, strip_accents($search))" for text in SEARCHED[kind])
+    found = f"contains({SEARCHED[kind]}, strip_accents($search))"
     query = MATCHES[kind].format(visible=visible.sql, found=found) + f" limit {MATCHES_SHOWN}"
     return rows(connection, query, _used(query, visible, {"search": search.strip().lower(), "all_seen": all_seen}))
 
@@ -435,7 +348,7 @@ def find_named(
 
 
 def read_rejected(connection: duckdb.DuckDBPyConnection, language: str) -> list[Row]:
-    """Return how many rows were rejected, or kept with an emptied cell, by table and reason."""
+    """Return how many rows were rejected, or kept with an emptied cell, by reason, and in which tables."""
     return rows(connection, REJECTED.format(language=language), {})
 
 

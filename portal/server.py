@@ -23,6 +23,8 @@ def serve(home: Home, settings: Settings, *, host: str, port: int, debug: bool) 
         level=logging.DEBUG if debug else logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
     )
+    # Dagster's storage tells at each opening that it is as it should be.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     app = make_app(home, settings)
     listener = listen(host, port)
     config = uvicorn.Config(

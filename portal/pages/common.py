@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 from zoneinfo import ZoneInfo
 
 import duckdb
+import pyarrow as pa
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -20,7 +21,6 @@ from portal import rendering
 from portal.access import Visible, visible_sessions
 from portal.identity.person import Person
 from portal.issues import Issues
-from portal.queries import Issued
 from portal.wording import Words
 from reports.attestation.model import Build
 from reports.attestation.queries import read_build
@@ -99,7 +99,7 @@ class Asked:
         return visible_sessions(self.person)
 
     @property
-    def issued(self) -> Issued:
+    def issued(self) -> pa.Table:
         """The latest issue of each session."""
         return self.issues.latest(self.connection, self.build.build_id)
 

@@ -84,6 +84,8 @@ def routes() -> list[access.GuardedRoute]:
 def download(request: Request) -> Response:
     """Show the form with what was chosen, how many lines that makes, and past exports."""
     asked = Asked(request)
+    if not _sees_any(asked):
+        return asked.page("no_sessions.html")
     return _form_page(asked, Wanted.of(asked, request.query_params))
 
 
@@ -95,11 +97,10 @@ def submit(request: Request) -> Response:
     if action not in ("file", "email"):
         return RedirectResponse(address(request, "download", wanted.query), 303)
     sessions = _sessions(asked, wanted)
-    try:
-        filters = wanted.filters(sessions)
-        count_lines(asked.connection, filters)
-    except UserError:
+    counted, _ = _counted(asked, wanted)
+    if counted is None:
         return _form_page(asked, wanted, status=422)
+    filters = wanted.filters(sessions)
     config: dict[str, Any] = {**filters.model_dump(mode="json"), **wanted.choices, "recipients": []}
     if action == "email":
         if not _can_mail(asked):
@@ -162,18 +163,13 @@ def export_file(request: Request) -> Response:
 
 
 def _form_page(asked: Asked, wanted: Wanted, *, status: int = 200) -> Response:
-    everything = asked.person.is_administrator
-    named = {
-        kind: queries.find_named(asked.connection, asked.visible, everything, kind, ids)
-        for kind, ids in wanted.lists.items()
-    }
     counted, wrong = _counted(asked, wanted)
     return asked.page(
         "download.html",
         status=status,
         wanted=wanted,
         kinds=LISTS,
-        named=named,
+        named=_named(asked, wanted),
         matches={
             kind: _matches(asked, kind, wanted.searches[kind], wanted.lists[kind]) if wanted.searches[kind] else None
             for kind in LISTS
@@ -216,10 +212,30 @@ def _refuse_namesakes(asked: Asked, sessions: Sequence[str]) -> None:
         raise HTTPException(404)
 
 
+def _named(asked: Asked, wanted: Wanted) -> dict[str, list[queries.Row]]:
+    """Return who and what is chosen, by filter, as far as the person may see it."""
+    everything = asked.person.is_administrator
+    return {
+        kind: queries.find_named(asked.connection, asked.visible, everything, kind, ids)
+        for kind, ids in wanted.lists.items()
+    }
+
+
+def _sees_any(asked: Asked) -> bool:
+    """Tell whether there is any session for the person to see."""
+    visible = asked.visible
+    return asked.connection.execute(f"select 1 from ({visible.sql}) limit 1", visible.parameters).fetchone() is not None
+
+
 def _counted(asked: Asked, wanted: Wanted) -> tuple[ExportCount | None, str]:
     """Return what the export would hold, or what is wrong with the filters."""
+    sessions = _sessions(asked, wanted)
+    named = _named(asked, wanted)
+    if any({row["id"] for row in named[kind]} != set(ids) for kind, ids in wanted.lists.items()):
+        # Whoever may not be seen is not told from whoever does not exist.
+        return None, asked.words.text("download_gone")
     try:
-        return count_lines(asked.connection, wanted.filters(_sessions(asked, wanted))), ""
+        return count_lines(asked.connection, wanted.filters(sessions)), ""
     except UserError:
         days = {name: _day(text) for name, text in wanted.days.items() if text}
         if None in days.values():

@@ -74,7 +74,7 @@ def session(request: Request) -> Response:
     asked = Asked(request)
     session_id, zone = request.path_params["session_id"], asked.build.display_timezone
     figures = found(queries.read_session_figures(asked.connection, session_id, zone))
-    days, flags = queries.read_days_and_flags(asked.connection, session_id)
+    days = queries.read_days(asked.connection, session_id)
     courses = queries.list_courses(asked.connection, session_id)
     for course, share in zip(courses, shares([one["retained_seconds"] for one in courses]), strict=True):
         course["share"] = share
@@ -85,7 +85,7 @@ def session(request: Request) -> Response:
         days=days,
         chart=column_chart(days, figures["starts_on"], figures["ends_on"]),
         courses=courses,
-        flags=sorted(flags.items()),
+        flags=queries.read_flags(asked.connection, session_id),
         flag_words=queries.read_codes(asked.connection, "connection_flags", "flag", asked.words.language),
         issues=[listed(issue, zone) for issue in issues],
         documents={one.user_id: one.file for one in issues[0].manifest.documents} if issues else {},

@@ -106,7 +106,8 @@ function watchAttestations(form) {
     said.className = "";
     said.textContent = form.dataset.making;
     try {
-      const answer = await fetch(form.action, { method: "POST", body: sent, credentials: "same-origin" });
+      // form.action would be the buttons of that name.
+      const answer = await fetch(form.getAttribute("action"), { method: "POST", body: sent, credentials: "same-origin" });
       const made = await answer.json();
       if (mine !== asked) return;
       if (!answer.ok) {

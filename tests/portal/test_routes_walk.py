@@ -263,7 +263,7 @@ EXPECTED: dict[tuple[str, str], Expected] = {
     ),
     # Exports.
     ("GET", f"{PATH}/statistics"): replace(
-        INSTRUCTORS, query=f"sessions={SESSION}", statuses=(401, 404, 404, 200, 200)
+        INSTRUCTORS, query=f"sessions={SESSION}", statuses=(401, 200, 404, 200, 200)
     ),
     ("POST", f"{PATH}/statistics"): Expected(
         (401, 404, 404, 303, 303), form={"action": "file", "sessions": SESSION, "format": "csv"}
