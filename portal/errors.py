@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import duckdb
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import RedirectResponse, Response
 
 from portal.identity.openid import ProviderError
@@ -35,6 +35,7 @@ def handlers() -> Mapping[Any, Callable[[Request, Any], Response]]:
     """Return the handlers that the application is made with."""
     return {
         HTTPException: _refused,
+        ClientDisconnect: _gone,
         OSError: _failed_on_disk,
         sqlite3.OperationalError: _failed_on_disk,
         OpcoError: _not_available,
@@ -50,6 +51,12 @@ def _refused(request: Request, error: HTTPException) -> Response:
         return RedirectResponse(f"{request.url_for(SIGN_IN).path}?{urlencode({'next': wanted})}", 303)
     words = error.detail if error.detail in DETAILS else _worded(error.status_code)
     return _page(request, error.status_code, words, headers=dict(error.headers or {}))
+
+
+def _gone(request: Request, error: Exception) -> Response:
+    del error
+    logger.info("%s went away during %s %s", client_of(request), request.method, _route_of(request))
+    return Response(status_code=400)
 
 
 def _failed_on_disk(request: Request, error: Exception) -> Response:

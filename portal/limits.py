@@ -15,8 +15,9 @@ from starlette.requests import Request
 from portal.security import client_of
 
 LINKS_PER_ADDRESS = RateLimitItemPerMinute(5, 15, namespace="links_per_address")
-LINKS_PER_CLIENT = RateLimitItemPerMinute(20, 15, namespace="links_per_client")
-SIGN_INS_PER_CLIENT = RateLimitItemPerMinute(60, 15, namespace="sign_ins_per_client")
+# A whole organisation may come from one address on a Monday morning.
+LINKS_PER_CLIENT = RateLimitItemPerMinute(60, 15, namespace="links_per_client")
+SIGN_INS_PER_CLIENT = RateLimitItemPerMinute(120, 15, namespace="sign_ins_per_client")
 EMAILED_EXPORTS = RateLimitItemPerHour(10, 1, namespace="emailed_exports")
 
 

@@ -88,7 +88,7 @@ class Identity:
 
     def begin_stay(self, request: Request, response: Response, email: str, way: str) -> None:
         """Begin a new stay for `email`, end the one before it in this browser, and say so in `response`."""
-        self.end_stay(request, response)
+        self._end(request)
         response.set_cookie(
             self._cookie,
             self.store.begin_stay(email, way, self.now()),
@@ -100,12 +100,15 @@ class Identity:
         )
 
     def end_stay(self, request: Request, response: Response) -> None:
-        """End the stay that the request belongs to; its forms end with it."""
-        key = request.cookies.get(self._cookie)
-        if key:
-            self.store.end_stay(key)
-        request.session.clear()
+        """End the stay that the request belongs to."""
+        self._end(request)
         response.delete_cookie(self._cookie, path="/", secure=is_https(self.base_url), httponly=True, samesite="lax")
+
+    def _end(self, request: Request) -> None:
+        if key := request.cookies.get(self._cookie):
+            self.store.end_stay(key)
+        # Its forms end with it.
+        request.session.clear()
 
     @property
     def _cookie(self) -> str:

@@ -169,7 +169,7 @@ def probes() -> list[BaseRoute]:
         return JSONResponse(
             {
                 "email": person.email,
-                "user_id": person.user_id,
+                "user_ids": list(person.user_ids),
                 "name": person.name,
                 "is_administrator": person.is_administrator,
                 "sessions": [session_id for (session_id,) in found],

@@ -18,7 +18,7 @@ from portal.identity.person import Person, may_sign_in, person_of
 from tests.portal.people import ADMIN, BRUNO, CLAIRE, INSTRUCTORS, LEARNER, PATH, USERS, SmallPortal, ask, post, publish
 from warehouse.errors import OpcoError
 
-BOSS = Person(ADMIN, None, ADMIN, True)
+BOSS = Person(ADMIN, (), ADMIN, True)
 
 
 @pytest.fixture
@@ -39,13 +39,24 @@ def known(build: duckdb.DuckDBPyConnection, email: str, administrators: tuple[st
 
 
 def test_who_somebody_is(build: duckdb.DuckDBPyConnection) -> None:
-    assert known(build, "CLAIRE@exemple.fr") == Person(CLAIRE, "1", "Claire Formatrice", False)
+    assert known(build, "CLAIRE@exemple.fr") == Person(CLAIRE, ("1",), "Claire Formatrice", False)
     assert known(build, CLAIRE, (CLAIRE,)).is_administrator
     assert known(build, ADMIN, (ADMIN,)) == BOSS
     assert person_of(build, ADMIN, ()) is None
     # Deleted or gone, though the settings still name them.
     for email in ("partie@exemple.fr", "absent@exemple.fr"):
         assert person_of(build, email, (email,)) is None
+
+
+def test_an_address_that_only_looks_alike_is_another(tmp_path: Path) -> None:
+    # The Kelvin sign is a k in small letters.
+    publish(
+        tmp_path,
+        users=[("1", "mi\N{KELVIN SIGN}e@exemple.fr", "Mike", "M", False, False), ("2", None, "", "", False, False)],
+    )
+    with duckdb.connect(str((tmp_path / "var/published/opco.duckdb").resolve()), read_only=True) as build:
+        assert person_of(build, "mike@exemple.fr", ()) is None
+        assert person_of(build, "mi\N{KELVIN SIGN}e@exemple.fr", ()) is None
 
 
 def test_who_may_sign_in(build: duckdb.DuckDBPyConnection) -> None:
