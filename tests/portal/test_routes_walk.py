@@ -10,7 +10,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
@@ -21,7 +21,7 @@ from httpx2 import Response as Answer
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from orchestration.background import ORDER, RESULT, BackgroundRuns, Order
+from orchestration.background import RESULT, BackgroundRuns, Order
 from orchestration.home import Home
 from orchestration.settings import load_settings
 from portal import access
@@ -47,7 +47,6 @@ SESSION, OTHER_SESSION = "S-2026-MGMT-09", "S-2026-CYB-09"
 BASE_URL = f"https://portal.exemple.fr{PATH}"
 ADMIN = "admin@exemple.fr"
 ROLES = ("nobody", "stranger", "other", "right", "administrator")
-EXPORT_RUN, ATTEST_RUN = "20261110T180000-" + "a" * 16, "20261110T180000-" + "b" * 16
 
 
 class IdleRuns(BackgroundRuns):
@@ -79,7 +78,17 @@ class Campus:
     people: dict[str, str | None]
     link_token: str
     document: str
-    image: str
+    runs: list[str] = field(default_factory=list)
+
+    @property
+    def export_run(self) -> str:
+        """The id of an export that is over."""
+        return self.runs[0]
+
+    @property
+    def attest_run(self) -> str:
+        """The id of a making of attestations that is over."""
+        return self.runs[1]
 
     @property
     def identity(self) -> Identity:
@@ -129,14 +138,13 @@ def campus(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         app.state.previews = ReadyPreviews()
         with duckdb.connect(str(home.warehouse.resolve()), read_only=True) as warehouse:
             people = addresses(warehouse)
-        order_runs(home, str(people["right"]))
         store = DeliveryStore(home.deliveries)
         delivery = store.keep(
             home.folder / "opco.toml", sha256_of(home.folder / "opco.toml"), app_now() + timedelta(days=1)
         )
-        yield Campus(
-            home, app, people, Signer(SECRET).token(delivery.link), manifest.documents[0].file, "logo.svg",
-        )  # fmt: skip
+        campus = Campus(home, app, people, Signer(SECRET).token(delivery.link), manifest.documents[0].file)
+        leave_runs(campus)
+        yield campus
         app.state.identity.outbox.finish()
         app.state.warehouse.close()
 
@@ -171,23 +179,27 @@ def addresses(warehouse: duckdb.DuckDBPyConnection) -> dict[str, str | None]:
     }
 
 
-def order_runs(home: Home, email: str) -> None:
-    """Leave an export and a making of attestations that are over, as the right instructor had asked for them."""
-    home.exports.mkdir(parents=True)
-    file = home.exports / "export.csv"
+def leave_runs(campus: Campus) -> None:
+    """Leave an export and a making of attestations that the right instructor asked for, and that are over."""
+    file = campus.home.exports / "export.csv"
+    file.parent.mkdir(parents=True)
     file.write_bytes(b"Nom\r\n")
-    config = {"sessions": [SESSION], "users": [], "groups": [], "custom_fields": [], "date_from": None, "date_to": None}
-    for order, result in (
-        (Order(EXPORT_RUN, "export", config, email, "2026-11-10T18:00:00Z"),
-         {"path": str(file), "bytes": 5, "rows": 0, "file_name": file.name}),
-        (Order(ATTEST_RUN, "attestations", {}, email, "2026-11-10T18:00:00Z", SESSION),
-         {"issue_number": 1, "is_new": True, "documents": 3, "states": {}, "warnings": [], "left_out": [],
-          "zip_path": str(home.folder / "gone.zip")}),
-    ):  # fmt: skip
-        place = home.background_runs / order.run_id
-        place.mkdir(parents=True)
-        (place / ORDER).write_text(json.dumps(asdict(order)), encoding="utf-8")
-        (place / RESULT).write_text(json.dumps({"ok": True, "result": result}), encoding="utf-8")
+    results: dict[tuple[str, str], dict[str, Any]] = {
+        ("POST", f"{PATH}/statistics"): {
+            "path": str(file), "bytes": 5, "dagster/row_count": 0, "format": "csv", "sha256": "0" * 64, "learners": 0,
+            "sessions": 0, "cut_cells": 0, "data_as_of": "2026-11-10T18:00:00Z", "build_id": "x",
+        },
+        ("POST", f"{IN_SESSION}/attestations"): {
+            "issue_number": 1, "is_new": True, "documents": 3, "states": {}, "warnings": [], "left_out": [],
+            "zip_path": str(campus.home.folder / "gone.zip"),
+        },
+    }  # fmt: skip
+    for route, result in results.items():
+        answer = asked(campus, "right", *route, EXPECTED[route])
+        run_id = answer.headers["location"].rpartition("/")[2]
+        said = {"ok": True, "result": result}
+        (campus.home.background_runs / run_id / RESULT).write_text(json.dumps(said), encoding="utf-8")
+        campus.runs.append(run_id)
 
 
 @dataclass(frozen=True)
@@ -212,7 +224,7 @@ def of_the_session(**more: Any) -> Expected:
 
 SIGNED_IN = Expected((401, 200, 200, 200, 200))
 INSTRUCTORS = Expected((401, 404, 200, 200, 200))
-OWN_EXPORT = Expected((401, 404, 404, 200, 200), lambda campus: {"run_id": EXPORT_RUN})
+OWN_EXPORT = Expected((401, 404, 404, 200, 200), lambda campus: {"run_id": campus.export_run})
 IN_SESSION = f"{PATH}/sessions/{{session_id:key}}"
 
 EXPECTED: dict[tuple[str, str], Expected] = {
@@ -247,9 +259,7 @@ EXPECTED: dict[tuple[str, str], Expected] = {
         lambda campus: {"session_id": SESSION},
         form={"action": "make", "issued_on": "2026-11-10", "language": "fr"},
     ),
-    ("GET", f"{IN_SESSION}/attestations/image/{{file:key}}"): of_the_session(
-        path=lambda campus: {"file": campus.image}
-    ),
+    ("GET", f"{IN_SESSION}/attestations/image/{{file:key}}"): of_the_session(path=lambda campus: {"file": "logo.svg"}),
     # A preview is its maker's alone.
     ("GET", f"{IN_SESSION}/attestations/preview/{{key}}.png"): Expected(
         (401, 404, 404, 200, 404), lambda campus: {"session_id": SESSION, "key": campus.preview()}
@@ -257,9 +267,11 @@ EXPECTED: dict[tuple[str, str], Expected] = {
     ("GET", f"{IN_SESSION}/attestations/preview/{{key}}.pdf"): Expected(
         (401, 404, 404, 200, 404), lambda campus: {"session_id": SESSION, "key": campus.preview()}
     ),
-    ("GET", f"{IN_SESSION}/attestations/runs/{{run_id}}"): of_the_session(path=lambda campus: {"run_id": ATTEST_RUN}),
+    ("GET", f"{IN_SESSION}/attestations/runs/{{run_id}}"): of_the_session(
+        path=lambda campus: {"run_id": campus.attest_run}
+    ),
     ("GET", f"{IN_SESSION}/attestations/runs/{{run_id}}/progress"): of_the_session(
-        path=lambda campus: {"run_id": ATTEST_RUN}
+        path=lambda campus: {"run_id": campus.attest_run}
     ),
     # Exports.
     ("GET", f"{PATH}/statistics"): replace(
@@ -373,7 +385,7 @@ def test_forged_ids_lead_nowhere(campus: Campus) -> None:
                 answer = browser.get(address)
                 assert answer.status_code == 404, (path, forged, role)
                 assert "<script>alert" not in answer.text
-    for run_id in ("x", ATTEST_RUN, EXPORT_RUN[:-1] + "0", "20261110T180000-" + "../" * 5 + "a"):
+    for run_id in ("x", campus.attest_run, campus.export_run[:-1] + "g", "20261110T180000-" + "../" * 5 + "a"):
         for part in ("", "/progress", "/file"):
             assert browsers["administrator"].get(f"{PATH}/exports/{run_id}{part}").status_code == 404, run_id
     session, other = f"{PATH}/sessions/{key(SESSION)}", f"{PATH}/sessions/{key(OTHER_SESSION)}"
@@ -386,11 +398,11 @@ def test_forged_ids_lead_nowhere(campus: Campus) -> None:
         f"{session}/issues/1/documents/..%2F..%2Fopco.toml",
         f"{session}/issues/1/documents/%2Fetc%2Fpasswd",
         *(f"{session}/attestations/image/{key(image)}" for image in images),
-        f"{session}/attestations/runs/{EXPORT_RUN}",
-        f"{session}/attestations/runs/..%2F{ATTEST_RUN}",
+        f"{session}/attestations/runs/{campus.export_run}",
+        f"{session}/attestations/runs/..%2F{campus.attest_run}",
         f"{session}/attestations/preview/{'0' * 32}.png",
         f"{session}/flags/nothing",
-        f"{other}/attestations/runs/{ATTEST_RUN}",
+        f"{other}/attestations/runs/{campus.attest_run}",
         f"{other}/issues/1",
         f"{PATH}/static/../app.py",
         f"{PATH}/static/..%2Fapp.py",
