@@ -109,6 +109,16 @@ class GuardedRoute(Route):
         super().__init__(path, _guarded(endpoint, who), methods=list(methods), name=name or endpoint.__name__)
 
 
+class LastingFiles(StaticFiles):
+    """Static files that browsers keep: their addresses change with their content."""
+
+    def file_response(self, *arguments: Any, **named: Any) -> Response:
+        """Return the answer for a file."""
+        answer = super().file_response(*arguments, **named)
+        answer.headers["Cache-Control"] = "public, max-age=31536000, immutable"
+        return answer
+
+
 class GuardedFiles(Mount):
     """Static files, which everybody may fetch. Made by `files`."""
 
@@ -129,7 +139,7 @@ def route(
 
 def files(path: str, folder: Path, name: str) -> GuardedFiles:
     """Return the mount of a folder of static files."""
-    return GuardedFiles(path, app=StaticFiles(directory=folder), name=name)
+    return GuardedFiles(path, app=LastingFiles(directory=folder), name=name)
 
 
 def declared_routes(routes: Iterable[BaseRoute], prefix: str = "") -> list[tuple[str, GuardedRoute | GuardedFiles]]:

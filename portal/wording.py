@@ -41,10 +41,6 @@ class Words:
         is_one = count == 1 or (count == 0 and self.language == "fr")
         return self.text(f"{key}_{'one' if is_one else 'many'}", count=self.number(count), **values)
 
-    def label(self, kind: str, code: str) -> str:
-        """Return the words for a code (`<kind>_<code>`); the code itself where there are none."""
-        return self.texts.get(f"{kind}_{code}", code)
-
     def number(self, value: int) -> str:
         """Return a whole number with its thousands apart."""
         return f"{value:,}".replace(",", NARROW_NO_BREAK_SPACE if self.language == "fr" else ",")

@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from orchestration.background import BackgroundRun
 from orchestration.clock import calendar_day
 from orchestration.settings import OrganisationSettings, load_settings
-from portal import access, audit, queries
+from portal import access, audit, limits, queries
 from portal.pages.common import Asked, found
 from portal.previews import BusyError, Previews
 from portal.uploads import UPLOADED, keep_image
@@ -147,6 +147,7 @@ def attestations_progress(request: Request) -> Response:
 def _begin(asked: Asked, form: Form) -> Response:
     session_id = asked.request.path_params["session_id"]
     config = {**form.inputs, "issued_on": form.issued_on, "force": form.force}
+    limits.check(asked.request, limits.STARTED_RUNS)
     audit.record(asked.request, "attestations_asked_for", session_id=session_id, inputs=config)
     run = asked.runs.start("attestations", config, asked_by=asked.person.email, session_id=session_id)
     place = asked.url("attestations_run", session_id=session_id, run_id=run.order.run_id)

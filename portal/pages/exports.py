@@ -107,6 +107,7 @@ def submit(request: Request) -> Response:
             raise HTTPException(403)
         limits.check(request, limits.EMAILED_EXPORTS)
         config["recipients"] = [asked.person.email]
+    limits.check(request, limits.STARTED_RUNS)
     audit.record(request, "export_asked_for", **config)
     run = asked.runs.start("export", config, asked_by=asked.person.email)
     return RedirectResponse(asked.url("export_run", run_id=run.order.run_id), 303)

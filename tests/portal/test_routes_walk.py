@@ -506,3 +506,14 @@ def test_who_is_unknown_and_who_is_not_ones_own_look_alike(campus: Campus) -> No
         ]
         assert len(set(counted)) == 1, (kind, values, counted)
         assert set(sent) == {422}, (kind, values)
+
+
+def test_nobody_begins_any_number_of_runs(campus: Campus) -> None:
+    campus.app.state.identity = replace(campus.identity, limits=Limits())
+    browser = campus.browser("right")
+    token = token_of(browser.get(f"{PATH}/sign-in").text)
+    data = {"csrf_token": token, "action": "file", "sessions": SESSION}
+    assert [browser.post(f"{PATH}/statistics", data=data).status_code for _ in range(21)] == [303] * 20 + [429]
+    route = ("POST", f"{IN_SESSION}/attestations")
+    form = {"csrf_token": token, **(EXPECTED[route].form or {})}
+    assert browser.post(filled(route[1], {"session_id": SESSION}), data=form).status_code == 429
