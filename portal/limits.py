@@ -18,6 +18,8 @@ LINKS_PER_ADDRESS = RateLimitItemPerMinute(5, 15, namespace="links_per_address")
 # A whole organisation may come from one address on a Monday morning.
 LINKS_PER_CLIENT = RateLimitItemPerMinute(60, 15, namespace="links_per_client")
 SIGN_INS_PER_CLIENT = RateLimitItemPerMinute(120, 15, namespace="sign_ins_per_client")
+# Each is a process, even while it waits for its turn.
+STARTED_RUNS = RateLimitItemPerMinute(20, 10, namespace="started_runs")
 EMAILED_EXPORTS = RateLimitItemPerHour(10, 1, namespace="emailed_exports")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Sequence
 from urllib.parse import urlsplit
 
@@ -16,6 +17,8 @@ from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
+
+logger = logging.getLogger("portal")
 
 MAX_BODY_BYTES = 6 * 1024 * 1024
 """Two images of 2 MiB and the other fields of a form."""
@@ -182,12 +185,24 @@ class KnownHost:
         self.app = app
         address = urlsplit(base_url)
         self.health = address.path.rstrip("/") + "/health"
-        self.guarded = TrustedHostMiddleware(app, allowed_hosts=[address.hostname or ""], www_redirect=False)
+        self.host = address.hostname or ""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
-        is_health = scope["type"] == "http" and scope["path"] == self.health
-        await (self.app if is_health else self.guarded)(scope, receive, send)
+        is_answered = False
+
+        async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+            nonlocal is_answered
+            is_answered = True
+            await self.app(scope, receive, send)
+
+        if scope["type"] != "http" or scope["path"] == self.health:
+            await answer(scope, receive, send)
+            return
+        await TrustedHostMiddleware(answer, [self.host], www_redirect=False)(scope, receive, send)
+        if not is_answered:
+            said = Headers(scope=scope).get("host", "")[:100]
+            logger.warning("refused the host %r: base_url names %r; a proxy has to pass Host on", said, self.host)
 
 
 class TooLargeError(HTTPException):

@@ -133,10 +133,11 @@ def test_other_sites_are_refused_even_with_a_token(portal: SmallPortal, headers:
     assert answer.status_code == status
 
 
-def test_other_hosts_are_refused(portal: SmallPortal) -> None:
+def test_other_hosts_are_refused(portal: SmallPortal, caplog: pytest.LogCaptureFixture) -> None:
     browser = portal.browser()
     for host in ("evil.example", "portal.exemple.fr.evil.example", "", "127.0.0.1", "www.portal.exemple.fr"):
         assert browser.get(f"{PATH}/sign-in", headers={"Host": host}).status_code == 400, host
+        assert f"refused the host {host!r}" in caplog.messages[-1]
     for host in ("portal.exemple.fr", "PORTAL.exemple.fr:8000"):
         assert browser.get(f"{PATH}/sign-in", headers={"Host": host}).status_code == 200, host
 
