@@ -152,8 +152,9 @@ def local_page(request: Request, wanted: str) -> str:
     is_local = (
         not parts.scheme
         and not parts.netloc
-        and parts.path.startswith(first)
-        and not parts.path.startswith("//")
+        and wanted.startswith(first)
+        # Browsers take any number of slashes for two.
+        and not wanted.startswith("//")
         and not {".", ".."} & set(unquote(parts.path).split("/"))
         and wanted.isprintable()
         and "\\" not in wanted

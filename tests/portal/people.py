@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from email.message import EmailMessage
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import duckdb
 from httpx2 import Response as Answer
@@ -221,8 +222,10 @@ def small_portal(home: Path, toml: str = "", **environment: str) -> Iterator[Sma
     server = Recorder("127.0.0.1", 587, "starttls")
     if identity.mail:
         identity = replace(identity, mail=SignInMail(server, identity.mail.sender, identity.mail.organisation))
+    routes = [access.files("/static", STATIC, "static"), *pages.routes(), *probes()]
+    path = urlsplit(identity.base_url).path
     app = Starlette(
-        routes=[Mount(PATH, routes=[access.files("/static", STATIC, "static"), *pages.routes(), *probes()])],
+        routes=[Mount(path, routes=routes)] if path else routes,
         middleware=security.middleware(identity.base_url, identity.secret, settings.portal.trusted_proxies),
         exception_handlers=errors.handlers(),
     )

@@ -182,18 +182,28 @@ def test_the_page_that_was_wanted_comes_after(portal: SmallPortal) -> None:
     assert post(browser, link, form=link).headers["location"] == f"{PATH}/sessions/S-1?page=2"
 
 
-def test_nobody_is_led_away(portal: SmallPortal) -> None:
-    browser = portal.browser()
-    for elsewhere in (
-        "https://evil.example/", "//evil.example/opco/", "///evil.example", "/\\evil.example", "/opco/\\evil.example",
-        "javascript:alert(1)", "/other", "/opco/a\nLocation: x", "/opco/\tx", "https:/opco/", "/opco/" + "x" * 3000,
-        f"{PATH}/../other", f"{PATH}/%2e%2e/other", f"{PATH}/%2E./other",
-    ):  # fmt: skip
-        form = browser.get(f"{PATH}/sign-in", params={"next": elsewhere})
-        assert f'name="next" value="{PATH}/"' in form.text, elsewhere
-    ask(browser, CLAIRE, next="//evil.example/opco/")
-    link = portal.link_in(portal.mails()[0])
-    assert post(browser, link, form=link).headers["location"] == f"{PATH}/"
+@pytest.mark.parametrize("base", ["https://portal.exemple.fr/opco", "https://portal.exemple.fr"])
+def test_nobody_is_led_away(people_home: Path, base: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPCO_PORTAL__BASE_URL", base)
+    path = base.removeprefix("https://portal.exemple.fr")
+    with small_portal(people_home) as portal:
+        browser = portal.browser()
+        for elsewhere in (
+            "https://evil.example/", "//evil.example/opco/", "///evil.example", "////evil.example", "/\\evil.example",
+            f"{path}/\\evil.example", "javascript:alert(1)", f"{path}/a\nLocation: x", f"{path}/\tx", "https:/opco/",
+            f"{path}//../..//evil.example", f"{path}/" + "x" * 3000, f"{path}/../other", f"{path}/%2e%2e/other",
+            f"{path}/%2E./other", "other", "",
+        ):  # fmt: skip
+            form = browser.get(f"{path}/sign-in", params={"next": elsewhere})
+            assert f'name="next" value="{path}/"' in form.text, elsewhere
+        for own in (f"{path}/", f"{path}/sessions/S-1?page=2", f"{path}/sessions/a~2Fb"):
+            assert f'name="next" value="{own}"' in browser.get(f"{path}/sign-in", params={"next": own}).text
+        # What the form says is no more believed than what the address says.
+        token = token_of(browser.get(f"{path}/sign-in").text)
+        browser.post(f"{path}/sign-in", data={"csrf_token": token, "email": CLAIRE, "next": "///evil.example"})
+        link = f"{path}/sign-in/link/" + portal.mails()[0].get_content().split("/sign-in/link/")[1].split()[0]
+        token = token_of(browser.get(link).text)
+        assert browser.post(link, data={"csrf_token": token}).headers["location"] == f"{path}/"
 
 
 def test_cookies(portal: SmallPortal) -> None:
