@@ -222,13 +222,14 @@ LIES: dict[str, tuple[Lie, str]] = {
 @pytest.mark.parametrize("lie", LIES)
 def test_a_token_that_lies(portal: SmallPortal, provider: Provider, lie: str, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.WARNING, "portal")
-    # Whatever the provider claims to be able to do.
+    provider.change, reason = LIES[lie]
+    browser = portal.browser()
+    way = begin(browser)
+    # Whatever the provider says that it can do.
     assert portal.identity.provider is not None
     metadata = portal.identity.provider.client.server_metadata
     metadata["id_token_signing_alg_values_supported"] = ["none", "HS256", "RS256"]
-    provider.change, reason = LIES[lie]
-    browser = portal.browser()
-    refused(browser, back(browser, provider.answer(begin(browser), "claire")))
+    refused(browser, back(browser, provider.answer(way, "claire")))
     (line,) = (line for line in caplog.messages if "a sign-in by the provider failed" in line)
     assert reason in line
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, cast
 
@@ -112,8 +113,8 @@ class Campus:
 @pytest.fixture(scope="module")
 def campus(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Campus]:
     home = Home(tmp_path_factory.mktemp("walk"))
-    (home.folder / "var").mkdir()
-    home.published.symlink_to(demo_home / "var" / "published")
+    home.published.mkdir(parents=True)
+    home.warehouse.symlink_to(Home(demo_home).warehouse.resolve())
     shutil.copytree(demo_home / "assets", home.assets)
     (home.folder / "opco.toml").write_text(
         (demo_home / "opco.toml").read_text(encoding="utf-8")
@@ -517,3 +518,80 @@ def test_nobody_begins_any_number_of_runs(campus: Campus) -> None:
     route = ("POST", f"{IN_SESSION}/attestations")
     form = {"csrf_token": token, **(EXPECTED[route].form or {})}
     assert browser.post(filled(route[1], {"session_id": SESSION}), data=form).status_code == 429
+
+
+HOSTILE = """ <script>alert('x')</script>"'><img src=x onerror=alert(1)>{{ 7 * 191 }}{name} %s\r\nSet-Cookie: a=b"""
+USER_TEXTS = (
+    "session_name", "program_template_name", "course_name", "assessment_name", "group_name", "first_name", "last_name",
+    "username", "additional_information", "employer", "title", "objectives", "value",
+)  # fmt: skip
+
+
+class Inline(HTMLParser):
+    """What a page would run or load of its own, which no page of ours does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        names = {name for name, _ in attrs}
+        if (tag == "script" and "src" not in names) or tag in ("style", "base", "object", "embed") or "style" in names:
+            self.found.append(tag)
+        self.found += [name for name in names if name.startswith("on")]
+        self.found += [
+            f"{name}={value}"
+            for name, value in attrs
+            if name in ("href", "src", "action") and (value or "")[:1] not in "/#"
+        ]
+
+
+@pytest.fixture
+def hostile(campus: Campus, tmp_path: Path) -> Iterator[None]:
+    """A build in which everything that people type is hostile."""
+    before, file = campus.home.warehouse.resolve(), tmp_path / "hostile.duckdb"
+    shutil.copyfile(before, file)
+    file.chmod(0o600)
+    with duckdb.connect(str(file)) as warehouse:
+        texts = warehouse.execute(
+            "select table_name, column_name from duckdb_columns() where data_type = 'VARCHAR' and not internal "
+            "and list_contains($names::varchar[], column_name)",
+            {"names": list(USER_TEXTS)},
+        ).fetchall()
+        assert len(texts) > 20
+        for table, column in texts:
+            warehouse.execute(f'update "{table}" set "{column}" = "{column}" || $hostile', {"hostile": HOSTILE})
+    switch(campus, file)
+    yield
+    switch(campus, before)
+
+
+def switch(campus: Campus, file: Path) -> None:
+    new = campus.home.published / "new"
+    new.symlink_to(file)
+    new.replace(campus.home.warehouse)
+
+
+@pytest.mark.usefixtures("hostile")
+def test_what_people_type_never_runs(campus: Campus) -> None:
+    read = 0
+    for (method, path), expected in EXPECTED.items():
+        if method != "GET" or expected.statuses[4] != 200:
+            continue
+        for query in {
+            expected.query,
+            "kind=groups&q=a",
+            "kind=custom_fields&q=a",
+            "kind=sessions&q=a",
+            "kind=users&q=a",
+        }:
+            answer = campus.browser("administrator").get(filled(path, expected.path(campus)) + f"?{query}")
+            assert answer.status_code == 200, path
+            assert "a" not in answer.cookies
+            if "text/html" in answer.headers["content-type"]:
+                page = Inline()
+                page.feed(answer.text)
+                assert not page.found, (path, page.found)
+                assert "1337" not in answer.text
+                read += "alert(" in answer.text
+    assert read > 15
