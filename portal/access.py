@@ -132,8 +132,11 @@ def route(
 
     `endpoint` is called with `request.state.form` (of an unsafe method, its CSRF token checked), and where `who` is
     not `public` also with `request.state.person` and `request.state.connection`, a cursor on the build on which access
-    was judged. A plain function runs in a thread; what it returns may be a coroutine function's, too.
+    was judged. A plain function runs in a thread, together with its gate; a coroutine function is for public routes
+    alone, as a cursor is one thread's.
     """
+    if inspect.iscoroutinefunction(endpoint) and who.kind != "public":
+        raise TypeError(f"{endpoint.__name__} asks the warehouse: make it a plain function.")
     return GuardedRoute(path, endpoint, who, methods, name)
 
 
@@ -165,18 +168,6 @@ def _guarded(endpoint: Endpoint, who: Who) -> Callable[[Request], Awaitable[Resp
             _admit(request, connection, who)
             return cast("Response", endpoint(request))
 
-    async def admitted_coroutine(request: Request) -> Response:
-        answer = cast("Callable[[Request], Awaitable[Response]]", endpoint)
-        if who.kind == "public":
-            return await answer(request)
-        cursor = request.app.state.warehouse.cursor()
-        connection = await run_in_threadpool(cursor.__enter__)
-        try:
-            await run_in_threadpool(_admit, request, connection, who)
-            return await answer(request)
-        finally:
-            await run_in_threadpool(cursor.__exit__, None, None, None)
-
     async def gate(request: Request) -> Response:
         # What nobody sends is not even read.
         if (
@@ -187,7 +178,7 @@ def _guarded(endpoint: Endpoint, who: Who) -> Callable[[Request], Awaitable[Resp
             raise HTTPException(401)
         async with check_form(request):
             if inspect.iscoroutinefunction(endpoint):
-                return await admitted_coroutine(request)
+                return cast("Response", await endpoint(request))
             return await run_in_threadpool(admitted, request)
 
     return gate

@@ -14,7 +14,6 @@ from starlette.middleware import Middleware
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import HTTPConnection, Request
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 
@@ -36,7 +35,6 @@ POLICY = {
     "img-src": "'self' data:",
     "font-src": "'self'",
     "connect-src": "'self'",
-    "frame-src": "'self'",
     "form-action": "'self'",
     "base-uri": "'none'",
     "frame-ancestors": "'none'",
@@ -94,14 +92,6 @@ def csrf_token(request: Request) -> str:
     if visitor is None:
         visitor = request.session["visitor"] = request.app.state.identity.new_key()
     return _signer(request).get_signature(visitor).decode()
-
-
-def allow_framing(response: Response) -> Response:
-    """Let our own pages show `response` in a frame."""
-    policy = {**POLICY, "frame-ancestors": "'self'"}
-    response.headers["Content-Security-Policy"] = "; ".join(f"{name} {value}" for name, value in policy.items())
-    response.headers["X-Frame-Options"] = "SAMEORIGIN"
-    return response
 
 
 def add_headers(headers: MutableHeaders, *, is_https: bool) -> None:

@@ -177,9 +177,6 @@ def probes() -> list[BaseRoute]:
             }
         )
 
-    async def coroutine(request: Request) -> Response:
-        return JSONResponse({"email": request.state.person.email})
-
     def act(request: Request) -> Response:
         upload = request.state.form.get("file")
         size = len(upload.file.read()) if upload is not None and not isinstance(upload, str) else None
@@ -197,7 +194,6 @@ def probes() -> list[BaseRoute]:
 
     return [
         access.route("/", who, who=access.signed_in),
-        access.route("/coroutine", coroutine, who=access.signed_in),
         access.route("/sessions/{session_id}", who, who=access.session("session_id"), name="session"),
         access.route("/administration", who, who=access.administrator, name="administration"),
         access.route("/form", form, who=access.public),

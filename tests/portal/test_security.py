@@ -20,13 +20,13 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from portal.audit import AuditLog
-from portal.security import MAX_BODY_BYTES, add_headers, allow_framing
+from portal.security import MAX_BODY_BYTES, add_headers
 from tests.portal.people import ADMIN, BRUNO, CLAIRE, PATH, SmallPortal, ask, post, small_portal, token_of
 from warehouse.errors import OpcoError
 
 STRICT = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
-    "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
 
@@ -56,16 +56,10 @@ def test_every_answer_has_the_headers(portal: SmallPortal) -> None:
         assert "camera=()" in answer.headers["permissions-policy"]
 
 
-def test_headers_of_a_plain_connection_and_of_a_frame() -> None:
+def test_a_plain_connection_promises_no_tls() -> None:
     plain = Response()
     add_headers(plain.headers, is_https=False)
     assert "strict-transport-security" not in plain.headers
-    framed = allow_framing(Response())
-    add_headers(framed.headers, is_https=True)
-    assert framed.headers["content-security-policy"] == STRICT.replace(
-        "frame-ancestors 'none'", "frame-ancestors 'self'"
-    )
-    assert framed.headers["x-frame-options"] == "SAMEORIGIN"
 
 
 def test_cookies_without_tls_say_so(people_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
