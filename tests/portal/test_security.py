@@ -25,7 +25,7 @@ from tests.portal.people import ADMIN, BRUNO, CLAIRE, PATH, SmallPortal, ask, po
 from warehouse.errors import OpcoError
 
 STRICT = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self'; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; font-src 'self'; "
     "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 
