@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the acceptance tests need beside what make setup installs: LibreOffice, without its windows.
+# Installs what the acceptance tests need beside what make setup installs: LibreOffice, without its windows, and Chromium.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/provide.sh
@@ -7,4 +7,8 @@ cd "$(dirname "$0")/.."
 if ! command -v soffice >/dev/null; then
     provide "LibreOffice, which the acceptance tests open workbooks with," libreoffice-calc-nogui
     command -v soffice >/dev/null || stop "LibreOffice was installed, but there is no soffice on the PATH."
+fi
+if ! command -v chromium >/dev/null; then
+    provide "Chromium, which the acceptance tests open the portal with," chromium
+    command -v chromium >/dev/null || stop "Chromium was installed, but there is no chromium on the PATH."
 fi
