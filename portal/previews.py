@@ -72,7 +72,12 @@ class Previews:
 
     def warm(self) -> None:
         """Start the process: the first preview then comes sooner."""
-        self._started().submit(_nothing)
+        process = self._started()
+        try:
+            process.submit(_nothing)
+        except BrokenProcessPool:
+            # It was killed; the next one to ask starts another.
+            self._stop(process)
 
     def close(self) -> None:
         """End the process."""

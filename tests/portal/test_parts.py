@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import string
+from concurrent.futures.process import BrokenProcessPool
 from datetime import date, timedelta
 from itertools import pairwise
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from portal.addresses import KeyConvertor, key, text_of
 from portal.charts import HEIGHT, WIDTH, column_chart, shares
 from portal.pages.exports import CHOICES
+from portal.previews import Previews
 from portal.rendering import PLACE
 from portal.wording import LANGUAGES, load_words, preferred_language
 
@@ -107,3 +109,21 @@ def test_shares_are_of_the_largest() -> None:
     assert shares([50, 100, 0]) == [50.0, 100.0, 0.0]
     assert shares([0, 0]) == [0.0, 0.0]
     assert shares([]) == []
+
+
+def test_a_preview_process_that_was_killed_is_replaced() -> None:
+    previews = Previews()
+    try:
+        previews.warm()
+        broken = previews._started()
+        (process,) = broken._processes.values()
+        process.kill()
+        with pytest.raises(BrokenProcessPool):
+            for _ in range(600):
+                broken.submit(int).result(60)
+        previews.warm()
+        previews.warm()
+        assert previews._started() is not broken
+        assert previews._started().submit(int).result(60) == 0
+    finally:
+        previews.close()
