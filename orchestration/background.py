@@ -144,13 +144,16 @@ class BackgroundRuns:
 
         Not what may have sent a message already, nor what died `MOST_STARTS` times.
         """
-        stopped = [run.order for run in self.latest() if run.status == "stopped"]
+        if not self._folder.is_dir():
+            return 0
         begun = 0
-        for order in reversed(stopped):
-            starts = len(list((self._folder / order.run_id).glob("start-*")))
-            if starts < MOST_STARTS and not order.config.get("recipients"):
-                self._begin(order)
-                begun += 1
+        with self._alone():
+            stopped = [run.order for run in self.latest() if run.status == "stopped"]
+            for order in reversed(stopped):
+                starts = len(list((self._folder / order.run_id).glob("start-*")))
+                if starts < MOST_STARTS and not order.config.get("recipients"):
+                    self._begin(order)
+                    begun += 1
         return begun
 
     @contextmanager

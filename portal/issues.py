@@ -67,20 +67,13 @@ class Issues:
 
     def of_session(self, session_id: str) -> list[Issue]:
         """Return the readable issues of a session, the latest first."""
-        found = []
-        for number, folder in reversed(issue_folders(self._folder / session_folder(session_id))):
-            try:
-                manifest = _manifest(folder)
-            except OpcoError:
-                continue
-            # Two ids never share a folder; a folder that was moved by hand is not trusted.
-            if manifest.session_id == session_id:
-                found.append(Issue(number, folder, manifest))
-        return found
+        folders = reversed(issue_folders(self._folder / session_folder(session_id)))
+        found = (_issue(session_id, number, folder) for number, folder in folders)
+        return [issue for issue in found if issue is not None]
 
     def find(self, session_id: str, number: int) -> Issue | None:
         """Return one issue of a session; None when there is none."""
-        return next((one for one in self.of_session(session_id) if one.number == number), None)
+        return _issue(session_id, number, self._folder / session_folder(session_id) / f"issue-{number}")
 
     def latest(self, connection: duckdb.DuckDBPyConnection, build_id: str) -> pa.Table:
         """Return the latest issue of each session of a build, as it was a few seconds ago at most.
@@ -132,6 +125,15 @@ class Issues:
         self._latest = latest
 
 
-@lru_cache(maxsize=512)
+def _issue(session_id: str, number: int, folder: Path) -> Issue | None:
+    try:
+        manifest = _manifest(folder)
+    except OpcoError:
+        return None
+    # Two ids never share a folder; a folder that was moved by hand is not trusted.
+    return Issue(number, folder, manifest) if manifest.session_id == session_id else None
+
+
+@lru_cache(maxsize=256)
 def _manifest(folder: Path) -> Manifest:
     return read_manifest(folder)

@@ -52,6 +52,12 @@ SESSION_SORTS = {
     "issued": "issued_at",
 }
 
+DATES = """
+    timezone($zone, starts_at at time zone 'UTC')::date as starts_on,
+    timezone($zone, ends_at at time zone 'UTC')::date as ends_on,
+    timezone($zone, last_connection_at at time zone 'UTC') as last_connection_local,
+"""
+
 # The relation `issued` says what was issued, which is not in the warehouse. Only the page's rows are dressed.
 SESSIONS = """
 with
@@ -69,13 +75,11 @@ select
     session_id,
     session_name,
     program_template_name,
-    timezone($zone, starts_at at time zone 'UTC')::date as starts_on,
-    timezone($zone, ends_at at time zone 'UTC')::date as ends_on,
-    coalesce(learner_count, 0) as learner_count,
-    coalesce(played_count, 0) as played_count,
-    coalesce(connection_count, 0) as connection_count,
-    coalesce(retained_seconds, 0) as retained_seconds,
-    timezone($zone, last_connection_at at time zone 'UTC') as last_connection_local,
+    {dates}
+    learner_count,
+    played_count,
+    connection_count,
+    retained_seconds,
     issue_number,
     total,
 from page
@@ -89,24 +93,11 @@ SESSION_FOUND = """
 # Over, played by somebody, and without attestations.
 SESSION_WAITS = "ends_at < $now and played_count > 0 and issue_number is null"
 
-SESSION = """
+SESSION = f"""
 select
-    session_id,
-    session_name,
-    program_template_id,
-    program_template_name,
-    timezone($zone, starts_at at time zone 'UTC')::date as starts_on,
-    timezone($zone, ends_at at time zone 'UTC')::date as ends_on,
-    coalesce(learner_count, 0) as learner_count,
-    coalesce(played_count, 0) as played_count,
-    coalesce(connection_count, 0) as connection_count,
-    coalesce(open_connection_count, 0) as open_connection_count,
-    coalesce(elapsed_seconds, 0) as elapsed_seconds,
-    coalesce(capped_seconds, 0) as capped_seconds,
-    coalesce(overlap_seconds, 0) as overlap_seconds,
-    coalesce(retained_seconds, 0) as retained_seconds,
+    * exclude (starts_at, ends_at, first_connected_at, last_connection_at, name_order, template_order, found_as),
     timezone($zone, first_connected_at at time zone 'UTC') as first_connected_local,
-    timezone($zone, last_connection_at at time zone 'UTC') as last_connection_local,
+    {DATES}
 from prepared.sessions
 where session_id = $session_id
 """
@@ -285,7 +276,7 @@ def _sessions(
 ) -> Page:
     # As a list of values it would be planned for half a second.
     connection.register("issued", issued)
-    query = SESSIONS.format(visible=visible.sql, condition=condition, order=order)
+    query = SESSIONS.format(visible=visible.sql, condition=condition, order=order, dates=DATES)
     return paged(connection, query, {**visible.parameters, **parameters, "zone": zone}, page, size)
 
 

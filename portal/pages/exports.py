@@ -26,7 +26,7 @@ LISTS = ("sessions", "users", "groups", "custom_fields")
 DAYS = ("date_from", "date_to")
 CHOICES = {"format": ("csv", "xlsx", "parquet"), "dialect": ("excel", "rfc4180"), "language": ("fr", "en")}
 PAST_SHOWN = 20
-MOST_VALUES = 300
+MOST_VALUES = 100
 """So many values of one filter; an address grows with them."""
 
 
