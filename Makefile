@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test acceptance lint bench bench-export bench-attest bench-faults dagster pictures lock bench-nightly bench-sizes
+.PHONY: help setup demo test acceptance lint bench bench-export bench-attest bench-faults dagster pictures lock bench-nightly bench-sizes bench-portal
 
 BIN := .venv/bin
 
@@ -15,7 +15,7 @@ demo: setup ## Build the demo campus, export it and make the attestations of one
 test: setup ## Run all tests (ARGS="-k name" for some)
 	@$(BIN)/python -m pytest -n 2 --ignore=tests/acceptance $(ARGS)
 
-acceptance: setup ## Run the tests that need LibreOffice, PostgreSQL or systemd-analyze, installing what is missing
+acceptance: setup ## Run the tests that need LibreOffice, Chromium, PostgreSQL or systemd-analyze, installing what is missing
 	@scripts/acceptance.sh
 	@$(BIN)/python -m pytest tests/acceptance $(ARGS)
 
@@ -30,6 +30,9 @@ bench: setup ## Measure builds against their floor (EVENTS=1000000 MEMORY_LIMIT=
 
 bench-export: setup ## Measure exports against a bare COPY (LINES=5000000)
 	@$(BIN)/python -m benchmarks.export --lines $(or $(LINES),5000000)
+
+bench-portal: setup ## Measure the pages on 5 million connections (ARGS="--connections 1000000")
+	@$(BIN)/python -m benchmarks.portal $(ARGS)
 
 bench-attest: setup ## Measure the attestations against their floor (DOCUMENTS=200)
 	@$(BIN)/python -m benchmarks.attest --documents $(or $(DOCUMENTS),200)

@@ -769,7 +769,7 @@ def serve(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """Answer the links that were sent by e-mail, under the setting portal.base_url, until Ctrl-C.
+    """Serve the instructors' pages and the links that were sent by e-mail, under portal.base_url, until Ctrl-C.
 
     Needs the variable OPCO_PORTAL__SECRET, the one that signed the links. Put a server with TLS before it.
     """
@@ -777,15 +777,15 @@ def serve(
     from portal.server import serve as answer
 
     place = _enter(home)
-    said = load_settings(place).portal
-    if said.secret is None or said.base_url is None:
+    said = load_settings(place)
+    if said.portal.secret is None or said.portal.base_url is None:
         raise UserError(
             "opco serve needs the setting portal.base_url and the variable OPCO_PORTAL__SECRET.\n"
             "A new secret: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
         )
     if as_json:
         print_json({"command": "serve", "ok": True, "home": str(place.folder), "url": f"http://{host}:{port}"})
-    answer(place.deliveries, said.secret.get_secret_value(), said.base_url, host=host, port=port, debug=debug)
+    answer(place, said, host=host, port=port, debug=debug)
 
 
 @app.command(epilog="Example:  opco dagster --port 3001")

@@ -15,7 +15,7 @@ HOME_VARIABLE = "OPCO_HOME"
 # Set by a service for the processes that it starts: which folder its home was.
 IDENTITY_VARIABLE = "OPCO_HOME_IDENTITY"
 # Under var/; only var/exports takes files of a chosen name.
-OWN_FOLDERS = ("raw", "build", "published", "attestations", "deliveries", "dagster", "alarms")
+OWN_FOLDERS = ("raw", "build", "published", "attestations", "deliveries", "dagster", "alarms", "portal")
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,16 @@ class Home:
     def stamp(self) -> Path:
         """Which form the home's files have, and which program wrote last."""
         return self.folder / "var" / "home.json"
+
+    @property
+    def portal(self) -> Path:
+        """What the portal keeps: who is signed in, the audit log, the runs that were asked for on its pages."""
+        return self.folder / "var" / "portal"
+
+    @property
+    def background_runs(self) -> Path:
+        """One folder a run that somebody asked for on a page: what was asked, how far it is, what came of it."""
+        return self.portal / "runs"
 
     def refuse_own_place(self, target: Path, option: str) -> None:
         """Raise UserError when `target` lies where the home keeps what must not be written over."""

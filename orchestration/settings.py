@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import difflib
 import importlib.resources
+import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -108,6 +110,32 @@ def _long_enough(secret: SecretStr | None) -> SecretStr | None:
             "too short to be safe; python3 -c 'import secrets; print(secrets.token_urlsafe(32))' makes one"
         )
     return secret
+
+
+def _provider_address(url: str | None) -> str | None:
+    address = _public_address(url)
+    if address and address.startswith("http://") and urlsplit(address).hostname not in ("localhost", "127.0.0.1"):
+        raise ValueError("a provider that is not on this machine is asked over https:// only")
+    return address
+
+
+def _addresses(words: tuple[str, ...]) -> tuple[str, ...]:
+    for word in words:
+        if not word.isascii() or not re.fullmatch(r"[^@<>,;]+@[^@<>,;]+", word):
+            raise ValueError(f"{word!r} is no e-mail address")
+    return words
+
+
+def _networks(words: tuple[str, ...]) -> tuple[str, ...]:
+    for word in words:
+        ipaddress.ip_network(word)
+    return words
+
+
+def _with_openid(words: tuple[str, ...]) -> tuple[str, ...]:
+    if "openid" not in words:
+        raise ValueError("openid is not among them")
+    return words
 
 
 def _known_zone(name: str) -> str:
@@ -212,6 +240,16 @@ class AttestationSettings(Section):
         description="Processes that make the documents side by side; none for one a core.",
         json_schema_extra={ALLOWED: "a whole number from 1 to 256, or none"},
     )
+    offered: bool = Field(
+        default=True,
+        description="Whether the portal lets instructors make attestations.",
+        json_schema_extra={ALLOWED: "true, false"},
+    )
+    contact: Text = Field(
+        default=None,
+        description="Whom to ask for attestations where the portal does not make them.",
+        json_schema_extra={ALLOWED: "text"},
+    )
 
 
 class ExportSettings(Section):
@@ -285,6 +323,49 @@ class PortalSettings(Section):
         default=None,
         description="Key that signs the links; taken from the environment only. Another key kills all links.",
         json_schema_extra={ALLOWED: f"{SECRET_CHARACTERS} characters or more", SECRET: True},
+    )
+    administrators: Annotated[Words, AfterValidator(_addresses)] = Field(
+        default=(),
+        description="Who sees all sessions on the portal; everybody else sees those they instruct.",
+        json_schema_extra={ALLOWED: "a list of e-mail addresses"},
+    )
+    sign_in_links: bool = Field(
+        default=True,
+        description="Whether people sign in by a link sent to their address, if a mail server is set.",
+        json_schema_extra={ALLOWED: "true, false"},
+    )
+    session_hours: Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=168)] = Field(
+        default=12,
+        description="Hours after which everybody signs in again.",
+        json_schema_extra={ALLOWED: "a whole number from 1 to 168 (a week)"},
+    )
+    idle_minutes: Annotated[int, BeforeValidator(_no_truth_value), Field(ge=5, le=1440)] = Field(
+        default=60,
+        description="Minutes without a page after which people sign in again.",
+        json_schema_extra={ALLOWED: "a whole number from 5 to 1440 (a day)"},
+    )
+    trusted_proxies: Annotated[Words, AfterValidator(_networks)] = Field(
+        default=("127.0.0.1", "::1"),
+        description="Proxies whose X-Forwarded-For is believed.",
+        json_schema_extra={ALLOWED: "a list of IP addresses and networks"},
+    )
+    openid_issuer: Annotated[Text, AfterValidator(_provider_address)] = Field(
+        default=None,
+        description="OpenID Connect provider by which people sign in, such as https://login.exemple.fr.",
+        json_schema_extra={ALLOWED: "an address that begins with https:// (http:// on this machine alone)"},
+    )
+    openid_client_id: Text = Field(
+        default=None, description="The portal's name at the provider.", json_schema_extra={ALLOWED: "text"}
+    )
+    openid_client_secret: Secret = Field(
+        default=None,
+        description="The portal's password at the provider; taken from the environment only.",
+        json_schema_extra={ALLOWED: "text", SECRET: True},
+    )
+    openid_scopes: Annotated[Words, AfterValidator(_with_openid)] = Field(
+        default=("openid", "email", "profile"),
+        description="What is asked of the provider; the claims email and email_verified must come of it.",
+        json_schema_extra={ALLOWED: "a list of scopes, openid among them"},
     )
 
 

@@ -1,11 +1,11 @@
-"""The web application: downloads by signed link, and a health check."""
+"""The web application: the pages behind their gates, downloads by signed link, and a health check."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-import mimetypes
+import threading
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,29 +13,35 @@ from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Mount
 
+from orchestration.background import BackgroundRuns
+from orchestration.home import Home
+from orchestration.settings import Settings
+from portal import access, errors, security
+from portal.failed_runs import FailedRuns
+from portal.identity import pages as identity_pages
+from portal.identity.service import Identity
+from portal.issues import Issues
+from portal.media import media_type
+from portal.pages import attestations, dashboard, exports, issues, sessions
+from portal.prepared import prepare
+from portal.previews import Previews
+from portal.published import PublishedWarehouse
+from portal.rendering import STATIC
+from portal.security import client_of
 from reports.delivery.links import DOWNLOAD, BadLinkError, Signer
 from reports.delivery.store import Delivery, DeliveryStore
 
 logger = logging.getLogger("portal")
 
 SECONDS_BETWEEN_CLEANINGS = 3600
-MEDIA_TYPES = {
-    ".csv": "text/csv; charset=utf-8",
-    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    ".parquet": "application/vnd.apache.parquet",
-}
 # The address is a key to personal data: nothing may keep it, pass it on, or show what it leads to inside a page.
-HEADERS = {
-    "Cache-Control": "private, no-store",
+LINK_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
     "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "X-Robots-Tag": "noindex, nofollow",
 }
 NO_SUCH_LINK = """\
 <!DOCTYPE html>
@@ -50,66 +56,104 @@ NO_SUCH_LINK = """\
 """
 
 
-def make_app(
-    store: DeliveryStore, signer: Signer, base_url: str, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)
-) -> Starlette:
-    """Return the application that answers below the path of `base_url`."""
+def make_app(home: Home, settings: Settings, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> Starlette:
+    """Return the application that answers below the path of the setting portal.base_url.
 
-    async def download(request: Request) -> Response:
-        who = request.client.host if request.client else "unknown"
+    Raises UserError when settings that belong together are not together, OpcoError when a route does not say who may
+    use it.
+    """
+    identity = Identity.of(home, settings, now=now)
+    store, signer = DeliveryStore(home.deliveries), Signer(identity.secret)
+
+    def download_delivery(request: Request) -> Response:
         try:
-            delivery, content = await run_in_threadpool(_find, store, signer, request.path_params["token"], now())
+            delivery, content = _find(store, signer, request.path_params["token"], now())
         except BadLinkError as error:
-            logger.warning("refused a link from %s: %s", who, error)
+            logger.warning("refused a link from %s: %s", client_of(request), error)
             return _no_such_link()
-        part = request.headers.get("range")
-        logger.info("%s of delivery %s to %s%s", request.method, delivery.delivery_id, who, " (a part)" if part else "")
+        part = " (a part)" if request.headers.get("range") else ""
+        logger.info("%s of delivery %s to %s%s", request.method, delivery.delivery_id, client_of(request), part)
         return FileResponse(
             content,
-            headers={**HEADERS, "ETag": f'"{delivery.sha256}"'},
+            headers={**LINK_HEADERS, "ETag": f'"{delivery.sha256}"'},
             filename=delivery.file_name,
-            media_type=_media_type(delivery.file_name),
+            media_type=media_type(delivery.file_name),
         )
 
-    async def health(request: Request) -> Response:
+    def no_such_link(request: Request) -> Response:
         del request
-        return JSONResponse({"status": "ok"}, headers=HEADERS)
-
-    async def refuse(request: Request, error: Exception) -> Response:
-        # An address that is no link gets the answer of a link that is none.
-        del request
-        if isinstance(error, HTTPException) and error.status_code != 404:
-            return Response(status_code=error.status_code, headers={**HEADERS, **(error.headers or {})})
         return _no_such_link()
 
-    async def clean() -> None:
-        while True:
-            try:
-                forgotten = await run_in_threadpool(store.forget_expired, now())
-            except OSError:
-                # Links are checked by themselves; the copies are tried again later.
-                logger.exception("expired deliveries could not be deleted")
-            else:
-                if forgotten:
-                    logger.info("deleted %d expired deliveries", forgotten)
-            await asyncio.sleep(SECONDS_BETWEEN_CLEANINGS)
+    def health(request: Request) -> Response:
+        del request
+        return JSONResponse({"status": "ok"})
 
-    @contextlib.asynccontextmanager
-    async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        del app
-        cleaning = asyncio.create_task(clean())
-        try:
-            yield
-        finally:
-            cleaning.cancel()
-
-    routes = [Route(f"/{DOWNLOAD}/{{token}}", download), Route("/health", health)]
-    path = urlsplit(base_url).path.rstrip("/")
-    return Starlette(
+    routes = [
+        access.route(f"/{DOWNLOAD}/{{token}}", download_delivery, who=access.public),
+        # What is below it and no link gets the answer of a link that is none.
+        access.route(f"/{DOWNLOAD}/{{path:path}}", no_such_link, who=access.public),
+        access.route("/health", health, who=access.public),
+        access.files("/static", STATIC, "static"),
+        *identity_pages.routes(),
+        *dashboard.routes(),
+        *sessions.routes(),
+        *issues.routes(),
+        *attestations.routes(),
+        *exports.routes(),
+    ]
+    path = urlsplit(identity.base_url).path.rstrip("/")
+    app = Starlette(
         routes=[Mount(path, routes=routes)] if path else routes,
-        exception_handlers={HTTPException: refuse},
-        lifespan=lifespan,
+        middleware=security.middleware(identity.base_url, identity.secret, settings.portal.trusted_proxies),
+        exception_handlers=errors.handlers(),
+        lifespan=_lifespan,
     )
+    app.state.home, app.state.settings, app.state.now = home, settings, now
+    app.state.identity = identity
+    app.state.deliveries = store
+    app.state.warehouse = PublishedWarehouse(home.warehouse, prepare)
+    app.state.issues = Issues(home.attestations)
+    app.state.runs = BackgroundRuns(home)
+    app.state.failed_runs = FailedRuns(home)
+    app.state.previews = Previews()
+    access.declared_routes(app.routes)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: Starlette) -> AsyncIterator[None]:
+    cleaning = asyncio.create_task(_clean(app.state.deliveries, app.state.now))
+    # What was stopped with the machine goes on.
+    threading.Thread(target=_resume, args=[app.state.runs], daemon=True).start()
+    app.state.failed_runs.latest()
+    try:
+        yield
+    finally:
+        cleaning.cancel()
+        app.state.previews.close()
+        await run_in_threadpool(app.state.identity.outbox.finish)
+        app.state.warehouse.close()
+
+
+def _resume(runs: BackgroundRuns) -> None:
+    try:
+        if begun := runs.resume():
+            logger.info("began %d stopped runs again", begun)
+    except OSError:
+        logger.exception("stopped runs could not be begun again")
+
+
+async def _clean(store: DeliveryStore, now: Callable[[], datetime]) -> None:
+    while True:
+        try:
+            forgotten = await run_in_threadpool(store.forget_expired, now())
+        except OSError:
+            # Links are checked by themselves; the copies are tried again later.
+            logger.exception("expired deliveries could not be deleted")
+        else:
+            if forgotten:
+                logger.info("deleted %d expired deliveries", forgotten)
+        await asyncio.sleep(SECONDS_BETWEEN_CLEANINGS)
 
 
 def _find(store: DeliveryStore, signer: Signer, token: str, now: datetime) -> tuple[Delivery, Path]:
@@ -117,9 +161,4 @@ def _find(store: DeliveryStore, signer: Signer, token: str, now: datetime) -> tu
 
 
 def _no_such_link() -> Response:
-    return HTMLResponse(NO_SUCH_LINK, status_code=404, headers=HEADERS)
-
-
-def _media_type(file_name: str) -> str:
-    suffix = Path(file_name).suffix.lower()
-    return MEDIA_TYPES.get(suffix) or mimetypes.guess_type(file_name)[0] or "application/octet-stream"
+    return HTMLResponse(NO_SUCH_LINK, status_code=404, headers=LINK_HEADERS)

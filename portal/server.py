@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import logging
 import sys
-from pathlib import Path
 
 import uvicorn
 
+from orchestration.home import Home
+from orchestration.settings import Settings
 from portal.app import make_app
 from portal.listening import listen
-from reports.delivery.links import Signer
-from reports.delivery.store import DeliveryStore
 
 
-def serve(deliveries: Path, secret: str, base_url: str, *, host: str, port: int, debug: bool) -> None:
-    """Answer the links to what lies in `deliveries` on `host`:`port`, until Ctrl-C or SIGTERM.
+def serve(home: Home, settings: Settings, *, host: str, port: int, debug: bool) -> None:
+    """Answer the pages of `home` and the links to its files on `host`:`port`, until Ctrl-C or SIGTERM.
 
     Raises OpcoError when the address cannot be listened on.
     """
@@ -24,10 +23,20 @@ def serve(deliveries: Path, secret: str, base_url: str, *, host: str, port: int,
         level=logging.DEBUG if debug else logging.INFO,
         format="%(asctime)s %(levelname)s %(message)s",
     )
-    app = make_app(DeliveryStore(deliveries), Signer(secret), base_url)
+    # Dagster's storage tells at each opening that it is as it should be.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    app = make_app(home, settings)
     listener = listen(host, port)
-    # Its own log of requests would keep the links, which are keys.
-    config = uvicorn.Config(app, access_log=False, log_config=None, log_level="warning", server_header=False)
-    sys.stderr.write(f"Links under {base_url} are answered at http://{host}:{port}; Ctrl-C ends it.\n")
+    config = uvicorn.Config(
+        app,
+        # Its own log of requests would keep the links, which are keys.
+        access_log=False,
+        log_config=None,
+        log_level="warning",
+        server_header=False,
+        # The application knows which proxies are trusted.
+        proxy_headers=False,
+    )
+    sys.stderr.write(f"{settings.portal.base_url} is answered at http://{host}:{port}; Ctrl-C ends it.\n")
     with listener:
         uvicorn.Server(config).run(sockets=[listener])

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the acceptance tests need beside what make setup installs: LibreOffice, without its windows, a
+# Installs what the acceptance tests need beside what make setup installs: LibreOffice, without its windows, Chromium, a
 # PostgreSQL server, and what judges systemd's units.
 set -eu
 cd "$(dirname "$0")/.."
@@ -19,4 +19,8 @@ fi
 if ! command -v systemd-analyze >/dev/null; then
     provide "systemd-analyze, which the acceptance tests judge the units with," systemd
     command -v systemd-analyze >/dev/null || stop "systemd was installed, but there is no systemd-analyze on the PATH."
+fi
+if ! command -v chromium >/dev/null; then
+    provide "Chromium, which the acceptance tests open the portal with," chromium
+    command -v chromium >/dev/null || stop "Chromium was installed, but there is no chromium on the PATH."
 fi

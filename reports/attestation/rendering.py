@@ -63,8 +63,10 @@ class Renderer:
         evidence_levels: Sequence[CodeText],
         issue_number: int,
         issued_on: date,
+        *,
+        styles: Sequence[str] = (),
     ) -> None:
-        """Prepare an issue; `images` holds the checked images by part ("logo", "stamp").
+        """Prepare an issue; `images` holds the checked images by part ("logo", "stamp"), `styles` is CSS besides ours.
 
         Raises UserError when an image cannot be drawn, or the footer has no room on the page.
         """
@@ -77,7 +79,7 @@ class Renderer:
         self._wording = load_wording(inputs.language)
         self._one_width_characters = one_width_characters()
         style = (TEMPLATES / "attestation.css").read_text(encoding="utf-8")
-        self.engine = Engine(images, (style, NAME_WIDTHS, self._foot(inputs)))
+        self.engine = Engine(images, (style, NAME_WIDTHS, self._foot(inputs), *styles))
         self._image_messages = self._messages_of(images)
         self.warnings = (
             *(

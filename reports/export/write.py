@@ -117,7 +117,15 @@ def _unreported(done: int, total: int) -> None:
 def count_export(warehouse: Path, filters: ExportFilters) -> ExportCount:
     """Return what an export of `filters` would hold, without writing anything. Errors as `write_export`."""
     with _reading(warehouse, f"The lines of {warehouse} could not be counted") as connection:
-        return _counted(connection, filters)[0]
+        return count_lines(connection, filters)
+
+
+def count_lines(connection: duckdb.DuckDBPyConnection, filters: ExportFilters) -> ExportCount:
+    """Return what an export of `filters` would hold, from a published warehouse that is open.
+
+    Raises UserError when a filter's value matches nothing.
+    """
+    return _counted(connection, filters)[0]
 
 
 def write_export(

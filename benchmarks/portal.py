@@ -1,0 +1,291 @@
+"""Measures the portal's pages on a large published warehouse: `make bench-portal`.
+
+One client at a time tells the time of a page: that of the server, and a little for HTTP. Then twenty clients, first as
+people are (a pause of a second after each page), then without any pause; then all of it again while builds run. Every
+figure is beside its floor: the time of an answer that reads nothing, `/health`, in the same run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import os
+import random
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import Process, Queue
+from pathlib import Path
+from queue import Empty
+
+import duckdb
+
+from benchmarks.generate import generate
+from orchestration.home import Home
+from orchestration.settings import load_settings
+from portal.identity.service import Identity
+from reports.attestation.manifest import Manifest
+from reports.attestation.naming import session_folder
+from warehouse.project import PROJECT_DIR
+
+ADMINISTRATOR = "admin@exemple.fr"
+PORT = 8765
+CLIENTS = 20
+PAUSE_SECONDS = 1.0
+ISSUED_SHARE = 0.5
+"""So many sessions have attestations."""
+BUILD_EVENTS = 300_000
+
+
+@dataclass(frozen=True)
+class Size:
+    """What is in the warehouse."""
+
+    sessions: int
+    learners: int
+    connections: int
+
+
+def opco(*arguments: str, home: Path) -> None:
+    """Run an `opco` command."""
+    command = [str(Path(sys.executable).with_name("opco")), *arguments, "--home", str(home), "--json"]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def large_warehouse(demo: Path, target: Path, size: Size) -> None:
+    """Write a published file of a size, shaped as the published file `demo`."""
+    with duckdb.connect(str(target)) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        connection.execute(f"attach '{demo.resolve()}' as demo (read_only)")
+        for name, value in vars(size).items():
+            connection.execute(f"set variable {name} = {value:d}")
+        connection.execute(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
+        connection.execute("update warehouse_build set data_as_of = now()::timestamp, built_at = now()::timestamp")
+
+
+def issue_some(home: Home, size: Size) -> None:
+    """Give a share of the sessions an issue, as far as the pages read it."""
+    for number in range(int(size.sessions * ISSUED_SHARE)):
+        session_id = f"S-{number}"
+        folder = home.attestations / session_folder(session_id) / "issue-1"
+        folder.mkdir(parents=True)
+        empty = dict.fromkeys(("documents", "cancelled", "left_out", "asked_for"), ())
+        manifest = Manifest(
+            session_id=session_id,
+            session_name="",
+            program_template_id="",
+            program_template_name="",
+            issue_number=1,
+            previous_issue=None,
+            issued_on="2026-11-10",
+            data_as_of="2026-11-10T06:00:00.000000Z",
+            build_id="",
+            opco_version="",
+            inputs={},
+            settings={},
+            **empty,  # type: ignore[arg-type]
+        )
+        (folder / "manifest.json").write_bytes(manifest.to_json())
+
+
+@contextmanager
+def served(home: Home) -> Iterator[str]:
+    """Serve the portal of `home` in a process of its own; yield the cookie of an administrator."""
+    identity = Identity.of(home, load_settings(home))
+    stay = identity.store.begin_stay(ADMINISTRATOR, "benchmark", identity.now())
+    executable = str(Path(sys.executable).with_name("opco"))
+    with subprocess.Popen(
+        [executable, "serve", "--home", str(home.folder), "--port", str(PORT)], stderr=subprocess.DEVNULL
+    ) as server:
+        try:
+            for _ in range(100):
+                try:
+                    if Client("").get("/health")[0] == 200:
+                        break
+                except OSError:
+                    time.sleep(0.2)
+            yield f"opco_stay={stay}"
+        finally:
+            server.terminate()
+
+
+class Client:
+    """One browser: its connection stays open."""
+
+    def __init__(self, cookie: str) -> None:
+        self._cookie = cookie
+        self._connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=60)
+
+    def get(self, path: str) -> tuple[int, int, float]:
+        """Return status, bytes and seconds of a page."""
+        start = time.perf_counter()
+        self._connection.request("GET", path, headers={"Cookie": self._cookie, "Accept-Language": "fr"})
+        answer = self._connection.getresponse()
+        content = answer.read()
+        return answer.status, len(content), time.perf_counter() - start
+
+
+def pages(size: Size, chance: random.Random) -> dict[str, str]:
+    """Return an address of each page, another one each time."""
+    session = f"S-{chance.randrange(size.sessions)}"
+    learner = chance.randrange(size.learners)
+    month = f"2024-{chance.randrange(1, 13):02d}"
+    sort = chance.choice(["name", "time", "activity", "issued", "starts"])
+    return {
+        "floor (/health)": "/health",
+        "dashboard": "/",
+        "sessions": f"/sessions?sort={sort}&page={chance.randrange(1, 100)}",
+        "sessions, searched": f"/sessions?q=groupe+{chance.randrange(100)}",
+        "session": f"/sessions/{session}",
+        "flag's lines": f"/sessions/{session}/flags/overlap",
+        "attestations form": f"/sessions/{session}/attestations",
+        "statistics": f"/statistics?sessions={session}",
+        "statistics, a month": f"/statistics?date_from={month}-01&date_to={month}-28",
+        "count, everything": "/statistics/count",
+        "search as you type": f"/statistics/matches?kind=users&q=learner{learner}",
+        "rejected rows": "/rejected-rows",
+    }
+
+
+def p95(times: Sequence[float]) -> float:
+    """Return the 95th percentile, in milliseconds."""
+    return sorted(times)[max(0, -(-len(times) * 95 // 100) - 1)] * 1000
+
+
+def one_client(cookie: str, size: Size, turns: int) -> tuple[dict[str, list[float]], dict[str, int]]:
+    """Return the times and the bytes of each page, asked for by one client."""
+    client, chance = Client(cookie), random.Random(1)  # noqa: S311 - no secret
+    times: defaultdict[str, list[float]] = defaultdict(list)
+    byte_counts: dict[str, int] = {}
+    for turn in range(turns + 3):
+        for name, path in pages(size, chance).items():
+            status, byte_counts[name], seconds = client.get(path)
+            if status != 200:
+                raise SystemExit(f"{path}: status {status}")
+            # The first turns warm what a server that runs for weeks has warm.
+            if turn >= 3:
+                times[name].append(seconds)
+    return times, byte_counts
+
+
+def many_clients(cookie: str, size: Size, seconds: float, pause: float) -> list[float]:
+    """Return the times of the pages that `CLIENTS` clients got in `seconds`."""
+    times: Queue[list[float]] = Queue()
+
+    # One process for all clients: the machine's other core is the server's.
+    def browse(number: int, found: list[float]) -> None:
+        client, chance = Client(cookie), random.Random(number)  # noqa: S311 - no secret
+        until = time.perf_counter() + seconds
+        time.sleep(chance.random() * pause)
+        while time.perf_counter() < until:
+            name, path = chance.choice([one for one in pages(size, chance).items() if not one[0].startswith("floor")])
+            status, _, took = client.get(path)
+            if status != 200:
+                raise SystemExit(f"{name}: status {status}")
+            found.append(took)
+            time.sleep(pause)
+
+    def all_of_them() -> None:
+        found: list[float] = []
+        threads = [threading.Thread(target=browse, args=[number, found]) for number in range(CLIENTS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        times.put(found)
+
+    process = Process(target=all_of_them)
+    process.start()
+    while True:
+        try:
+            found = times.get(timeout=1)
+            break
+        except Empty:
+            if not process.is_alive():
+                raise SystemExit("the clients died") from None
+    process.join()
+    return found
+
+
+@contextmanager
+def builds_running(place: Path) -> Iterator[None]:
+    """Build another home again and again, in full, beside what is measured."""
+    raw, home = place / "raw", place / "other"
+    home.mkdir()
+    generate(raw, BUILD_EVENTS)
+    ended = threading.Event()
+
+    def build() -> None:
+        while not ended.is_set():
+            opco("build", "--raw", str(raw), "--full-refresh", home=home)
+
+    thread = threading.Thread(target=build)
+    thread.start()
+    # Loading Dagster and dbt is over.
+    time.sleep(12)
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def measure(cookie: str, size: Size, turns: int, seconds: float) -> None:
+    """Measure and print."""
+    times, byte_counts = one_client(cookie, size, turns)
+    sys.stdout.write(f"{'one client':<22}{'median ms':>10}{'p95 ms':>10}{'kB':>8}\n")
+    for name, found in times.items():
+        median = sorted(found)[len(found) // 2] * 1000
+        sys.stdout.write(f"{name:<22}{median:10.1f}{p95(found):10.1f}{byte_counts[name] / 1000:8.1f}\n")
+    every = [one for name, found in times.items() if not name.startswith("floor") for one in found]
+    sys.stdout.write(f"{'all pages':<22}{sorted(every)[len(every) // 2] * 1000:10.1f}{p95(every):10.1f}\n")
+    for pause, what in ((PAUSE_SECONDS, "20 clients, 1 s pause"), (0.0, "20 clients, no pause")):
+        found = many_clients(cookie, size, seconds, pause)
+        median = sorted(found)[len(found) // 2] * 1000
+        sys.stdout.write(f"{what:<22}{median:10.1f}{p95(found):10.1f}   {len(found) / seconds:6.1f} requests/s\n")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Make the warehouse, measure, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--sessions", type=int, default=5_000)
+    parser.add_argument("--learners", type=int, default=100_000)
+    parser.add_argument("--connections", type=int, default=5_000_000)
+    parser.add_argument("--turns", type=int, default=40, help="How often each page is asked for. Default: 40.")
+    parser.add_argument("--seconds", type=float, default=20, help="How long twenty clients ask. Default: 20.")
+    parser.add_argument("--no-build", action="store_true", help="Do not measure beside builds.")
+    arguments = parser.parse_args()
+    size = Size(arguments.sessions, arguments.learners, arguments.connections)
+    os.environ |= {
+        "OPCO_PORTAL__SECRET": "benchmark " * 4,
+        "OPCO_PORTAL__BASE_URL": f"http://127.0.0.1:{PORT}",
+        "OPCO_PORTAL__ADMINISTRATORS": ADMINISTRATOR,
+    }
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        home = Home(place)
+        opco("build", "--raw", str(PROJECT_DIR / "demo" / "raw"), "--as-of", "2026-11-10T06:00:00Z", home=place)
+        large = home.published / "builds" / "large.duckdb"
+        large_warehouse(home.warehouse, large, size)
+        home.warehouse.unlink()
+        home.warehouse.symlink_to(large)
+        issue_some(home, size)
+        sys.stdout.write(json.dumps(vars(size)) + "\n")
+        with served(home) as cookie:
+            measure(cookie, size, arguments.turns, arguments.seconds)
+            if not arguments.no_build:
+                with builds_running(place):
+                    sys.stdout.write(f"while a build of {BUILD_EVENTS:,} events runs\n")
+                    measure(cookie, size, max(5, arguments.turns // 4), arguments.seconds)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,129 @@
+-- A published warehouse of `sessions` sessions, `learners` learners and `connections` connections (variables), shaped as
+-- the demo's, which is attached as `demo`. Everything comes from hashes of numbers. Rows of a real build stand learner by
+-- learner, in no order of sessions: so do these.
+create table dim_learners as from demo.dim_learners limit 0;
+insert into dim_learners by name
+select
+    'u-' || n as user_id,
+    'learner' || n || '@exemple.fr' as email,
+    ['Anne', 'Lucas', 'Inès', 'Hugo', 'Zoé', 'Paul', 'Lina', 'Éric'][1 + (hash(n) % 8)::int] as first_name,
+    ['Martin', 'Bernard', 'Dubois', 'Thomas', 'Robert', 'Petit', 'Leroy', 'Moreau'][1 + (hash(n + 7) % 8)::int] || ' ' || n
+        as last_name,
+    'active' as status, false as is_deleted, [] as labels, false as is_gone
+from range(getvariable('learners')) as r (n);
+
+create table dim_program_sessions as from demo.dim_program_sessions limit 0;
+insert into dim_program_sessions by name
+select
+    'S-' || n as session_id,
+    ['Manager à distance', 'Tableur', 'Cybersécurité', 'Anglais', 'Écrire pour être lu'][1 + n % 5] || ', groupe ' || n
+        as session_name,
+    timestamp '2024-01-08 08:00:00' + to_days((hash(n) % 700)::integer) as starts_at,
+    starts_at + to_days(60 + (hash(n * 3) % 60)::integer) as ends_at,
+    'T-' || n % 5 as program_template_id,
+    ['Manager à distance', 'Tableur', 'Cybersécurité', 'Anglais', 'Écrire pour être lu'][1 + n % 5]
+        as program_template_name,
+    false as is_gone, false as is_program_template_gone
+from range(getvariable('sessions')) as r (n);
+
+create table dim_courses as from demo.dim_courses limit 0;
+insert into dim_courses by name
+select 'C-' || n as course_id, 'Module ' || n as course_name, 5400 as planned_duration_seconds, false as is_gone
+from range(200) as r (n);
+
+create table fct_opco_connections as from demo.fct_opco_connections limit 0;
+insert into fct_opco_connections by name
+with placed as (
+    select
+        n,
+        n % getvariable('learners') as learner,
+        (hash(learner * 31) % getvariable('sessions'))::bigint as session,
+        (hash(n) // 1024)::bigint as chance
+    from range(getvariable('connections')) as r (n)
+),
+
+timed as (
+    select
+        placed.*,
+        sessions.starts_at + to_seconds((chance % 5184000)::bigint) as connected_at,
+        60 + chance // 64 % 5400 as seconds,
+        case when chance % 97 = 0 then 600 else 0 end as overlap_seconds,
+        sessions.session_name, sessions.program_template_id, sessions.program_template_name
+    from placed
+    inner join dim_program_sessions as sessions on sessions.session_id = 'S-' || placed.session
+)
+
+select
+    md5(n::varchar) as connection_id,
+    'u-' || learner as user_id,
+    'S-' || session as session_id,
+    'C-' || (session % 40 * 5 + chance % 5) as course_id,
+    'Module ' || (session % 40 * 5 + chance % 5) as course_name,
+    connected_at,
+    connected_at + to_seconds(seconds::bigint) as disconnected_at,
+    connected_at::date as connected_on,
+    ['left', 'completed', 'inactivity'][1 + chance % 3] as end_kind,
+    'event_pair' as evidence_level,
+    seconds as elapsed_seconds, 0 as capped_seconds, least(overlap_seconds, seconds) as overlap_seconds,
+    seconds - least(overlap_seconds, seconds) as retained_seconds,
+    seconds // 60 as time_spent_minutes,
+    overlap_seconds > 0 as is_overlapped_in_session, false as is_overlapped_outside_session,
+    list_concat(
+        if(chance % 1009 = 0, ['outside_session_dates'], []), if(overlap_seconds > 0, ['overlap'], [])
+    ) as flags,
+    session_name, program_template_id, program_template_name,
+    dim_learners.last_name, dim_learners.first_name, dim_learners.email, [] as labels
+from timed
+inner join dim_learners on dim_learners.user_id = 'u-' || timed.learner
+order by hash(learner), connected_at;
+
+create table fct_learner_sessions as from demo.fct_learner_sessions limit 0;
+insert into fct_learner_sessions by name
+select
+    user_id, session_id, true as is_enrolled, true as has_played, count(*) as connection_count,
+    count(*) filter (where disconnected_at is null) as open_connection_count, sum(elapsed_seconds) as elapsed_seconds,
+    sum(capped_seconds) as capped_seconds, sum(overlap_seconds) as overlap_seconds,
+    sum(retained_seconds) as retained_seconds, min(connected_at) as first_connected_at,
+    max(disconnected_at) as last_connection_at, count(distinct connected_on) as connection_day_count,
+    (hash(user_id) % 1000)::int / 10 as progress_pct, (hash(user_id || 's') % 1000)::int / 10 as score_pct,
+    'enrollment' as progress_source, 'enrollment' as score_source
+from fct_opco_connections
+group by user_id, session_id;
+
+create table fct_learner_session_steps as from demo.fct_learner_session_steps limit 0;
+insert into fct_learner_session_steps by name
+select
+    user_id, session_id, 'course' as step_type, course_id as resource_id,
+    row_number() over (partition by user_id, session_id order by course_id) as step_number,
+    course_name as resource_name, true as is_in_program, false as is_optional,
+    step_number as program_position, 5400 as planned_duration_seconds, true as is_started,
+    count(*) as connection_count, sum(retained_seconds) as retained_seconds
+from fct_opco_connections
+group by user_id, session_id, course_id, course_name;
+
+create table bridge_session_instructors as from demo.bridge_session_instructors limit 0;
+insert into bridge_session_instructors by name
+select 'S-' || n as session_id, 'u-' || n % 500 as user_id, true as is_main
+from range(getvariable('sessions')) as r (n);
+
+create table dim_groups as from demo.dim_groups limit 0;
+insert into dim_groups by name
+select 'G-' || n as group_id, 'Groupe ' || n as group_name from range(500) as r (n);
+
+create table bridge_group_members as from demo.bridge_group_members limit 0;
+insert into bridge_group_members by name
+select 'G-' || n % 500 as group_id, 'u-' || n as user_id, true as is_direct
+from range(getvariable('learners')) as r (n);
+
+-- What the pages read besides is as the demo has it.
+create table dim_assessments as from demo.dim_assessments;
+create table dim_custom_fields as from demo.dim_custom_fields;
+create table fct_assessment_results as from demo.fct_assessment_results;
+create table bridge_learner_custom_fields as from demo.bridge_learner_custom_fields;
+create table rejected_rows as from demo.rejected_rows;
+create table load_balance as from demo.load_balance;
+create table warehouse_build as from demo.warehouse_build;
+create table connection_flags as from demo.connection_flags;
+create table end_kinds as from demo.end_kinds;
+create table evidence_levels as from demo.evidence_levels;
+create table reject_reasons as from demo.reject_reasons;

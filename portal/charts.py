@@ -1,0 +1,106 @@
+"""Pictures of a session's time, as numbers for the templates to draw: the words beside them are HTML."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import pairwise
+from typing import Literal
+
+Unit = Literal["day", "week", "month"]
+
+WIDTH, HEIGHT = 1000, 200
+MOST_DAYS, MOST_WEEKS = 100, 100
+"""So many columns stay wide enough to be seen; a longer time is drawn in larger steps."""
+STEPS_SECONDS = tuple(minutes * 60 for minutes in (1, 2, 5, 10, 15, 30)) + tuple(
+    hours * 3600 for hours in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
+)
+MOST_LINES = 4
+
+
+@dataclass(frozen=True)
+class Column:
+    """The retained seconds of one day, week (from Monday on) or month, which begins on `first`."""
+
+    first: date
+    last: date
+    seconds: int
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class ColumnChart:
+    """Columns in a box of `WIDTH` by `HEIGHT`; `lines` are (seconds, y) of the scale, the highest first."""
+
+    unit: Unit
+    columns: tuple[Column, ...]
+    lines: tuple[tuple[int, float], ...]
+    first: date
+    last: date
+
+
+def column_chart(days: Sequence[tuple[date, int]], starts_on: date | None, ends_on: date | None) -> ColumnChart | None:
+    """Return the chart of the seconds of each day, from the session's beginning to its end and no connection left out.
+
+    None where there is no connection.
+    """
+    if not days:
+        return None
+    first = min([days[0][0], *([starts_on] if starts_on else [])])
+    last = max([days[-1][0], *([ends_on] if ends_on else [])])
+    count = (last - first).days + 1
+    unit: Unit = "day" if count <= MOST_DAYS else "week" if count <= MOST_WEEKS * 7 else "month"
+    sums: defaultdict[date, int] = defaultdict(int)
+    for day, seconds in days:
+        sums[_begin(day, unit)] += seconds
+    begins = [_begin(first, unit)]
+    while (following := _next(begins[-1], unit)) <= last:
+        begins.append(following)
+    scale = _scale(max(sums.values()))
+    top = scale[0]
+    width = WIDTH / len(begins)
+    columns = tuple(
+        Column(
+            first=begin,
+            last=following - timedelta(days=1),
+            seconds=sums[begin],
+            x=round(number * width + width * 0.1, 2),
+            y=round(HEIGHT - HEIGHT * sums[begin] / top, 2),
+            width=round(width * 0.8, 2),
+            height=round(HEIGHT * sums[begin] / top, 2),
+        )
+        for number, (begin, following) in enumerate(pairwise([*begins, _next(begins[-1], unit)]))
+    )
+    lines = tuple((seconds, round(HEIGHT - HEIGHT * seconds / top, 2)) for seconds in scale)
+    return ColumnChart(unit, columns, lines, begins[0], columns[-1].last)
+
+
+def shares(seconds: Sequence[int]) -> list[float]:
+    """Return each of `seconds` as a share of the largest, in percent, for the length of its bar."""
+    most = max(seconds, default=0)
+    return [round(100 * one / most, 2) if most else 0.0 for one in seconds]
+
+
+def _begin(day: date, unit: Unit) -> date:
+    if unit == "week":
+        return day - timedelta(days=day.weekday())
+    return day.replace(day=1) if unit == "month" else day
+
+
+def _next(begin: date, unit: Unit) -> date:
+    if unit == "month":
+        return (begin + timedelta(days=31)).replace(day=1)
+    return begin + timedelta(days=7 if unit == "week" else 1)
+
+
+def _scale(most: int) -> list[int]:
+    """Return round numbers of seconds from the top of the scale down to 0."""
+    step = next((one for one in STEPS_SECONDS if one * MOST_LINES >= most), STEPS_SECONDS[-1])
+    while step * MOST_LINES < most:
+        step *= 10
+    return [step * number for number in range(max(1, -(-most // step)), -1, -1)]

@@ -1,0 +1,84 @@
+"""What was issued for a session: an issue with its documents, its ZIP, one learner's PDF."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+
+from portal import access, audit, queries
+from portal.issues import Issue
+from portal.pages.common import Asked, found
+
+
+def routes() -> list[access.GuardedRoute]:
+    """Return the routes of these pages and files."""
+    of_session = access.session("session_id")
+    place = "/sessions/{session_id:key}/issues/{number:int}"
+    return [
+        access.route(place, issue, who=of_session),
+        access.route(f"{place}/zip", issue_zip, who=of_session),
+        access.route(f"{place}/documents/{{file}}", issue_pdf, who=of_session),
+    ]
+
+
+def issue(request: Request) -> Response:
+    """Show an issue: its documents with what became of each, who got none, and its ZIP."""
+    asked = Asked(request)
+    session_id, zone = request.path_params["session_id"], asked.build.display_timezone
+    one = _asked_for(asked)
+    return asked.page(
+        "issue.html",
+        session=found(queries.read_session_figures(asked.connection, session_id, zone)),
+        issue=listed(one, zone),
+        manifest=one.manifest,
+        newly_cancelled=[gone for gone in one.manifest.cancelled if gone.cancelled_by_issue == one.number],
+    )
+
+
+def issue_zip(request: Request) -> Response:
+    """Give the ZIP of an issue."""
+    one = _asked_for(Asked(request))
+    return _file(request, one, one.zip_path, "application/zip")
+
+
+def issue_pdf(request: Request) -> Response:
+    """Give one learner's PDF."""
+    one = _asked_for(Asked(request))
+    # Only what the manifest names is served: no name from outside becomes a path.
+    document = found(one.document(request.path_params["file"]))
+    return _file(request, one, one.folder / document.file, "application/pdf", inline="inline" in request.query_params)
+
+
+def listed(issue: Issue, zone: str) -> dict[str, Any]:
+    """Return what a list shows of an issue."""
+    manifest = issue.manifest
+    as_of = datetime.fromisoformat(manifest.data_as_of).astimezone(ZoneInfo(zone))
+    return {
+        "number": issue.number,
+        "issued_on": issue.issued_on,
+        "data_as_of_local": as_of.replace(tzinfo=None),
+        "documents": len(manifest.documents),
+        "total_seconds": sum(document.total_seconds for document in manifest.documents),
+        "zip_bytes": issue.zip_path.stat().st_size if issue.zip_path.exists() else 0,
+    }
+
+
+def _asked_for(asked: Asked) -> Issue:
+    path = asked.request.path_params
+    return found(asked.issues.find(path["session_id"], path["number"]))
+
+
+def _file(request: Request, issue: Issue, path: Path, media_type: str, *, inline: bool = False) -> Response:
+    if not path.is_file():
+        raise HTTPException(404)
+    if request.method == "GET":
+        facts = {"session_id": issue.manifest.session_id, "issue_number": issue.number, "file": path.name}
+        audit.record(request, "attestations_downloaded", **facts)
+    disposition = "inline" if inline else "attachment"
+    return FileResponse(path, filename=path.name, media_type=media_type, content_disposition_type=disposition)

@@ -1,0 +1,111 @@
+"""The program sessions, one of them, and the lines behind its flags."""
+
+from __future__ import annotations
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from portal import access, queries
+from portal.charts import column_chart, shares
+from portal.pages.common import Asked, found
+from portal.pages.issues import listed
+
+COLUMNS = (
+    ("name", False),
+    ("template", False),
+    ("starts", False),
+    ("ends", False),
+    ("learners", True),
+    ("connections", True),
+    ("time", True),
+    ("activity", False),
+    ("issued", False),
+)
+"""The columns of the list, each a key of `queries.SESSION_SORTS`, and whether it holds a number."""
+
+
+def routes() -> list[access.GuardedRoute]:
+    """Return the routes of these pages."""
+    of_session = access.session("session_id")
+    return [
+        access.route("/sessions", sessions, who=access.signed_in),
+        access.route("/sessions/{session_id:key}", session, who=of_session),
+        access.route("/sessions/{session_id:key}/flags/{flag}", flag, who=of_session),
+    ]
+
+
+def sessions(request: Request) -> Response:
+    """List the sessions that the person may see."""
+    asked = Asked(request)
+    search = asked.searched()
+    sort = request.query_params.get("sort", "")
+    if sort not in queries.SESSION_SORTS:
+        sort = "activity"
+    order = "asc" if request.query_params.get("order") == "asc" else "desc"
+    listed_sessions = queries.list_sessions(
+        asked.connection,
+        asked.visible,
+        asked.issued,
+        asked.build.display_timezone,
+        search=search,
+        sort=sort,
+        descending=order == "desc",
+        page=asked.number(),
+    )
+
+    def issued_on(session_id: str, number: int) -> str:
+        issue = asked.issues.find(session_id, number)
+        return asked.words.day(issue.issued_on if issue else None)
+
+    return asked.page(
+        "sessions.html",
+        list=listed_sessions,
+        search=search,
+        sort=sort,
+        order=order,
+        columns=COLUMNS,
+        issued_on=issued_on,
+    )
+
+
+def session(request: Request) -> Response:
+    """Show a session: its figures, its pictures, what is worth a look, its issues, its learners."""
+    asked = Asked(request)
+    session_id, zone = request.path_params["session_id"], asked.build.display_timezone
+    figures = found(queries.read_session_figures(asked.connection, session_id, zone))
+    days = queries.read_days(asked.connection, session_id)
+    courses = queries.list_courses(asked.connection, session_id)
+    for course, share in zip(courses, shares([one["retained_seconds"] for one in courses]), strict=True):
+        course["share"] = share
+    issues = asked.issues.of_session(session_id)
+    return asked.page(
+        "session.html",
+        session=figures,
+        days=days,
+        chart=column_chart(days, figures["starts_on"], figures["ends_on"]),
+        courses=courses,
+        flags=queries.read_flags(asked.connection, session_id),
+        flag_words=queries.read_codes(asked.connection, "connection_flags", "flag", asked.words.language),
+        issues=[listed(issue, zone) for issue in issues],
+        documents={one.user_id: one.file for one in issues[0].manifest.documents} if issues else {},
+        learners=queries.list_learners(asked.connection, session_id, zone, asked.number()),
+        run=asked.runs.under_way(session_id),
+    )
+
+
+def flag(request: Request) -> Response:
+    """List the connections of a session that carry a flag."""
+    asked = Asked(request)
+    session_id, zone = request.path_params["session_id"], asked.build.display_timezone
+    words = queries.read_codes(asked.connection, "connection_flags", "flag", asked.words.language)
+    code = request.path_params["flag"]
+    if code not in words:
+        raise HTTPException(404)
+    return asked.page(
+        "flag.html",
+        session=found(queries.read_session_figures(asked.connection, session_id, zone)),
+        flag=code,
+        flag_words=words,
+        lines=queries.list_flag_lines(asked.connection, session_id, code, zone, asked.words.language, asked.number()),
+    )

@@ -1,0 +1,91 @@
+"""The published build of the moment, for the pages: one open file a build, followed without a restart."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from reports.warehouse import open_published
+
+
+@dataclass
+class _Open:
+    """A build that is open; `users` counts the requests that read it now."""
+
+    file: Path
+    connection: duckdb.DuckDBPyConnection
+    users: int = 0
+
+
+class PublishedWarehouse:
+    """The published warehouse at `path`, the link to the latest build.
+
+    Each request reads one build from its beginning to its end. The link is resolved anew for each; a build that it
+    leads to no more is closed when the last request that reads it has ended.
+    """
+
+    def __init__(
+        self, path: Path, prepare: Callable[[duckdb.DuckDBPyConnection], None] = lambda _connection: None
+    ) -> None:
+        """`prepare` is called with each build once it is open."""
+        self.path = path
+        self._prepare = prepare
+        self._lock = threading.Lock()
+        self._current: _Open | None = None
+
+    @contextmanager
+    def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
+        """Give a read-only connection, in UTC, to the build that is published now. Errors as `open_published`."""
+        used = self._enter()
+        try:
+            # Cursors of one file may be used by several threads at a time, one thread each.
+            cursor = used.connection.cursor()
+            try:
+                cursor.execute("set TimeZone = 'UTC'")
+                yield cursor
+            finally:
+                cursor.close()
+        finally:
+            self._leave(used)
+
+    def close(self) -> None:
+        """Close the open build, once nobody reads it."""
+        with self._lock:
+            self._retire(None)
+
+    def _enter(self) -> _Open:
+        with self._lock:
+            file = self.path.resolve()
+            used = self._current
+            if used is None or used.file != file:
+                # Opened before the one before is given up: where it cannot be, this request alone fails.
+                # Where there is none, the error names the link, not what it leads to.
+                used = _Open(file, self._opened(file if file.exists() else self.path))
+                self._retire(used)
+            used.users += 1
+            return used
+
+    def _opened(self, file: Path) -> duckdb.DuckDBPyConnection:
+        connection = open_published(file)
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    def _leave(self, used: _Open) -> None:
+        with self._lock:
+            used.users -= 1
+            if used is not self._current and not used.users:
+                used.connection.close()
+
+    def _retire(self, successor: _Open | None) -> None:
+        before, self._current = self._current, successor
+        if before is not None and not before.users:
+            before.connection.close()

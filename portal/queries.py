@@ -1,0 +1,375 @@
+"""What the pages show, read from the published file: set-oriented, with bound parameters, lists paged in SQL.
+
+Figures are those of the marts, as the attestations and the export show them; nothing is computed a second time.
+Instants named `*_at` are UTC, `*_local` the same instants as a clock in the display time zone shows them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from portal.access import Visible
+from portal.prepared import FOUND_AS
+
+SESSIONS_A_PAGE = 25
+LEARNERS_A_PAGE = 100
+LINES_A_PAGE = 50
+MATCHES_SHOWN = 8
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of a list; `number` counts from 1, `total` is of all pages."""
+
+    rows: list[Row]
+    number: int
+    total: int
+    size: int
+
+    @property
+    def pages(self) -> int:
+        """How many pages there are; one where there is nothing."""
+        return max(1, -(-self.total // self.size))
+
+
+SESSION_SORTS = {
+    "name": "name_order",
+    "template": "template_order",
+    "starts": "starts_at",
+    "ends": "ends_at",
+    "learners": "learner_count",
+    "connections": "connection_count",
+    "time": "retained_seconds",
+    "activity": "last_connection_at",
+    "issued": "issued_at",
+}
+
+DATES = """
+    timezone($zone, starts_at at time zone 'UTC')::date as starts_on,
+    timezone($zone, ends_at at time zone 'UTC')::date as ends_on,
+    timezone($zone, last_connection_at at time zone 'UTC') as last_connection_local,
+"""
+
+# The relation `issued` says what was issued, which is not in the warehouse. Only the page's rows are dressed.
+SESSIONS = """
+with
+visible as ({visible}),
+page as (
+    select *, count(*) over () as total
+    from prepared.sessions
+    semi join visible using (session_id)
+    left join issued using (session_id)
+    where {condition}
+    order by {order}, length(session_id), session_id
+    limit $limit offset $offset
+)
+select
+    session_id,
+    session_name,
+    program_template_name,
+    {dates}
+    learner_count,
+    played_count,
+    connection_count,
+    retained_seconds,
+    issue_number,
+    total,
+from page
+order by {order}, length(session_id), session_id
+"""
+
+SESSION_FOUND = """
+    list_bool_and(list_transform($words::varchar[], lambda word: contains(found_as, strip_accents(word)))) is not false
+"""
+
+# Over, played by somebody, and without attestations.
+SESSION_WAITS = "ends_at < $now and played_count > 0 and issue_number is null"
+
+SESSION = f"""
+select
+    * exclude (starts_at, ends_at, first_connected_at, last_connection_at, name_order, template_order, found_as),
+    timezone($zone, first_connected_at at time zone 'UTC') as first_connected_local,
+    {DATES}
+from prepared.sessions
+where session_id = $session_id
+"""
+
+LEARNERS = """
+select
+    * exclude (last_connection_at, position),
+    timezone($zone, last_connection_at at time zone 'UTC') as last_connection_local,
+    count(*) over () as total,
+from prepared.learners
+where session_id = $session_id
+order by position
+limit $limit offset $offset
+"""
+
+DAYS = "select connected_on, retained_seconds from prepared.days where session_id = $session_id order by connected_on"
+
+FLAGS = "select flag, connection_count from prepared.flags where session_id = $session_id order by flag"
+
+COURSES = "select * exclude (position) from prepared.courses where session_id = $session_id order by position"
+
+FLAG_LINES = """
+select
+    connections.connection_id,
+    connections.user_id,
+    connections.last_name,
+    connections.first_name,
+    connections.course_name,
+    timezone($zone, connections.connected_at at time zone 'UTC') as connected_local,
+    timezone($zone, connections.disconnected_at at time zone 'UTC') as disconnected_local,
+    connections.elapsed_seconds,
+    connections.retained_seconds,
+    end_kinds.label_{language} as end_label,
+    list_filter(connections.flags, lambda flag: flag <> $flag) as other_flags,
+    count(*) over () as total,
+from fct_opco_connections as connections
+inner join end_kinds using (end_kind)
+where connections.session_id = $session_id and list_contains(connections.flags, $flag)
+order by connections.connected_at, length(connections.user_id), connections.user_id, connections.connection_id
+limit $limit offset $offset
+"""
+
+CODES = "select {code} as code, label_{language} as label, description_{language} as description from {table}"
+
+MATCHES = {
+    "users": """
+        select user_id as id, name, email as detail
+        from prepared.people
+        where ($all_seen or user_id in (select user_id from prepared.learners where session_id in ({visible})))
+            and ({found})
+        order by position
+    """,
+    "groups": """
+        select group_id as id, group_name as name, null as detail
+        from dim_groups
+        where
+            ($all_seen or group_id in (
+                select group_id
+                from bridge_group_members
+                where user_id in (select user_id from prepared.learners where session_id in ({visible}))
+            ))
+            and ({found})
+        order by lower(strip_accents(name)), length(id), id
+    """,
+    "sessions": """
+        select session_id as id, session_name as name, program_template_name as detail
+        from prepared.sessions
+        where ($all_seen or session_id in ({visible})) and ({found})
+        order by name_order, length(id), id
+    """,
+    "custom_fields": """
+        select custom_field_id as id, title as name, null as detail
+        from dim_custom_fields
+        where {found}
+        order by field_position
+    """,
+}
+"""Who or what an export's filter can name, by the filter's name."""
+
+SEARCHED = {
+    "users": "found_as",
+    "groups": FOUND_AS.format("concat_ws(' ', group_name, group_id)"),
+    "sessions": "found_as",
+    "custom_fields": FOUND_AS.format("concat_ws(' ', title, custom_field_id)"),
+}
+IDS = {"users": "user_id", "groups": "group_id", "sessions": "session_id", "custom_fields": "custom_field_id"}
+
+REJECTED = """
+select
+    reason,
+    label_{language} as label,
+    count(*) as row_count,
+    list(distinct table_name order by table_name) as table_names,
+from rejected_rows
+inner join reject_reasons using (reason)
+group by reason, label, reason_rank
+order by reason_rank
+"""
+
+REJECTED_LINES = """
+select
+    table_name,
+    file,
+    line,
+    reason,
+    label_{language} as label,
+    column_name,
+    value,
+    row_kept,
+    count(*) over () as total,
+from rejected_rows
+inner join reject_reasons using (reason)
+where ($table is null or table_name = $table) and ($reason is null or reason = $reason)
+order by table_name, file, line, column_name
+limit $limit offset $offset
+"""
+
+
+def list_sessions(
+    connection: duckdb.DuckDBPyConnection,
+    visible: Visible,
+    issued: pa.Table,
+    zone: str,
+    *,
+    search: str = "",
+    sort: str = "activity",
+    descending: bool = True,
+    page: int = 1,
+) -> Page:
+    """Return a page of the sessions that are visible; `search` holds words that are all in name, template or id.
+
+    `issued` says what was issued: `session_id`, `issue_number`, `issued_at` (UTC).
+    """
+    return _sessions(
+        connection,
+        visible,
+        issued,
+        zone,
+        condition=SESSION_FOUND,
+        order=f"{SESSION_SORTS[sort]} {'desc' if descending else 'asc'} nulls last",
+        parameters={"words": search.lower().split()},
+        page=page,
+        size=SESSIONS_A_PAGE,
+    )
+
+
+def list_waiting_sessions(
+    connection: duckdb.DuckDBPyConnection, visible: Visible, issued: pa.Table, zone: str, now: datetime, size: int
+) -> Page:
+    """Return the visible sessions that are over at `now` (UTC), were played and have no attestations; latest first."""
+    parameters = {"now": now.replace(tzinfo=None)}
+    return _sessions(
+        connection,
+        visible,
+        issued,
+        zone,
+        condition=SESSION_WAITS,
+        order="ends_at desc",
+        parameters=parameters,
+        page=1,
+        size=size,
+    )
+
+
+def _sessions(
+    connection: duckdb.DuckDBPyConnection,
+    visible: Visible,
+    issued: pa.Table,
+    zone: str,
+    *,
+    condition: str,
+    order: str,
+    parameters: Mapping[str, Any],
+    page: int,
+    size: int,
+) -> Page:
+    # As a list of values it would be planned for half a second.
+    connection.register("issued", issued)
+    query = SESSIONS.format(visible=visible.sql, condition=condition, order=order, dates=DATES)
+    return paged(connection, query, {**visible.parameters, **parameters, "zone": zone}, page, size)
+
+
+def read_session_figures(connection: duckdb.DuckDBPyConnection, session_id: str, zone: str) -> Row | None:
+    """Return a session with its totals; None when there is none of this id."""
+    found = rows(connection, SESSION, {"session_id": session_id, "zone": zone})
+    return found[0] if found else None
+
+
+def list_learners(connection: duckdb.DuckDBPyConnection, session_id: str, zone: str, page: int) -> Page:
+    """Return a page of a session's learners, in the alphabetical order of section E."""
+    return paged(connection, LEARNERS, {"session_id": session_id, "zone": zone}, page, LEARNERS_A_PAGE)
+
+
+def read_days(connection: duckdb.DuckDBPyConnection, session_id: str) -> list[tuple[date, int]]:
+    """Return the retained seconds of the connections that began on each local day, as the attestations' calendar."""
+    return connection.execute(DAYS, {"session_id": session_id}).fetchall()
+
+
+def read_flags(connection: duckdb.DuckDBPyConnection, session_id: str) -> list[Row]:
+    """Return how many connections of a session carry each flag (T7)."""
+    return rows(connection, FLAGS, {"session_id": session_id})
+
+
+def list_courses(connection: duckdb.DuckDBPyConnection, session_id: str) -> list[Row]:
+    """Return the courses of a session in the attestations' order, with the time that all learners spent in them."""
+    return rows(connection, COURSES, {"session_id": session_id})
+
+
+def list_flag_lines(
+    connection: duckdb.DuckDBPyConnection, session_id: str, flag: str, zone: str, language: str, page: int
+) -> Page:
+    """Return a page of a session's connections that carry a flag, in the order of time."""
+    query = FLAG_LINES.format(language=language)
+    return paged(connection, query, {"session_id": session_id, "flag": flag, "zone": zone}, page, LINES_A_PAGE)
+
+
+def read_codes(connection: duckdb.DuckDBPyConnection, table: str, code: str, language: str) -> dict[str, Row]:
+    """Return the wording of a code list (`connection_flags`, `reject_reasons`) by code."""
+    return {row["code"]: row for row in rows(connection, CODES.format(code=code, table=table, language=language), {})}
+
+
+def find_matches(
+    connection: duckdb.DuckDBPyConnection, visible: Visible, all_seen: bool, kind: str, search: str
+) -> list[Row]:
+    """Return the first few whom a filter of `kind` can name and who match `search`, among those to be seen."""
+    found = f"contains({SEARCHED[kind]}, strip_accents($search))"
+    query = MATCHES[kind].format(visible=visible.sql, found=found) + f" limit {MATCHES_SHOWN}"
+    return rows(connection, query, _used(query, visible, {"search": search.strip().lower(), "all_seen": all_seen}))
+
+
+def find_named(
+    connection: duckdb.DuckDBPyConnection, visible: Visible, all_seen: bool, kind: str, ids: Sequence[str]
+) -> list[Row]:
+    """Return those of `ids` that a filter of `kind` can name, with their names, among those to be seen."""
+    if not ids:
+        return []
+    query = MATCHES[kind].format(visible=visible.sql, found=f"{IDS[kind]} in (select unnest($ids::varchar[]))")
+    return rows(connection, query, _used(query, visible, {"ids": list(ids), "all_seen": all_seen}))
+
+
+def read_rejected(connection: duckdb.DuckDBPyConnection, language: str) -> list[Row]:
+    """Return how many rows were rejected, or kept with an emptied cell, by reason, and in which tables."""
+    return rows(connection, REJECTED.format(language=language), {})
+
+
+def list_rejected(
+    connection: duckdb.DuckDBPyConnection, language: str, table: str | None, reason: str | None, page: int
+) -> Page:
+    """Return a page of the rejected rows."""
+    query = REJECTED_LINES.format(language=language)
+    return paged(connection, query, {"table": table, "reason": reason}, page, LINES_A_PAGE)
+
+
+def rows(connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Any]) -> list[Row]:
+    """Return the rows of a query by column name."""
+    cursor = connection.execute(query, dict(parameters))
+    names = [column[0] for column in cursor.description or []]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def paged(
+    connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Any], page: int, size: int
+) -> Page:
+    """Return a page of a query with `$limit`, `$offset` and a column `total`; the first page beyond the end."""
+    number = max(1, page)
+    found = rows(connection, query, {**parameters, "limit": size, "offset": (number - 1) * size})
+    if not found and number > 1:
+        number = 1
+        found = rows(connection, query, {**parameters, "limit": size, "offset": 0})
+    return Page(found, number, found[0]["total"] if found else 0, size)
+
+
+def _used(query: str, visible: Visible, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that a query names: DuckDB refuses others."""
+    return {name: value for name, value in {**visible.parameters, **parameters}.items() if f"${name}" in query}

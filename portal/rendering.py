@@ -1,0 +1,99 @@
+"""From a template and its values to an answer in the reader's language. Everything is escaped."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+
+import jinja2
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from portal.security import csrf_token
+from portal.wording import Words, load_words, preferred_language
+from reports.attestation.wording import DASH
+
+PLACE = Path(__file__).parent
+STATIC = PLACE / "static"
+
+
+def words_of(request: Request) -> Words:
+    """Return the words of the language that the browser asks for."""
+    return load_words(preferred_language(request.headers.get("accept-language")))
+
+
+def address(request: Request, name: str, /, query: Mapping[str, Any] | None = None, **path: Any) -> str:
+    """Return the path of the route `name`, with a query where one is given; what is None in it is left out."""
+    found = str(request.app.url_path_for(name, **path))
+    said = {key: value for key, value in (query or {}).items() if value not in (None, "", ())}
+    return f"{found}?{urlencode(said, doseq=True)}" if said else found
+
+
+def page(
+    request: Request, template: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **values: Any
+) -> HTMLResponse:
+    """Return a template as an answer."""
+    words = words_of(request)
+
+    def url(name: str, /, query: Mapping[str, Any] | None = None, **path: Any) -> str:
+        return address(request, name, query, **path)
+
+    def static(file: str) -> str:
+        return address(request, "static", {"v": _digest(file)}, path=file)
+
+    content = (
+        _templates()
+        .get_template(template)
+        .render(
+            {
+                "request": request,
+                "person": getattr(request.state, "person", None),
+                "words": words,
+                "t": words.text,
+                "n": words.counted,
+                "url": url,
+                "static": static,
+                "csrf_token": _Token(request),
+                **values,
+            }
+        )
+    )
+    said = {"Content-Language": words.language, "Vary": "Accept-Language, Cookie", **(headers or {})}
+    return HTMLResponse(content, status_code=status, headers=said)
+
+
+def translator(request: Request) -> Callable[..., str]:
+    """Return the function that gives the words for a key, as templates have it by the name `t`."""
+    return words_of(request).text
+
+
+class _Token:
+    """The form token of a visitor, made where a form asks for it: it needs a cookie."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+
+    def __str__(self) -> str:
+        return csrf_token(self._request)
+
+
+@cache
+def _digest(file: str) -> str:
+    return hashlib.sha256((STATIC / file).read_bytes()).hexdigest()[:12]
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(PLACE / "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.globals["dash"] = DASH
+    return environment

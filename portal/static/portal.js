@@ -1,0 +1,138 @@
+// Makes pages live where there is JavaScript; without it, buttons and reloads do the same.
+"use strict";
+
+const LOOK_AGAIN_MS = 1000;
+const TYPED_MS = 250;
+const CHANGED_MS = 900;
+
+function later(work, milliseconds) {
+  let timer;
+  return (...given) => {
+    clearTimeout(timer);
+    timer = setTimeout(() => work(...given), milliseconds);
+  };
+}
+
+async function fetchText(address, options) {
+  const answer = await fetch(address, { credentials: "same-origin", ...options });
+  if (!answer.ok) throw new Error(String(answer.status));
+  return answer.text();
+}
+
+// The server escapes what it puts into a part of a page; it is read as a document, in which no script runs.
+function partOf(text) {
+  return new DOMParser().parseFromString(text, "text/html").body.firstElementChild;
+}
+
+function watchProgress(box) {
+  const look = async () => {
+    try {
+      const part = partOf(await fetchText(box.dataset.progress));
+      if (part.dataset.over === "yes") {
+        location.reload();
+        return;
+      }
+      // Only what changed is said aloud.
+      if (part.textContent !== box.textContent) box.replaceChildren(part);
+    } catch {
+      // The server may be starting again: the work goes on without it.
+    }
+    setTimeout(look, LOOK_AGAIN_MS);
+  };
+  setTimeout(look, LOOK_AGAIN_MS);
+}
+
+function watchDownload(form) {
+  const query = () => {
+    const said = new URLSearchParams();
+    for (const [name, value] of new FormData(form)) {
+      if (name !== "csrf_token" && !name.startsWith("q_") && value) said.append(name, value);
+    }
+    return said;
+  };
+  let asked = 0;
+  const count = later(async () => {
+    const mine = ++asked;
+    try {
+      const part = partOf(await fetchText(`${form.dataset.count}?${query()}`));
+      const place = document.getElementById("count");
+      if (mine === asked) {
+        place.className = part.className;
+        place.textContent = part.textContent;
+      }
+    } catch {
+      // The count stays; the button asks again.
+    }
+  }, TYPED_MS);
+  form.addEventListener("change", (event) => {
+    const box = event.target;
+    const group = box.closest("[data-kind]");
+    if (box.type === "checkbox" && group && box.checked && box.closest(".matches")) {
+      group.querySelector(".chosen").append(box.closest("label"));
+      box.focus();
+    }
+    if (box.type !== "search") count();
+  });
+  for (const group of form.querySelectorAll("[data-kind]")) {
+    const input = group.querySelector('input[type="search"]');
+    const search = later(async () => {
+      const said = new URLSearchParams({ kind: group.dataset.kind, q: input.value });
+      for (const box of group.querySelectorAll(".chosen input:checked")) said.append("chosen", box.value);
+      try {
+        group.querySelector(".matches").replaceWith(partOf(await fetchText(`${form.dataset.matches}?${said}`)));
+      } catch {
+        // The button beside it searches too.
+      }
+    }, TYPED_MS);
+    input.addEventListener("input", search);
+    input.addEventListener("keydown", (event) => {
+      if (event.key === "Enter") {
+        event.preventDefault();
+        search();
+      }
+    });
+  }
+  document.getElementById("update").hidden = true;
+}
+
+function watchAttestations(form) {
+  const said = document.getElementById("preview-said");
+  const place = document.getElementById("preview-picture");
+  let asked = 0;
+  const preview = async () => {
+    const mine = ++asked;
+    const sent = new FormData(form);
+    sent.set("action", "live");
+    said.className = "";
+    said.textContent = form.dataset.making;
+    try {
+      // form.action would be the buttons of that name.
+      const answer = await fetch(form.getAttribute("action"), { method: "POST", body: sent, credentials: "same-origin" });
+      const made = await answer.json();
+      if (mine !== asked) return;
+      if (!answer.ok) {
+        said.className = "wrong";
+        said.textContent = made.error;
+        return;
+      }
+      const name = form.elements.learner.selectedOptions[0].textContent;
+      const picture = place.querySelector("img");
+      picture.src = made.picture;
+      picture.alt = `${document.getElementById("preview").textContent}: ${name}`;
+      place.querySelector("a").href = made.pdf;
+      place.hidden = false;
+      said.textContent = form.dataset.ready;
+    } catch {
+      if (mine === asked) said.textContent = "";
+    }
+  };
+  form.addEventListener("change", later(preview, TYPED_MS));
+  form.addEventListener("input", later(preview, CHANGED_MS));
+  if (place.hidden) preview();
+}
+
+for (const box of document.querySelectorAll("[data-progress]")) watchProgress(box);
+const download = document.getElementById("download-form");
+if (download) watchDownload(download);
+const attestations = document.getElementById("attestations-form");
+if (attestations) watchAttestations(attestations);

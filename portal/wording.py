@@ -1,0 +1,108 @@
+"""The words of the pages, in the reader's language; figures and dates are written as the attestations write them."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+
+from reports.attestation.model import Language
+from reports.attestation.wording import (
+    DASH,
+    NARROW_NO_BREAK_SPACE,
+    duration,
+    french_typography,
+    load_wording,
+    short_date,
+)
+
+CATALOGUES = Path(__file__).parent / "wording"
+LANGUAGES: tuple[Language, ...] = ("fr", "en")
+
+
+@dataclass(frozen=True)
+class Words:
+    """The catalogue of one language."""
+
+    language: Language
+    texts: Mapping[str, str]
+
+    def text(self, key: str, **values: object) -> str:
+        """Return the words for `key` with `values` put in; user text among the values stays as it is."""
+        return self.texts[key].format(**values)
+
+    def counted(self, key: str, count: int, **values: object) -> str:
+        """Return the words for a number of things: those of `<key>_one` or of `<key>_many`."""
+        # In French none and one are singular, in English one is.
+        is_one = count == 1 or (count == 0 and self.language == "fr")
+        return self.text(f"{key}_{'one' if is_one else 'many'}", count=self.number(count), **values)
+
+    def number(self, value: int) -> str:
+        """Return a whole number with its thousands apart."""
+        return f"{value:,}".replace(",", NARROW_NO_BREAK_SPACE if self.language == "fr" else ",")
+
+    def hours(self, seconds: int | None) -> str:
+        """Return seconds as HH:MM:SS; a dash where there are none."""
+        return duration(seconds)
+
+    def hundredths(self, seconds: int) -> str:
+        """Return seconds as hours in hundredths, rounded down (A3)."""
+        return load_wording(self.language).hundredths(seconds)
+
+    def planned(self, seconds: int | None) -> str:
+        """Return a planned duration as people say it."""
+        return load_wording(self.language).planned_duration(seconds)
+
+    def percent(self, value: Decimal | None) -> str:
+        """Return a percentage with one decimal, half up (A); a dash where there is none."""
+        return load_wording(self.language).percent(value)
+
+    def day(self, value: date | None) -> str:
+        """Return a day as DD/MM/YYYY; a dash where there is none."""
+        return DASH if value is None else short_date(value)
+
+    def clock(self, value: datetime | None) -> str:
+        """Return a local instant as DD/MM/YYYY HH:MM; a dash where there is none."""
+        return DASH if value is None else f"{short_date(value)} {value:%H:%M}"
+
+    def clock_seconds(self, value: datetime | None) -> str:
+        """Return a local instant as DD/MM/YYYY HH:MM:SS; a dash where there is none."""
+        return DASH if value is None else f"{short_date(value)} {value:%H:%M:%S}"
+
+    def size(self, byte_count: int) -> str:
+        """Return a size for people."""
+        unit, point = ("o", ",") if self.language == "fr" else ("B", ".")
+        if byte_count < 1000:
+            return f"{byte_count} {unit}"
+        factor, prefix = next(
+            ((factor, prefix) for factor, prefix in ((1e3, "k"), (1e6, "M")) if byte_count < factor * 1000), (1e9, "G")
+        )
+        return f"{byte_count / factor:.1f}".replace(".", point) + f" {prefix}{unit}"
+
+
+@cache
+def load_words(language: Language) -> Words:
+    """Read the catalogue of a language; French double punctuation gets its narrow no-break spaces."""
+    texts: dict[str, str] = tomllib.loads((CATALOGUES / f"{language}.toml").read_text(encoding="utf-8"))
+    if language == "fr":
+        texts = {key: french_typography(text) for key, text in texts.items()}
+    return Words(language, texts)
+
+
+def preferred_language(accepted: str | None) -> Language:
+    """Return the language that a header Accept-Language likes best of ours; French where it says nothing of them."""
+    best: tuple[float, Language] = (0.0, "fr")
+    for part in (accepted or "")[:500].split(","):
+        tag, _, parameters = part.strip().partition(";")
+        try:
+            weight = float(parameters.strip().removeprefix("q=")) if parameters else 1.0
+        except ValueError:
+            continue
+        for language in LANGUAGES:
+            if tag.partition("-")[0].strip().lower() == language and weight > best[0]:
+                best = (weight, language)
+    return best[1]

@@ -1,0 +1,133 @@
+"""The two journeys of an instructor, by buttons alone: from the session to the documents, and to the statistics."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+import time
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from reports.attestation.verify import verify
+from tests.conftest import Opco, closing_line
+from tests.portal.pages_home import AWA, BENOIT, SESSION, TOMASZ, Pages, one, pages_of, text_of, token_of
+
+pytestmark = pytest.mark.xdist_group("demo")
+
+WAIT_SECONDS = 240
+
+
+@pytest.fixture(scope="module")
+def pages(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    with pages_of(demo_home, tmp_path_factory.mktemp("journeys")) as pages:
+        yield pages
+
+
+def over(browser: TestClient, address: str) -> str:
+    """Return the page of a run once it is over, reloaded as its own head says."""
+    for _ in range(WAIT_SECONDS * 2):
+        page = browser.get(address).text
+        if 'http-equiv="refresh"' not in page:
+            return page
+        assert (
+            'data-over="no"' in browser.get(f"{address}/progress").text or "http-equiv" not in browser.get(address).text
+        )
+        time.sleep(0.5)
+    raise AssertionError(page)
+
+
+def test_from_the_session_to_the_documents(pages: Pages) -> None:
+    browser = pages.browser(AWA)
+    session = browser.get("/sessions").text
+    (address,) = re.findall(rf'href="(/sessions/{SESSION})"', session)
+    (form,) = set(re.findall(r'href="([^"]+/attestations)"', browser.get(address).text))
+    page = browser.get(form).text
+    sent = {
+        name: value.replace("&#39;", "'")
+        for name, value in re.findall(r'<input[^>]* name="(\w+)" type="(?:text|date)"[^>]* value="([^"]*)"', page)
+    }
+    sent |= {"csrf_token": token_of(page), "language": "fr", "place": "Fougères", "action": "make"}
+    sent |= {"logo_kept": "logo.svg", "logo_choice": "keep", "stamp_kept": "stamp.png", "stamp_choice": "keep"}
+    begun = browser.post(form, data=sent)
+    assert begun.status_code == 303
+    run = begun.headers["location"]
+    # A second OK leads to the same run; the session's page tells of it.
+    assert browser.post(form, data=sent).headers["location"] == run
+    assert run in browser.get(address).text
+    assert pages.browser(TOMASZ).get(run).status_code == 404
+
+    done = over(browser, run)
+    assert "L’édition 1 est établie." in text_of(done)
+    (zip_address,) = re.findall(r'href="([^"]+/zip)"', done)
+    downloaded = browser.get(zip_address)
+    assert downloaded.headers["content-disposition"] == f'attachment; filename="attestations-{SESSION}-issue-1.zip"'
+    file = pages.home.folder / "downloaded.zip"
+    file.write_bytes(downloaded.content)
+    found = verify(file)
+    assert (found.is_sound, found.documents) == (True, 13)
+    with pages.warehouse() as warehouse:
+        total = one(
+            warehouse, "select sum(retained_seconds) from fct_learner_sessions where session_id = $s", s=SESSION
+        )
+    assert found.total_seconds == total
+
+    # One learner's PDF is the one in the ZIP; the list and the dashboard know of the issue.
+    session = browser.get(address).text
+    pdf = re.findall(r'href="([^"]+/documents/[^"]+\.pdf)"', session)[0]
+    with zipfile.ZipFile(io.BytesIO(downloaded.content)) as archive:
+        assert browser.get(pdf).content == archive.read(pdf.rsplit("/", 1)[1])
+    assert browser.get(f"{address}/issues/1/documents/manifest.json").status_code == 404
+    assert "Édition 1 du 11/11/2026" in text_of(browser.get("/sessions").text)
+    assert SESSION not in browser.get("/").text
+
+    # Nothing changed: the issue stays in force.
+    again = browser.post(form, data={**sent, "csrf_token": token_of(browser.get(form).text)}).headers["location"]
+    assert "Rien n’a changé depuis l’édition 1" in text_of(over(browser, again))
+
+
+def test_from_the_filters_to_the_file(pages: Pages, opco: Opco) -> None:
+    browser = pages.browser(AWA)
+    page = browser.get(f"/statistics?sessions={SESSION}&date_from=2026-10-01").text
+    (count,) = re.findall(r"contiendrait (\d+) lignes", text_of(page))
+    sent = {
+        "csrf_token": token_of(page),
+        "sessions": SESSION,
+        "date_from": "2026-10-01",
+        "date_to": "",
+        "language": "fr",
+    }
+    run = browser.post("/statistics", data={**sent, "format": "csv", "dialect": "excel", "action": "file"})
+    done = over(browser, run.headers["location"])
+    assert f"{count} lignes" in text_of(done)
+    (address,) = re.findall(r'href="([^"]+/file)"', done)
+    answer = browser.get(address)
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    lines = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig")), delimiter=";"))
+    assert len(lines) == int(count) + 1
+    # The same bytes as by the command.
+    target = pages.home.folder / "by-command.csv"
+    command = ["export", "--session", SESSION, "--from", "2026-10-01", "--language", "fr", "--output", str(target)]
+    closing_line(opco(*command, "--json", home=pages.home.folder))
+    assert answer.content == target.read_bytes()
+
+    # It stands among the past exports of who asked, of nobody else; a file that is gone is not offered.
+    assert address in browser.get("/statistics").text
+    other = pages.browser(BENOIT)
+    assert address not in other.get("/statistics").text
+    assert other.get(address).status_code == 404
+    for made in pages.home.exports.glob("*.csv"):
+        made.unlink()
+    assert browser.get(address).status_code == 404
+    assert address not in browser.get("/statistics").text
+
+
+def test_no_message_where_none_can_be_sent(pages: Pages) -> None:
+    browser = pages.browser(AWA)
+    page = browser.get("/statistics").text
+    assert "Recevoir par e-mail" not in page
+    assert browser.post("/statistics", data={"csrf_token": token_of(page), "action": "email"}).status_code == 403

@@ -1,0 +1,342 @@
+"""The pages on the demo campus: what they show is what the warehouse holds, to whom it may be shown."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pypdfium2
+import pytest
+from starlette.testclient import TestClient
+
+from portal.wording import load_words
+from reports.attestation.wording import duration
+from tests.portal.pages_home import (
+    ADMINISTRATOR,
+    AWA,
+    BENOIT,
+    OF_BENOIT,
+    SESSION,
+    Pages,
+    one,
+    pages_of,
+    rows_of,
+    text_of,
+    token_of,
+)
+
+pytestmark = pytest.mark.xdist_group("demo")
+
+FORM = f"/sessions/{SESSION}/attestations"
+
+
+@pytest.fixture(scope="module")
+def pages(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    with pages_of(demo_home, tmp_path_factory.mktemp("pages")) as pages:
+        yield pages
+
+
+@pytest.fixture
+def awa(pages: Pages) -> TestClient:
+    return pages.browser(AWA)
+
+
+@pytest.fixture
+def administrator(pages: Pages) -> TestClient:
+    return pages.browser(ADMINISTRATOR)
+
+
+def test_the_list_shows_the_figures_of_the_marts(pages: Pages, administrator: TestClient) -> None:
+    listed = {row[0].split()[-1]: row for row in rows_of(administrator.get("/sessions").text)[1:]}
+    with pages.warehouse() as warehouse:
+        expected = warehouse.execute(
+            "select session_id, count(*), sum(connection_count), sum(retained_seconds) "
+            "from fct_learner_sessions group by session_id"
+        ).fetchall()
+    assert len(expected) == 5
+    assert {key: row[4:7] for key, row in listed.items()} == {
+        session_id: [str(learners), str(connections), duration(int(seconds))]
+        for session_id, learners, connections, seconds in expected
+    }
+
+
+def test_the_list_is_searched_sorted_and_paged_in_sql(administrator: TestClient, awa: TestClient) -> None:
+    def names(address: str, browser: TestClient = administrator) -> list[str]:
+        return [row[0].split()[-1] for row in rows_of(browser.get(address).text)[1:]]
+
+    # Neither case nor accents count, words may stand in any order and anywhere.
+    assert names("/sessions?q=JUIN+tableur") == ["S-2026-XLS-06"]
+    assert names("/sessions?q=cybersecurite") == ["S-2026-CYB-09"]
+    assert names("/sessions?q=%25") == []
+    assert names("/sessions?sort=name&order=asc")[0] == "S-2026-CYB-09"
+    assert names("/sessions?sort=time&order=desc")[0] == SESSION
+    assert names("/sessions?sort=starts&order=asc")[0] == "S-2026-XLS-06"
+    by_time = names("/sessions?sort=time&order=asc")
+    assert by_time == names("/sessions?sort=time&order=desc")[::-1]
+    # What is no column, and a page that is none, are as if not asked for.
+    assert names("/sessions?sort=1;drop&page=-3") == names("/sessions")
+    assert len(names("/sessions?page=999999")) == 5
+    assert set(names("/sessions", awa)) == {SESSION, "S-2026-XLS-06", "S-2026-XLS-10"}
+
+
+def test_a_session_shows_what_its_attestations_would(pages: Pages, awa: TestClient) -> None:
+    page = awa.get(f"/sessions/{SESSION}").text
+    with pages.warehouse() as warehouse:
+        learners = warehouse.execute(
+            "select concat_ws(' ', last_name, first_name), retained_seconds, connection_count "
+            "from fct_learner_sessions join dim_learners using (user_id) where session_id = $s and has_played",
+            {"s": SESSION},
+        ).fetchall()
+        courses = warehouse.execute(
+            "select course_name, count(*), sum(retained_seconds) from fct_opco_connections "
+            "where session_id = $s group by course_name",
+            {"s": SESSION},
+        ).fetchall()
+        days = warehouse.execute(
+            "select strftime(connected_on, '%d/%m/%Y'), coalesce(sum(retained_seconds), 0) from fct_opco_connections "
+            "where session_id = $s group by connected_on having sum(retained_seconds) > 0",
+            {"s": SESSION},
+        ).fetchall()
+    shown = rows_of(page)
+    for name, seconds, connections in learners:
+        assert any(row[0].startswith(name) and row[1] == duration(seconds) for row in shown), name
+        assert any(row[0].startswith(name) and row[2].split()[0] == str(connections) for row in shown), name
+    for name, connections, seconds in courses:
+        assert any(row[0].startswith(name) and row[3:5] == [str(connections), duration(int(seconds))] for row in shown)
+    assert len(days) > 30
+    for day, seconds in days:
+        assert [day, duration(int(seconds))] in shown
+    # A column for each of them, with its title.
+    assert page.count('<rect class="column"') == len(days) + len(courses)
+    assert duration(sum(seconds for _, seconds, _ in learners)) in text_of(page)
+    assert "Données au 10/11/2026 19:00, il y a 6 heures." in text_of(page)
+
+
+def test_each_flag_has_its_lines(pages: Pages, awa: TestClient) -> None:
+    page = awa.get(f"/sessions/{SESSION}").text
+    with pages.warehouse() as warehouse:
+        expected = dict(
+            warehouse.execute(
+                "select flag, count(*) from (select unnest(flags) as flag from fct_opco_connections "
+                "where session_id = $s) group by flag",
+                {"s": SESSION},
+            ).fetchall()
+        )
+    assert set(re.findall(rf'href="/sessions/{SESSION}/flags/(\w+)"', page)) == set(expected)
+    assert len(expected) > 5
+    for flag, count in expected.items():
+        lines = rows_of(awa.get(f"/sessions/{SESSION}/flags/{flag}").text)[1:]
+        assert len(lines) == count, flag
+    (overlap,) = [row for row in rows_of(awa.get(f"/sessions/{SESSION}/flags/overlap").text)[1:] if "O'Brien" in row[0]]
+    # The quarter of an hour on two devices, of which the README speaks.
+    assert [cell[:16] for cell in overlap[2:4]] == ["06/10/2026 19:30", "06/10/2026 20:10"]
+    assert overlap[4:6] == ["00:40:20", "00:25:20"]
+    assert awa.get(f"/sessions/{SESSION}/flags/nothing").status_code == 404
+
+
+def test_words_follow_the_browser(pages: Pages) -> None:
+    english, german = pages.browser(AWA, "en-GB,fr;q=0.5"), pages.browser(AWA, "de")
+    assert '<html lang="en">' in english.get("/sessions").text
+    assert "Program sessions" in english.get("/sessions").text
+    assert '<html lang="fr">' in german.get("/sessions").text
+    assert english.get("/sessions").headers["content-language"] == "en"
+
+
+def test_the_dashboard_says_what_needs_attention(pages: Pages, administrator: TestClient, awa: TestClient) -> None:
+    page = text_of(administrator.get("/").text)
+    with pages.warehouse() as warehouse:
+        rejected = one(warehouse, "select count(*) from rejected_rows")
+    assert f"Lignes rejetées {rejected}" in page
+    assert "Les données sont à jour" in page
+    assert "Manager à distance, septembre 2026" in page
+    # Not over yet on this day.
+    assert OF_BENOIT not in administrator.get("/").text
+    own = awa.get("/").text
+    assert "Lignes rejetées" not in own
+    assert "Cybersécurité" not in own
+    pages.clock.forward(days=3)
+    try:
+        # Its stay is over after twelve hours.
+        assert "Les données sont anciennes" in text_of(pages.browser(AWA).get("/").text)
+    finally:
+        pages.clock.forward(days=-3)
+
+
+def test_rejected_rows_to_the_file_and_line(pages: Pages, administrator: TestClient, awa: TestClient) -> None:
+    with pages.warehouse() as warehouse:
+        expected = warehouse.execute(
+            "select file || ':' || line || ' ' || table_name from rejected_rows where reason = 'bad_type'"
+        ).fetchall()
+    rows = rows_of(administrator.get("/rejected-rows?reason=bad_type").text)[1:]
+    assert sorted(row[0] for row in rows) == sorted(name for (name,) in expected)
+    assert awa.get("/rejected-rows").status_code == 403
+
+
+def test_the_form_is_filled_from_the_settings(pages: Pages, awa: TestClient) -> None:
+    toml = pages.home.settings_file
+    before = toml.read_text(encoding="utf-8")
+    toml.write_text(before + f'\n[sessions."{SESSION}"]\nplace = "Fougères"\n', encoding="utf-8")
+    try:
+        page = awa.get(FORM).text
+    finally:
+        toml.write_text(before, encoding="utf-8")
+    assert 'value="Atelier des Trois Rives"' in page
+    assert 'value="Fougères"' in page
+    assert 'value="2026-11-11"' in page
+    assert f"{FORM}/image/logo.svg" in page
+    picture = awa.get(f"{FORM}/image/logo.svg")
+    assert (picture.status_code, picture.headers["content-type"]) == (200, "image/svg+xml")
+    for forged in ("other.svg", "~2E~2E~2Fopco.toml", "~2Fetc~2Fpasswd", "uploads~2Fx"):
+        assert awa.get(f"{FORM}/image/{forged}").status_code == 404
+
+
+def form_of(browser: TestClient, **changed: str) -> dict[str, str]:
+    return {
+        "csrf_token": token_of(browser.get(FORM).text),
+        "name": "Atelier",
+        "place": "Rennes",
+        "language": "fr",
+        "issued_on": "2026-11-11",
+        "learner": "u-1014",
+        "logo_kept": "logo.svg",
+        "logo_choice": "keep",
+        **changed,
+    }
+
+
+def test_a_preview_is_the_document_marked_as_one(awa: TestClient, pages: Pages) -> None:
+    answer = awa.post(FORM, data=form_of(awa, action="preview", name="<b>Évil & fils</b>"))
+    assert answer.status_code == 200
+    assert "<b>Évil" not in answer.text
+    (address,) = re.findall(r'href="([^"]*preview[^"]*pdf)"', answer.text)
+    with pypdfium2.PdfDocument(awa.get(address).content) as document:
+        text = " ".join(page.get_textpage().get_text_range() for page in document)
+        count = len(document)
+    assert "<b>Évil & fils</b>" in text
+    assert text.count("APERÇU") == count
+    assert "05:50:12" in text
+    (picture,) = re.findall(r'src="([^"]*preview[^"]*png)"', answer.text)
+    assert awa.get(picture).content.startswith(b"\x89PNG")
+    # It is for whom it was made.
+    assert pages.browser(BENOIT).get(picture).status_code == 404
+    assert not (pages.home.attestations).exists()
+
+
+def test_a_live_preview_answers_with_addresses_or_what_is_wrong(awa: TestClient) -> None:
+    made = awa.post(FORM, data=form_of(awa, action="live", language="en"))
+    assert awa.get(made.json()["picture"]).status_code == 200
+    nobody = awa.post(FORM, data=form_of(awa, action="live", learner="u-0001"))
+    assert (nobody.status_code, "aperçu" in nobody.json()["error"]) == (422, True)
+    footer = awa.post(FORM, data=form_of(awa, action="live", footer="\n" * 3 + "Ligne\n" * 10))
+    assert footer.json() == {"error": load_words("fr").text("preview_footer")}
+
+
+def test_images_that_are_sent_are_checked_and_kept_by_content(awa: TestClient, pages: Pages) -> None:
+    png = (pages.home.assets / "stamp.png").read_bytes()
+    uploads = pages.home.assets / "uploads"
+    sent = awa.post(
+        FORM, data=form_of(awa, action="preview"), files={"stamp_upload": ("../../x.png", io.BytesIO(png), "text/html")}
+    )
+    (name,) = re.findall(r'name="stamp_kept" value="([^"]+)"', sent.text)
+    assert re.fullmatch(r"uploads/[0-9a-f]{32}\.png", name)
+    assert (pages.home.assets / name).read_bytes() == png
+    assert awa.get(f"{FORM}/image/{name.replace('/', '~2F')}").content == png
+    for wrong in (b"<script>alert(1)</script>", png[:500], b"GIF89a" + b"\0" * 50, b"\x89PNG\r\n\x1a\n" * 400_000):
+        answer = awa.post(
+            FORM, data=form_of(awa, action="make"), files={"logo_upload": ("logo.png", io.BytesIO(wrong))}
+        )
+        assert answer.status_code == 422
+        assert load_words("fr").text("form_bad_image") in answer.text.replace("&#39;", "'")
+    assert [path.name for path in uploads.iterdir()] == [Path(name).name]
+
+
+def test_what_is_wrong_in_the_form_is_said_beside_its_field(awa: TestClient, pages: Pages) -> None:
+    answer = awa.post(FORM, data=form_of(awa, action="make", issued_on="31/11/2026", place="x" * 2001))
+    assert answer.status_code == 422
+    assert 'id="issued_on-wrong"' in answer.text
+    assert 'id="place-wrong"' in answer.text
+    assert not pages.home.background_runs.exists()
+
+
+def test_attestations_may_be_switched_off(demo_home: Path, tmp_path: Path) -> None:
+    off = {"attestations.offered": "false", "attestations.contact": "la scolarité <scolarite@exemple.fr>"}
+    with pages_of(demo_home, tmp_path, **off) as pages:
+        browser = pages.browser(AWA)
+        page = browser.get(FORM)
+        assert "Demandez-les à : la scolarité <scolarite@exemple.fr>" in text_of(page.text).replace("\u202f", " ")
+        assert '<form class="two"' not in page.text
+        assert browser.post(FORM, data={"csrf_token": token_of(page.text), "action": "make"}).status_code == 403
+
+
+def test_the_statistics_count_what_the_export_would_hold(
+    pages: Pages, administrator: TestClient, awa: TestClient
+) -> None:
+    def count(browser: TestClient, query: str = "") -> str:
+        return text_of(browser.get(f"/statistics/count?{query}").text)
+
+    with pages.warehouse() as warehouse:
+        every = one(warehouse, "select count(*) from fct_opco_connections")
+        of_awa = one(
+            warehouse,
+            "select count(*) from fct_opco_connections where session_id in "
+            "(select session_id from bridge_session_instructors where user_id = 'u-0003')",
+        )
+        of_month = one(
+            warehouse,
+            "select count(*) from fct_opco_connections where connected_on between '2026-10-01' and '2026-10-31' "
+            "and user_id = 'u-1014' and session_id = $s",
+            s=SESSION,
+        )
+    assert f"contiendrait {every} lignes" in count(administrator)
+    assert f"contiendrait {of_awa} lignes" in count(awa)
+    narrowed = f"date_from=2026-10-01&date_to=2026-10-31&users=u-1014&sessions={SESSION}"
+    assert f"contiendrait {of_month} lignes" in count(awa, narrowed)
+    assert "pas un jour du calendrier" in count(awa, "date_from=2026-02-30")
+    assert "finit avant de commencer" in count(awa, "date_from=2026-10-02&date_to=2026-10-01")
+    assert awa.get(f"/statistics/count?sessions={OF_BENOIT}").status_code == 404
+
+
+def test_people_are_found_among_ones_own(administrator: TestClient, awa: TestClient) -> None:
+    def found(browser: TestClient, kind: str, search: str) -> set[str]:
+        page = browser.get("/statistics/matches", params={"kind": kind, "q": search}).text
+        return set(re.findall(r'name="\w+" value="([^"]+)"', page))
+
+    assert found(awa, "users", "benhaddou") == {"u-1014"}
+    assert found(awa, "users", "CELIK etienne") == found(awa, "users", "çelik") == {"u-1007"}
+    # A learner of another instructor's session alone.
+    assert found(administrator, "users", "grosjean") == {"u-1020"}
+    assert found(awa, "users", "grosjean") == set()
+    assert OF_BENOIT not in found(awa, "sessions", "manager")
+    assert awa.get("/statistics/matches?kind=dim_learners&q=a").status_code == 404
+
+
+def test_the_form_of_the_statistics_works_by_buttons(awa: TestClient) -> None:
+    data = {"csrf_token": token_of(awa.get("/statistics").text), "action": "search", "q_users": "benhaddou"}
+    moved = awa.post("/statistics", data={**data, "users": ["u-1014"], "date_from": "2026-09-01"})
+    assert moved.status_code == 303
+    assert "csrf_token" not in moved.headers["location"]
+    page = awa.get(moved.headers["location"]).text
+    assert '<input type="checkbox" name="users" value="u-1014" checked>' in page
+    assert 'value="2026-09-01"' in page
+
+
+def test_pages_hold_no_script_and_no_style_of_their_own(administrator: TestClient) -> None:
+    for address in ("/", "/sessions", f"/sessions/{SESSION}", FORM, "/statistics?q_users=a", "/rejected-rows"):
+        page = administrator.get(address).text
+        assert not re.search(r"<script(?![^>]* src=)|<style| style=| on\w+=", page), address
+        assert len(re.findall(r"<h1[ >]", page)) == 1, address
+        assert all("<caption" in table for table in re.findall(r"<table.*?</table>", page, re.DOTALL)), address
+        labelled = set(re.findall(r'<label[^>]* for="([^"]+)"', page))
+        for tag in re.findall(r"<(?:input|select|textarea)[^>]*>", page):
+            if 'type="hidden"' not in tag and " id=" in tag:
+                assert re.search(r' id="([^"]+)"', tag)[1] in labelled, (address, tag)  # type: ignore[index]
+
+
+def test_static_files_are_known_by_their_content(administrator: TestClient) -> None:
+    for address in re.findall(r'(?:href|src)="(/static/[^"]+)"', administrator.get("/").text):
+        assert re.search(r"\?v=[0-9a-f]{12}$", address)
+        answer = administrator.get(address)
+        assert answer.status_code == 200
+        assert "immutable" in answer.headers["cache-control"]

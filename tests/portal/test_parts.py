@@ -1,0 +1,132 @@
+"""The small parts of the pages: words, addresses, pictures."""
+
+from __future__ import annotations
+
+import re
+import string
+from concurrent.futures.process import BrokenProcessPool
+from datetime import date, timedelta
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from portal.addresses import KeyConvertor, key, text_of
+from portal.charts import HEIGHT, WIDTH, column_chart, shares
+from portal.pages.exports import CHOICES
+from portal.previews import Previews
+from portal.rendering import PLACE
+from portal.wording import LANGUAGES, load_words, preferred_language
+
+DAYS = st.dates(date(2020, 1, 1), date(2030, 12, 31))
+
+
+def test_both_languages_say_the_same_things_with_the_same_values() -> None:
+    french, english = (load_words(language).texts for language in LANGUAGES)
+    assert set(french) == set(english)
+    fields = {name: sorted(set(re.findall(r"{(\w+)}", text))) for name, text in french.items()}
+    assert fields == {name: sorted(set(re.findall(r"{(\w+)}", text))) for name, text in english.items()}
+
+
+def test_every_word_of_the_catalogues_is_used() -> None:
+    code = "".join(path.read_text(encoding="utf-8") for path in PLACE.rglob("*.py"))
+    code += "".join(path.read_text(encoding="utf-8") for path in PLACE.rglob("*.html"))
+    # Keys that are put together: their beginnings stand in the code.
+    prefixes = set(re.findall(r"""["'](\w+_)["'] ~""", code)) | set(re.findall(r'f"(\w+_){', code))
+    prefixes |= {f"{name}_" for name in CHOICES}
+    for name in load_words("fr").texts:
+        plain = re.sub(r"_(one|many)$", "", name)
+        used = re.search(rf"""["']({name}|{plain})["']""", code)
+        assert used or any(name.startswith(prefix) for prefix in prefixes), name
+
+
+@pytest.mark.parametrize(
+    ("accepted", "language"),
+    [
+        (None, "fr"),
+        ("", "fr"),
+        ("de, ja;q=0.5", "fr"),
+        ("en-US,en;q=0.9,fr;q=0.8", "en"),
+        ("en;q=0.3, fr-CA;q=0.7", "fr"),
+        ("en;q=x, fr", "fr"),
+        ("*;q=0.5, EN", "en"),
+        ("en;q=0", "fr"),
+    ],
+)
+def test_the_language_that_is_liked_best(accepted: str | None, language: str) -> None:
+    assert preferred_language(accepted) == language
+
+
+@given(st.text(min_size=1))
+def test_any_id_stands_in_one_part_of_a_path(text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return
+    part = key(text)
+    assert re.fullmatch(KeyConvertor.regex, part)
+    assert part not in (".", "..")
+    assert text_of(part) == text
+
+
+def test_plain_ids_stay_readable() -> None:
+    assert key("S-2026-MGMT_09.a") == "S-2026-MGMT_09.a"
+    assert key("a/b %~") == "a~2Fb~20~25~7E"
+    assert set(key("Éé\0<>")) <= set(string.ascii_letters + string.digits + "~")
+
+
+@given(st.dictionaries(DAYS, st.integers(0, 10**7), min_size=1, max_size=60), st.none() | DAYS, st.none() | DAYS)
+def test_no_second_is_lost_in_a_picture(seconds: dict[date, int], starts: date | None, ends: date | None) -> None:
+    days = sorted(seconds.items())
+    chart = column_chart(days, starts, ends)
+    assert chart is not None
+    assert sum(column.seconds for column in chart.columns) == sum(seconds.values())
+    # The columns follow one another without a gap, and hold every day of the session and every connection.
+    assert all(before.last + timedelta(days=1) == after.first for before, after in pairwise(chart.columns))
+    assert chart.first <= min([days[0][0], *filter(None, [starts])])
+    assert chart.last >= max([days[-1][0], *filter(None, [ends])])
+    (top, top_y), *_, (bottom, bottom_y) = chart.lines
+    assert (top_y, bottom, bottom_y) == (0, 0, HEIGHT)
+    for column in chart.columns:
+        assert 0 <= column.y <= HEIGHT
+        assert column.x + column.width <= WIDTH + 0.1
+        assert column.height == pytest.approx(HEIGHT * column.seconds / top, abs=0.01)
+
+
+def test_a_long_time_is_drawn_in_larger_steps() -> None:
+    def unit(length: int) -> str:
+        first = date(2026, 1, 1)
+        chart = column_chart([(first, 60)], first, first + timedelta(days=length - 1))
+        assert chart is not None
+        return chart.unit
+
+    assert [unit(1), unit(100), unit(101), unit(700), unit(701)] == ["day", "day", "week", "week", "month"]
+    assert column_chart([], date(2026, 1, 1), date(2026, 2, 1)) is None
+
+
+def test_shares_are_of_the_largest() -> None:
+    assert shares([50, 100, 0]) == [50.0, 100.0, 0.0]
+    assert shares([0, 0]) == [0.0, 0.0]
+    assert shares([]) == []
+
+
+def test_a_preview_process_that_was_killed_is_replaced() -> None:
+    previews = Previews()
+    try:
+        previews.warm()
+        broken = previews._started()
+        (process,) = broken._processes.values()
+        process.kill()
+
+        def ask() -> int:
+            return broken.submit(int).result(60)
+
+        with pytest.raises(BrokenProcessPool):
+            ask()
+        previews.warm()
+        previews.warm()
+        assert previews._started() is not broken
+        assert previews._started().submit(int).result(60) == 0
+    finally:
+        previews.close()
