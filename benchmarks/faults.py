@@ -114,6 +114,7 @@ while not stop.exists():
     if found not in allowed:
         sys.exit(f"neither the old build nor the new one: {found}")
     answered += 1
+    time.sleep(0.05)
 print(answered)
 """
 

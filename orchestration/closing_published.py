@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from orchestration.home import Home
 from orchestration.locking import running_build
+from orchestration.nightly import next_cleaning, next_exports, next_nightly
+from orchestration.settings import load_settings
 from orchestration.terminal import counted, size
 from warehouse.archive import read_manifest
 from warehouse.published import PublishedBuild, published_builds, shown_file, what_is_wrong
@@ -41,6 +43,7 @@ def status_closing(home: Home, now: datetime, *, to_the_last_byte: bool) -> Clos
         "build_running": running_build(home),
         "load": {**asdict(loads[-1]), "warnings": len(loads[-1].warnings)} if loads else None,
         "runs": _last_runs(home),
+        "next": _next(home, now),
     }
 
 
@@ -104,6 +107,17 @@ def _last_runs(home: Home) -> list[dict[str, Any]]:
         return [_run(record) for record in instance.get_run_records(limit=RUNS_SHOWN)]
 
 
+def _next(home: Home, now: datetime) -> list[dict[str, str]]:
+    """Return what the settings let begin by itself while Dagster's daemon runs, the soonest first."""
+    settings = load_settings(home)
+    due = {f"export_{name}": at for name, at in next_exports(home, settings, now).items()}
+    if (at := next_nightly(settings, now)) is not None:
+        due["nightly"] = at
+    if (at := next_cleaning(settings, now)) is not None:
+        due["cleaning"] = at
+    return [{"job": job, "at": at.strftime(SECOND)} for job, at in sorted(due.items(), key=lambda one: one[1])]
+
+
 def _run(record: dg.RunRecord) -> dict[str, Any]:
     run = record.dagster_run
     return {
@@ -153,6 +167,8 @@ def status_lines(closing: Closing) -> list[str]:
     running = closing["build_running"]
     lines.append("Running   no build" if running is None else f"Running   a build, process {running or 'unknown'}")
     lines += [_run_line(run) for run in closing["runs"]]
+    lines += ["Next      by itself, while opco dagster runs"] if closing["next"] else []
+    lines += [f"  {one['at']:<20}  {one['job']}" for one in closing["next"]]
     return lines
 
 

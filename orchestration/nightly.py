@@ -15,6 +15,12 @@ def next_nightly(settings: Settings, now: datetime) -> datetime | None:
     return next_time(nightly.schedule, nightly.zone(settings.rules), now) if nightly.enabled else None
 
 
+def next_cleaning(settings: Settings, now: datetime) -> datetime | None:
+    """Return when, after `now` (aware), the home is next cleaned by the settings, in UTC; None when it never is."""
+    due = settings.cleaning.schedule
+    return next_time(due, settings.rules.display_timezone, now) if due else None
+
+
 def next_exports(home: Home, settings: Settings, now: datetime) -> dict[str, datetime]:
     """Return when, after `now` (aware), each export with a schedule is next due, in UTC, by the export's name."""
     return {

@@ -545,10 +545,12 @@ class CleaningSettings(Section):
         description="Days after which what Dagster keeps of a run goes; the newest of each asset stays.",
         json_schema_extra={ALLOWED: DAYS},
     )
-    schedule: Annotated[Text, BeforeValidator(_none_as_word)] = Field(
+    schedule: Annotated[Annotated[str, AfterValidator(checked_time)] | None, BeforeValidator(_none_as_word)] = Field(
         default="30 5 * * 0",
-        description="When the job runs, in the display time zone: minute, hour, day, month, weekday (cron).",
-        json_schema_extra={ALLOWED: "five fields such as 30 5 * * 0 (Sundays at half past five), or none for never"},
+        description="When the job runs, in the display time zone.",
+        json_schema_extra={
+            ALLOWED: "a time of day, five fields of cron such as 30 5 * * 0 (Sundays at half past five), or none"
+        },
     )
 
 

@@ -223,7 +223,7 @@ def test_what_was_backed_up_gives_everything_back(home: Path, tmp_path: Path, op
         elif source.exists():
             shutil.copy(source, restored / place)
     assert {path.name for path in (restored / "var").iterdir()} == {"raw", "attestations", "home.json"}
-    closing_line(opco("build", "--raw", PROJECT_DIR / "demo" / "raw", "--json", home=restored))
+    closing_line(opco("rebuild", "--json", home=restored))
     with duckdb.connect() as both:
         for name, place in (("kept", home), ("again", restored)):
             both.execute(f"attach '{(place / 'var/published/opco.duckdb').resolve()}' as {name} (read_only)")

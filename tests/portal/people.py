@@ -65,7 +65,13 @@ class Recorder(MailServer):
     messages: list[EmailMessage] = field(default_factory=list)
     faults: list[Exception] = field(default_factory=list)
 
-    def send(self, message: EmailMessage, *, pause: Callable[[float, str], None] = lambda *_: None) -> None:
+    def send(
+        self,
+        message: EmailMessage,
+        *,
+        pauses: tuple[float, ...] = (),
+        pause: Callable[[float, str], None] = lambda *_: None,
+    ) -> None:
         if self.faults:
             raise self.faults.pop()
         self.messages.append(message)

@@ -4,14 +4,13 @@ from contextlib import nullcontext
 from datetime import UTC, datetime
 
 import dagster as dg
-from dagster._utils.schedules import is_valid_cron_schedule
 
 from orchestration.commands.clean import clean
 from orchestration.home import Home
 from orchestration.progress import Progress
 from orchestration.resources import HomeResource
 from orchestration.settings import load_settings
-from warehouse.errors import UserError
+from orchestration.times import cron
 
 # A build may be at work when it is time: it is waited for.
 WHILE_A_BUILD_IS_AT_WORK = dg.RetryPolicy(max_retries=6, delay=600)
@@ -46,21 +45,16 @@ def cleaning() -> None:
 
 @dg.definitions
 def defs() -> dg.Definitions:
-    """Define the job, and its schedule where the settings name a time. Raises UserError for a time of no meaning."""
+    """Define the job, and its schedule where the settings name a time."""
     home = Home.find()
     settings = load_settings(home)
     times = settings.cleaning.schedule
     if times is None:
         return dg.Definitions(jobs=[cleaning])
-    if not is_valid_cron_schedule(times):
-        raise UserError(
-            f"The setting cleaning.schedule cannot be {times!r}. Write five fields: minute, hour, day of the month, "
-            'month, day of the week; "30 5 * * 0" is half past five on Sundays. Or write none.'
-        )
     schedule = dg.ScheduleDefinition(
         job=cleaning,
         name="cleaning_schedule",
-        cron_schedule=times,
+        cron_schedule=cron(times),
         execution_timezone=settings.rules.display_timezone,
         default_status=dg.DefaultScheduleStatus.RUNNING,
         description=f"Cleans the home: {times} ({settings.rules.display_timezone}).",
