@@ -181,7 +181,7 @@ def test_file_names_never_meet() -> None:
 
 
 def test_an_unknown_session_names_the_nearest(campus: Any, assets: Path, tmp_path: Path) -> None:
-    with pytest.raises(UserError, match=r"'SST-2X'.*SST-27 \(Printemps\), SST-28 \(Été\), SST 26/É \(Automne\)\.$"):
+    with pytest.raises(UserError, match=r"'SST-2X'.*SST-27 \(Printemps\), SST-28 \(Été\), SST 26/É \(Automne\)\.\n"):
         issue_attestations(
             filled(campus),
             "SST-2X",
