@@ -69,7 +69,6 @@ def forget_closing(home: Home, user_id: str, reason: str, *, override: bool, dry
         quiet = sys.stderr if debug else stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
         stack.enter_context(redirect_stdout(quiet))
         progress.stage("Starting")
-        from orchestration.commands.build_again import build_again
         from orchestration.runs import open_instance
 
         instance = stack.enter_context(open_instance(home))
@@ -78,9 +77,19 @@ def forget_closing(home: Home, user_id: str, reason: str, *, override: bool, dry
             request,
             instance=instance,
             progress=progress,
-            build_again=lambda: build_again(home, instance, progress, debug=debug),
+            build_again=lambda: _rebuilt(home, instance, progress, debug=debug),
             dry_run=dry_run,
         )
+
+
+def _rebuilt(home: Home, instance: dg.DagsterInstance, progress: Progress, *, debug: bool) -> str:
+    """Do what `opco rebuild` does, and return the build's id."""
+    from orchestration.defs.warehouse.assets import defs
+    from orchestration.runs import run_job
+
+    asked = {"dbt_models": {"full_refresh": True}}
+    made = run_job(home, defs(), "rebuild", instance=instance, progress=progress, ops=asked, debug=debug)
+    return Path(made["published_warehouse"]["path"]).stem
 
 
 def forget(
