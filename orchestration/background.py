@@ -25,7 +25,7 @@ from typing import IO, Any, Literal
 
 from orchestration.home import HOME_VARIABLE, Home
 from warehouse.errors import OpcoError, UserError
-from warehouse.files import written_atomically
+from warehouse.files import try_lock, written_atomically
 
 Kind = Literal["attestations", "export"]
 Status = Literal["waiting", "running", "done", "failed", "stopped"]
@@ -275,21 +275,12 @@ def _slot(folder: Path, progress: FileProgress) -> Iterator[None]:
     streams: list[IO[str]] = []
     try:
         streams += [(folder / f".slot-{number}").open("a", encoding="ascii") for number in range(MOST_AT_ONCE)]
-        while not any(_is_locked(stream, fcntl.LOCK_EX) for stream in streams):
+        while not any(try_lock(stream) for stream in streams):
             time.sleep(TOLD_EVERY_SECONDS)
         yield
     finally:
         for stream in streams:
             stream.close()
-
-
-def _is_locked(stream: IO[str], how: int) -> bool:
-    """Take a lock if it is free, and tell whether it was."""
-    try:
-        fcntl.flock(stream, how | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _state(order: Order, place: Path) -> BackgroundRun:
@@ -311,7 +302,7 @@ def _is_held(lock: Path) -> bool:
     try:
         with lock.open("a", encoding="ascii") as stream:
             # Shared: those who look do not hold one another for the worker.
-            return not _is_locked(stream, fcntl.LOCK_SH)
+            return not try_lock(stream, shared=True)
     except OSError:
         return False
 

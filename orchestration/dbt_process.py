@@ -5,7 +5,6 @@ A build that is killed outright cannot take dbt with it, and dbt would go on wri
 
 from __future__ import annotations
 
-import fcntl
 import os
 import signal
 import sys
@@ -17,6 +16,7 @@ from pathlib import Path
 
 from orchestration.home import Home
 from warehouse.errors import OpcoError
+from warehouse.files import try_lock
 
 STARTED_BY_VARIABLE = "OPCO_STARTED_BY"
 LOCK_VARIABLE = "OPCO_DBT_LOCK"
@@ -38,12 +38,7 @@ def variables(home: Home) -> dict[str, str]:
 def _locked(path: Path) -> Iterator[bool]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a", encoding="ascii") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+        yield try_lock(stream)
 
 
 def wait_for_an_orphan(home: Home) -> None:

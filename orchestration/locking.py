@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator
@@ -12,17 +11,15 @@ from typing import IO
 from orchestration.home import Home
 from orchestration.home_stamp import stamp_home
 from warehouse.errors import OpcoError
+from warehouse.files import try_lock
 
 
 @contextmanager
 def build_lock(home: Home, *, wait_minutes: int = 0) -> Iterator[None]:
-    """Hold the home's build lock. Raises OpcoError, with its process, when another one holds it that long.
-
-    The kernel drops the lock with its process: one that died blocks nobody.
-    """
+    """Hold the home's build lock. Raises OpcoError, with its process, when another one holds it that long."""
     with _opened(home) as stream:
         give_up_at = time.monotonic() + wait_minutes * 60
-        while not (is_taken := _taken(stream)) and time.monotonic() < give_up_at:
+        while not (is_taken := try_lock(stream)) and time.monotonic() < give_up_at:
             time.sleep(1)
         if not is_taken:
             raise OpcoError(
@@ -42,7 +39,7 @@ def running_build(home: Home) -> int | None:
     if not home.build.is_dir():
         return None
     with _opened(home) as stream:
-        return None if _taken(stream) else _holder(stream)
+        return None if try_lock(stream) else _holder(stream)
 
 
 @contextmanager
@@ -51,14 +48,6 @@ def _opened(home: Home) -> Iterator[IO[str]]:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+", encoding="ascii") as stream:
         yield stream
-
-
-def _taken(stream: IO[str]) -> bool:
-    try:
-        fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _holder(stream: IO[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import os
 import re
@@ -13,6 +14,7 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO, Any
 
 CHUNK_BYTES = 1024 * 1024
 # A name of our own, so that nobody else's file is ever taken for a leftover: .NAME.HOST.PID.TOKEN.opco-tmp
@@ -110,6 +112,15 @@ def _is_left(path: Path, host: str, pid: int) -> bool:
 def _host() -> str:
     """Return this machine's name in letters, digits and dashes."""
     return re.sub(r"[^A-Za-z0-9]+", "-", socket.gethostname().partition(".")[0])[:40] or "x"
+
+
+def try_lock(stream: IO[Any], *, shared: bool = False) -> bool:
+    """Take the lock of an open file if it is free, and tell whether it was. The kernel drops it with its process."""
+    try:
+        fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def is_alive(pid: int) -> bool:

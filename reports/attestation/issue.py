@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import re
 import shutil
@@ -34,7 +33,7 @@ from reports.attestation.printed import printed_inputs, printed_settings
 from reports.attestation.queries import read_build, read_chosen_users, read_session, read_session_learners
 from reports.warehouse import open_published
 from warehouse.errors import OpcoError, UserError
-from warehouse.files import fsync_path, safe_file_name, sha256_of
+from warehouse.files import fsync_path, safe_file_name, sha256_of, try_lock
 
 FAILURES_NAMED = 10
 
@@ -192,14 +191,10 @@ def zip_name(session_id: str, issue_number: int) -> str:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold the session: one issue of it is made at a time. The kernel drops the lock with its process."""
+    """Hold the session: one issue of it is made at a time."""
     with (folder / ".lock").open("a", encoding="ascii") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise OpcoError(
-                f"Another run is making attestations in {folder}.\nWait for its end, then try again."
-            ) from error
+        if not try_lock(stream):
+            raise OpcoError(f"Another run is making attestations in {folder}.\nWait for its end, then try again.")
         yield
 
 
