@@ -30,7 +30,7 @@ from warehouse.archive import read_manifest
 from warehouse.files import TEMPORARY
 from warehouse.project import PROJECT_DIR
 from warehouse.publish import publish
-from warehouse.published import published_builds, shown_file, what_is_wrong
+from warehouse.published import fault_of, published_builds, shown_file
 
 OPCO = Path(sys.executable).with_name("opco")
 CAMPUS = PROJECT_DIR / "tests" / "data" / "campus"
@@ -38,7 +38,6 @@ DELIVERIES = ("2026-11-05", "2026-11-20")
 SESSION = "S-BUR-2026-10"
 # Build identity and load times tell builds of the same data apart.
 IDENTITY = {"warehouse_build": "build_id, built_at, load_number", "rejected_rows": "loaded_at"}
-ROW_COUNT = 200_000
 
 
 class UnsoundError(Exception):
@@ -178,10 +177,10 @@ def prepare_campus(folder: Path) -> Campus:
 def check_killed_build(campus: Campus, home: Path) -> str:
     """Return which build is published after a kill, `old` or `new`. Raises UnsoundError where it is neither."""
     shown = shown_file(home / "var/published")
-    if shown is None or (wrong := what_is_wrong(shown, to_the_last_byte=True)):
+    if shown is None or (wrong := fault_of(shown, to_the_last_byte=True)):
         raise UnsoundError(f"what is published is not whole: {shown and wrong}")
     for kept in published_builds(home / "var/published"):
-        if wrong := what_is_wrong(kept.path, to_the_last_byte=True):
+        if wrong := fault_of(kept.path, to_the_last_byte=True):
             raise UnsoundError(f"{kept.path} is not whole: {wrong}")
     found = marts_of(shown)
     if found not in (campus.old, campus.new):

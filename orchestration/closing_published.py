@@ -14,7 +14,7 @@ from orchestration.nightly import next_cleaning, next_exports, next_nightly
 from orchestration.settings import load_settings
 from orchestration.terminal import counted, size
 from warehouse.archive import read_manifest
-from warehouse.published import PublishedBuild, published_builds, shown_file, what_is_wrong
+from warehouse.published import PublishedBuild, fault_of, published_builds, shown_file
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -30,7 +30,7 @@ def status_closing(home: Home, now: datetime, *, to_the_last_byte: bool) -> Clos
     `now` is aware. `to_the_last_byte` reads the published file whole, to hold it against its checksum.
     """
     shown = shown_file(home.published)
-    fault = "nothing was published yet" if shown is None else what_is_wrong(shown, to_the_last_byte=to_the_last_byte)
+    fault = "nothing was published yet" if shown is None else fault_of(shown, to_the_last_byte=to_the_last_byte)
     loads = read_manifest(home.archive).loads
     return {
         "command": "status",

@@ -12,17 +12,17 @@ import duckdb
 
 from warehouse.archive import INSTANT
 from warehouse.errors import OpcoError
-from warehouse.files import make_folder, remove_leftovers, sha256_of, written_atomically
+from warehouse.files import make_folder, sha256_of, written_atomically
 from warehouse.published import (
     BUILDS,
     LINK,
     SUFFIX,
     BuildRecord,
+    fault_of,
     read_record,
     record_of,
     remove_older,
     set_link,
-    what_is_wrong,
     write_record,
 )
 from warehouse.sql import quoted_identifier, quoted_literal
@@ -52,9 +52,7 @@ def publish(build_file: Path, published: Path, build_id: str, keep: int) -> Publ
     """
     target = published / BUILDS / f"{build_id}{SUFFIX}"
     make_folder(target.parent)
-    for folder in (published, target.parent):
-        remove_leftovers(folder)
-    record = None if what_is_wrong(target, to_the_last_byte=True) else read_record(target)
+    record = None if fault_of(target, to_the_last_byte=True) else read_record(target)
     if record is None:
         record = _write(build_file, target, build_id)
     set_link(published, target)

@@ -79,7 +79,7 @@ def read_record(path: Path) -> BuildRecord | None:
         return None
 
 
-def what_is_wrong(path: Path, *, to_the_last_byte: bool) -> str | None:
+def fault_of(path: Path, *, to_the_last_byte: bool) -> str | None:
     """Return why a published file is not what was published, None when nothing is known against it.
 
     `to_the_last_byte` holds its bytes against the record's checksum; else its size is, and that DuckDB opens it as the
@@ -119,10 +119,13 @@ def set_link(published: Path, target: Path) -> None:
 
 
 def check_place(published: Path) -> None:
-    """Raise OpcoError where a link cannot be set and replaced in `published`, before anything long is done for it."""
+    """Raise OpcoError where a link cannot be set and replaced in `published`, before anything long is done for it.
+
+    What a killed publishing left there goes first: the build may need the room.
+    """
     make_folder(published / BUILDS)
-    remove_leftovers(published)
-    remove_leftovers(published / BUILDS)
+    for folder in (published, published / BUILDS):
+        remove_leftovers(folder)
     trial = temporary_beside(published / "trial")
     trial.mkdir()
     try:
@@ -159,7 +162,7 @@ def roll_back(published: Path, build_id: str | None = None) -> PublishedBuild:
                 "`opco rebuild` makes the warehouse again from the archive; build.keep_builds says how many are kept."
             )
         target = named[0]
-    if wrong := what_is_wrong(target.path, to_the_last_byte=True):
+    if wrong := fault_of(target.path, to_the_last_byte=True):
         raise OpcoError(
             f"{target.path} is not shown: {wrong}. Name another build, or make the warehouse again: opco rebuild"
         )

@@ -13,7 +13,7 @@ from benchmarks.faults import make_build_file
 from warehouse.errors import OpcoError, UserError
 from warehouse.files import remove_leftovers, temporary_beside, written_atomically
 from warehouse.publish import publish
-from warehouse.published import check_place, published_builds, remove_older, roll_back, shown_file, what_is_wrong
+from warehouse.published import check_place, fault_of, published_builds, remove_older, roll_back, shown_file
 
 
 @pytest.fixture
@@ -95,13 +95,13 @@ def test_a_damaged_build_is_not_shown(published: Path, damage: object, said: str
 
 def test_what_is_wrong_with_a_file(published: Path, tmp_path: Path) -> None:
     file = published / "builds/b4.duckdb"
-    assert what_is_wrong(file, to_the_last_byte=True) is None
-    assert what_is_wrong(tmp_path / "none.duckdb", to_the_last_byte=False) == "the file is gone"
+    assert fault_of(file, to_the_last_byte=True) is None
+    assert fault_of(tmp_path / "none.duckdb", to_the_last_byte=False) == "the file is gone"
     other = published / "builds/b9.duckdb"
     other.write_bytes(file.read_bytes())
-    assert what_is_wrong(other, to_the_last_byte=True) == "it holds another build than its name says"
+    assert fault_of(other, to_the_last_byte=True) == "it holds another build than its name says"
     other.write_bytes(b"no DuckDB file at all" * 1000)
-    assert "cannot read it" in str(what_is_wrong(other, to_the_last_byte=False))
+    assert "cannot read it" in str(fault_of(other, to_the_last_byte=False))
 
 
 def test_a_build_killed_before_it_was_shown_is_shown_by_the_next_try(published: Path, tmp_path: Path) -> None:

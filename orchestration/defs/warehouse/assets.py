@@ -2,10 +2,10 @@
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from importlib.metadata import version as installed_version
 from typing import Any
 from uuid import uuid4
@@ -50,8 +50,7 @@ from warehouse.errors import OpcoError, UserError
 from warehouse.files import remove_leftovers
 from warehouse.project import PROJECT_DIR
 from warehouse.publish import publish
-from warehouse.published import check_place, shown_file
-from warehouse.published import what_is_wrong as published_fault
+from warehouse.published import check_place, fault_of, shown_file
 
 TESTED_FILE = "tested.json"
 RESULTS_FILE = "run_results.json"
@@ -204,21 +203,15 @@ def _build(
     # dbt-duckdb and dagster-dbt take these from the process's environment only.
     os.environ.update(dbt_environment(place, settings))
     nodes = [node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "seed", "test")]
-    while True:
-        # A build that stops half-way leaves no state, so that the next one is made in full.
-        tested.unlink(missing_ok=True)
-        if why_full is not None:
-            remove_build_file(place.build_file)
-        prepare_build_file(place.archive, place.build_file, identity, goes_on=why_full is None)
-        context.log.info(f"A full build: {why_full}" if why_full else "Going on from the last build")
-        progress.stage("Building", len(nodes))
-        events, failure = _run_dbt(context, dbt, place, settings, is_full=why_full is not None, step=progress.step)
-        if why_full is None and failure is not None and (damage := damage_in(str(failure))):
-            why_full = f"the build file of the last build is damaged ({damage})"
-            context.log.warning(f"{place.build_file} is damaged and is made again from the archive: {damage}")
-            continue
-        break
-    if failure is not None and damage_in(str(failure)):
+    attempt = partial(_attempt, context, dbt, place, settings, identity, progress, len(nodes))
+    # A build that stops half-way leaves no state, so that the next one is made in full.
+    tested.unlink(missing_ok=True)
+    events, failure, damage = attempt(why_full)
+    if damage and why_full is None:
+        why_full = f"the build file of the last build is damaged ({damage})"
+        context.log.warning(f"{place.build_file} is damaged and is made again from the archive: {damage}")
+        events, failure, damage = attempt(why_full)
+    if failure is not None and damage is not None:
         # Nothing of it can be read, and the next build removes it.
         raise failure
     # dbt holds the file until its end, so rows are counted then, in one go.
@@ -231,39 +224,44 @@ def _build(
         write_state(tested, replace(state, why_full=why_full))
 
 
-def _run_dbt(
+def _attempt(
     context: dg.AssetExecutionContext,
     dbt: Dbt,
     place: Home,
     settings: Settings,
-    *,
-    is_full: bool,
-    step: Callable[[], None],
-) -> tuple[list[Any], OpcoError | None]:
-    """Let dbt build all that is asked for; return its events, and in a person's words what stopped it."""
+    identity: BuildIdentity,
+    progress: Progress,
+    node_count: int,
+    why_full: str | None,
+) -> tuple[list[Any], OpcoError | None, str | None]:
+    """Build, in full if there is a reason to.
+
+    Return dbt's events, in a person's words what stopped it, and what of these tells of a damaged build file.
+    """
+    if why_full is not None:
+        remove_build_file(place.build_file)
+    prepare_build_file(place.archive, place.build_file, identity, goes_on=why_full is None)
+    context.log.info(f"A full build: {why_full}" if why_full else "Going on from the last build")
+    progress.stage("Building", node_count)
     (dbt_target(place) / RESULTS_FILE).unlink(missing_ok=True)
-    arguments = ["build", "--exclude-resource-type", "unit_test", *(["--full-refresh"] if is_full else [])]
-    invocation = dbt.cli(
-        [*arguments, *dbt_variables(settings)],
-        context=context,
-        target_path=dbt_target(place),
-    )
+    arguments = ["build", "--exclude-resource-type", "unit_test", *(["--full-refresh"] if why_full else [])]
+    invocation = dbt.cli([*arguments, *dbt_variables(settings)], context=context, target_path=dbt_target(place))
     events: list[Any] = []
     try:
         for event in invocation.stream():
-            step()
+            progress.step()
             events.append(event)
     except DagsterDbtCliRuntimeError as error:
         failure = OpcoError(_why_dbt_stopped(place, error))
         failure.__cause__ = error
-        return events, failure
-    return events, None
+        return events, failure, damage_in(str(failure))
+    return events, None, None
 
 
 def _damaged(place: Home) -> str | None:
     """Return what is wrong with the file that readers see, None when it is what was published."""
     shown = shown_file(place.published)
-    wrong = published_fault(shown, to_the_last_byte=True) if shown else None
+    wrong = fault_of(shown, to_the_last_byte=True) if shown else None
     return f"the published file {shown} is damaged: {wrong}" if wrong else None
 
 
