@@ -24,6 +24,7 @@ from dagster_shared.error import SerializableErrorInfo
 from orchestration.dead_runs import close_dead_runs
 from orchestration.home import Home
 from orchestration.mail import mail_server
+from orchestration.runs import as_raised
 from orchestration.settings import Settings
 from reports.alarms.causes import JUDGED_HERE, Cause, DeliveredFile, Thresholds, judge
 from reports.alarms.message import Place, alarm_message, home_option, trial_message
@@ -342,9 +343,7 @@ def _error_in(entry: dg.EventLogEntry) -> SerializableErrorInfo | None:
 
 def _said(error: SerializableErrorInfo) -> str:
     """Return the words of what was raised, without Dagster's own around it."""
-    while error.cause and (error.cls_name or "").startswith("Dagster"):
-        error = error.cause
-    text = error.message.strip()
+    text = as_raised(error).message.strip()
     return text.removeprefix("warehouse.errors.OpcoError: ").removeprefix("warehouse.errors.UserError: ")
 
 

@@ -9,7 +9,7 @@ import contextlib
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -119,10 +119,7 @@ def build(
         debug=debug,
     )
     closing = build_closing(place, made)
-    if as_json:
-        print_json(closing)
-    else:
-        print_lines(build_lines(closing))
+    _close(closing, build_lines(closing), as_json=as_json)
 
 
 @app.command(epilog="Example:  opco rebuild")
@@ -158,10 +155,7 @@ def rebuild(
         debug=debug,
     )
     closing = build_closing(place, made, "rebuild")
-    if as_json:
-        print_json(closing)
-    else:
-        print_lines(build_lines(closing))
+    _close(closing, build_lines(closing), as_json=as_json)
 
 
 @app.command(epilog="Examples:  opco rollback   ·   opco rollback 20261110T180000Z-1a2b3c4d")
@@ -186,10 +180,7 @@ def rollback(
 
     del debug
     closing = rollback_closing(_enter(home), build_id)
-    if as_json:
-        print_json(closing)
-    else:
-        print_lines(rollback_lines(closing))
+    _close(closing, rollback_lines(closing), as_json=as_json)
 
 
 @app.command(epilog="Examples:  opco status   ·   opco status --check --json")
@@ -211,10 +202,7 @@ def status(
 
     del debug
     closing = status_closing(_enter(home), datetime.now(UTC), to_the_last_byte=check)
-    if as_json:
-        print_json(closing)
-    else:
-        print_lines(status_lines(closing))
+    _close(closing, status_lines(closing), as_json=as_json)
     if not closing["ok"]:
         raise typer.Exit(1)
 
@@ -353,10 +341,7 @@ def export(
         made = _run(place, lambda: _definitions("export"), "export", {"opco_export": config}, debug=debug)
         closing = export_closing(place, made.get("opco_export"))
         lines = export_lines(closing)
-    if as_json:
-        print_json(closing)
-    else:
-        print_lines(lines)
+    _close(closing, lines, as_json=as_json)
 
 
 @app.command(
@@ -449,10 +434,7 @@ def attest(
     )
     issue = made["opco_attestations"]
     closing = attest_closing(where, session_id, issue, copy_issue(issue, output))
-    if as_json:
-        print_json(closing)
-    else:
-        print_lines(attest_lines(closing))
+    _close(closing, attest_lines(closing), as_json=as_json)
 
 
 @app.command(epilog="Examples:  opco nightly   ·   opco nightly --raw /data/lms --wait 120")
@@ -493,10 +475,7 @@ def nightly(
         debug=debug,
     )
     closing = nightly_closing(place, made)
-    if as_json:
-        print_json(closing)
-    else:
-        print_lines(nightly_lines(closing))
+    _close(closing, nightly_lines(closing), as_json=as_json)
 
 
 @app.command(epilog="Example:  opco issues S-2026-MGMT-09")
@@ -511,10 +490,7 @@ def issues(
 
     del debug
     closing = issues_closing(_enter(home), session_id)
-    if as_json:
-        print_json(closing)
-    else:
-        print_lines(issues_lines(closing))
+    _close(closing, issues_lines(closing), as_json=as_json)
 
 
 @app.command(epilog="Examples:  opco verify attestations-S-2026-MGMT-09-issue-1.zip   ·   opco verify attestation.pdf")
@@ -542,10 +518,7 @@ def verify(
     with progress.shown():
         progress.stage("Verifying")
         closing = verify_closing(verify_path(path.expanduser(), progress.at))
-    if as_json:
-        print_json(closing)
-    else:
-        print_lines(verify_lines(closing))
+    _close(closing, verify_lines(closing), as_json=as_json)
     raise typer.Exit(0 if closing["ok"] else 1)
 
 
@@ -591,10 +564,7 @@ def why(
     place = _enter(home)
     question = Question(user, session, course, calendar_day(day, "--day"), row)
     closing = why_closing(place, explain(place.build_file, question), limit)
-    if as_json:
-        print_json(closing)
-    else:
-        print_lines(why_lines(closing))
+    _close(closing, why_lines(closing), as_json=as_json)
 
 
 @app.command(epilog="Examples:  opco alarms   ·   opco alarms --test   ·   opco alarms --run 4f1c6c0e-…")
@@ -647,10 +617,7 @@ def alarms(
         else:
             closing = trial_closing(place) if test else alarms_closing(place)
         lines = alarms_lines(closing)
-    if as_json:
-        print_json(closing)
-    else:
-        print_lines(lines)
+    _close(closing, lines, as_json=as_json)
 
 
 @app.command(epilog="Example:  opco forget u-1004 --reason 'asked by letter of 2 March' --dry-run")
@@ -677,10 +644,7 @@ def forget(
 
     place = _enter(home)
     closing = forget_closing(place, user_id, reason, override=override, dry_run=dry_run, debug=debug)
-    if as_json:
-        print_json(closing)
-    else:
-        print_lines(forget_lines(closing))
+    _close(closing, forget_lines(closing), as_json=as_json)
 
 
 @app.command(epilog="Examples:  opco clean --dry-run   ·   opco clean --issues-of S-2026-MGMT-09")
@@ -718,10 +682,7 @@ def clean(
     place = _enter(home)
     closing = clean_closing(place, superseded_before, issues_of or [], dry_run=dry_run)
     del debug
-    if as_json:
-        print_json(closing)
-    else:
-        print_lines(clean_lines(closing))
+    _close(closing, clean_lines(closing), as_json=as_json)
 
 
 @app.command(epilog="Example:  opco settings --home /srv/opco")
@@ -837,10 +798,7 @@ def health(
 
     del debug
     closing = health_of(_enter(home), service, url)
-    if as_json:
-        print_json(closing)
-    else:
-        print_lines([closing["said"]])
+    _close(closing, [closing["said"]], as_json=as_json)
 
 
 def run(arguments: list[str]) -> int:
@@ -912,6 +870,14 @@ def _enter(option: Path | None, options: Mapping[str, str | None] | None = None,
     if load_settings(home, options).logs.format == "json":
         say_as_json()
     return home
+
+
+def _close(closing: Mapping[str, Any], lines: Iterable[str], *, as_json: bool) -> None:
+    """Print what a command says at its end: one line of JSON, or lines for people."""
+    if as_json:
+        print_json(closing)
+    else:
+        print_lines(lines)
 
 
 def _definitions(*domains: str) -> dg.Definitions:

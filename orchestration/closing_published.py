@@ -14,6 +14,7 @@ from orchestration.nightly import next_cleaning, next_exports, next_nightly
 from orchestration.settings import load_settings
 from orchestration.terminal import counted, size
 from warehouse.archive import read_manifest
+from warehouse.build_file import count_rejects
 from warehouse.published import PublishedBuild, fault_of, published_builds, shown_file
 
 if TYPE_CHECKING:
@@ -62,12 +63,7 @@ def _published(file: Path, now: datetime) -> dict[str, Any]:
                 (select count(*) from dim_program_sessions) as sessions
             """
         ).fetchall()
-        rejects = connection.execute(
-            """
-            select table_name, reason, row_kept, count(*) as row_count
-            from rejected_rows group by all order by row_count desc, table_name, reason, row_kept
-            """
-        ).fetchall()
+        rejects = count_rejects(connection, "rejected_rows")
     return {
         "build_id": build_id,
         "path": str(file),
@@ -77,7 +73,7 @@ def _published(file: Path, now: datetime) -> dict[str, Any]:
         "data_as_of": data_as_of.strftime(SECOND),
         "data_age_seconds": _seconds_since(data_as_of, now),
         **dict(zip(("connections", "learners", "sessions"), counts, strict=True)),
-        "rejects": [dict(zip(("table_name", "reason", "row_kept", "count"), row, strict=True)) for row in rejects],
+        "rejects": [asdict(one) for one in rejects],
     }
 
 

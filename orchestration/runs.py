@@ -165,13 +165,13 @@ def _failure(result: dg.ExecuteInProcessResult) -> OpcoError:
     """Return what stopped a run, in the words of the steps that failed, or else of the run itself."""
     steps = [event.step_failure_data.error for event in result.all_events if event.is_step_failure]
     run = [event.job_failure_data.error for event in result.all_events if event.is_job_failure]
-    errors = [_as_raised(error) for error in steps or run if error is not None]
+    errors = [as_raised(error) for error in steps or run if error is not None]
     kind = UserError if errors and all(error.cls_name == UserError.__name__ for error in errors) else OpcoError
     # Python writes the name of its class before what an exception says.
     return kind("\n".join(error.message.strip().split(": ", 1)[-1] for error in errors))
 
 
-def _as_raised(error: SerializableErrorInfo) -> SerializableErrorInfo:
+def as_raised(error: SerializableErrorInfo) -> SerializableErrorInfo:
     """Return what was raised in a step or a resource, out of what Dagster wraps it in."""
     while error.cause is not None and (error.cls_name or "").startswith("Dagster"):
         error = error.cause

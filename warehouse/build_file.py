@@ -145,14 +145,19 @@ def what_is_wrong(build_file: Path) -> str | None:
 def read_rejects(build_file: Path) -> list[Rejects]:
     """Return the counts of the build's `rejected_rows` by table and reason, most first."""
     with open_build_file(build_file, read_only=True) as connection:
-        rows = connection.execute(
-            """
-            select table_name, reason, row_kept, count(*) as row_count
-            from marts.rejected_rows
-            group by table_name, reason, row_kept
-            order by row_count desc, table_name, reason, row_kept
-            """
-        ).fetchall()
+        return count_rejects(connection, "marts.rejected_rows")
+
+
+def count_rejects(connection: duckdb.DuckDBPyConnection, rejected_rows: str) -> list[Rejects]:
+    """Return the counts of the table `rejected_rows` (its name, as SQL) by table and reason, most first."""
+    rows = connection.execute(
+        f"""
+        select table_name, reason, row_kept, count(*) as row_count
+        from {rejected_rows}
+        group by table_name, reason, row_kept
+        order by row_count desc, table_name, reason, row_kept
+        """
+    ).fetchall()
     return [Rejects(*row) for row in rows]
 
 

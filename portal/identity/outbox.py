@@ -7,13 +7,12 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
-from email.message import EmailMessage
-from email.utils import formatdate, make_msgid
 
+from orchestration.mail import mail_server
 from orchestration.settings import Settings
+from reports.delivery.message import addressed, one_line
 from reports.delivery.recipients import checked_address
 from reports.delivery.smtp import MailServer
-from warehouse.errors import UserError
 
 logger = logging.getLogger("portal")
 
@@ -75,23 +74,10 @@ class SignInMail:
         email = settings.email
         if not email.host or not email.sender:
             return None
-        if email.user and not email.password:
-            raise UserError("The mail server has a user (email.user): set its password, OPCO_EMAIL__PASSWORD.")
-        password = email.password.get_secret_value() if email.password else None
-        return cls(
-            MailServer(email.host, email.port, email.security, email.user, password),
-            checked_address(email.sender, "The setting email.sender"),
-            settings.organisation.name,
-        )
+        return cls(*mail_server(settings, "send sign-in links by e-mail", {}), settings.organisation.name)
 
     def send(self, recipient: str, subject: str, text: str) -> None:
         """Send `text` to one address of the LMS or of the settings. Errors as `MailServer.send`, UserError for none."""
-        mail = EmailMessage()
-        mail["Subject"] = " ".join(subject.split())
-        mail["From"] = self.sender
-        mail["To"] = checked_address(recipient, "The address of a user")
-        mail["Date"] = formatdate(localtime=False)
-        mail["Message-ID"] = make_msgid(domain=self.sender.rpartition("@")[2])
-        mail["Auto-Submitted"] = "auto-generated"
+        mail = addressed(one_line(subject), self.sender, checked_address(recipient, "The address of a user"))
         mail.set_content(text, cte="quoted-printable")
         self.server.send(mail)

@@ -141,18 +141,24 @@ def compose(said: dict[str, Any], pages: Environment, name: str, sender: str, re
 
     `said` holds at least `subject`, of one line, and `language`; the addresses are checked ones.
     """
+    mail = addressed(said["subject"], sender, recipient)
+    mail.set_content(pages.get_template(f"{name}.txt").render(said), cte="quoted-printable")
+    html = pages.get_template(f"{name}.html").render(said)
+    mail.add_alternative(html, subtype="html", cte="quoted-printable")
+    mail["Content-Language"] = said["language"]
+    return mail
+
+
+def addressed(subject: str, sender: str, recipient: str) -> EmailMessage:
+    """Return a message without content, from one checked address to another; `subject` is of one line."""
     mail = EmailMessage()
-    mail["Subject"] = said["subject"]
+    mail["Subject"] = subject
     mail["From"] = sender
     mail["To"] = recipient
     mail["Date"] = formatdate(localtime=False)
     mail["Message-ID"] = make_msgid(domain=sender.rpartition("@")[2])
     # Nobody's holiday assistant should answer a program.
     mail["Auto-Submitted"] = "auto-generated"
-    mail.set_content(pages.get_template(f"{name}.txt").render(said), cte="quoted-printable")
-    html = pages.get_template(f"{name}.html").render(said)
-    mail.add_alternative(html, subtype="html", cte="quoted-printable")
-    mail["Content-Language"] = said["language"]
     return mail
 
 
