@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -64,11 +64,6 @@ def page(
     )
     said = {"Content-Language": words.language, "Vary": "Accept-Language, Cookie", **(headers or {})}
     return HTMLResponse(content, status_code=status, headers=said)
-
-
-def translator(request: Request) -> Callable[..., str]:
-    """Return the function that gives the words for a key, as templates have it by the name `t`."""
-    return words_of(request).text
 
 
 class _Token:

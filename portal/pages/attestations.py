@@ -15,7 +15,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from orchestration.background import BackgroundRun
 from orchestration.clock import calendar_day
 from orchestration.settings import OrganisationSettings, load_settings
-from portal import access, audit, limits, queries
+from portal import access, audit, limits
 from portal.pages.common import Asked, found
 from portal.previews import BusyError, Previews
 from portal.uploads import UPLOADED, keep_image
@@ -59,9 +59,8 @@ def routes() -> list[access.GuardedRoute]:
 def attestations(request: Request) -> Response:
     """Show the form, as the session's and the organisation's settings fill it."""
     asked = Asked(request)
-    if not asked.settings.attestations.offered:
-        return _form_page(asked, _defaults(asked))
-    _previews(request).warm()
+    if asked.settings.attestations.offered:
+        _previews(request).warm()
     return _form_page(asked, _defaults(asked))
 
 
@@ -119,9 +118,6 @@ def attestations_run(request: Request) -> Response:
     run = _run(asked)
     if run.is_over:
         asked.issues.forget()
-    figures = queries.read_session_figures(
-        asked.connection, request.path_params["session_id"], asked.build.display_timezone
-    )
     result = dict(run.result or {})
     if "zip_path" in result:
         zip_path = Path(result["zip_path"])
@@ -129,7 +125,7 @@ def attestations_run(request: Request) -> Response:
     issue = asked.issues.find(run.order.session_id or "", result.get("issue_number", 0)) if result else None
     return asked.page(
         "attestations_run.html",
-        session=found(figures),
+        session=asked.session_figures,
         run=run,
         result=result,
         issue=issue,
@@ -189,7 +185,7 @@ def _form_page(
     asked: Asked, form: Form, *, status: int = 200, preview: str | None = None, preview_error: str = ""
 ) -> Response:
     session_id = asked.request.path_params["session_id"]
-    figures = found(queries.read_session_figures(asked.connection, session_id, asked.build.display_timezone))
+    figures = asked.session_figures
     if not asked.settings.attestations.offered:
         return asked.page("attestations_off.html", session=figures, contact=asked.settings.attestations.contact)
     learners = [

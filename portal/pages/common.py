@@ -17,7 +17,7 @@ from starlette.responses import HTMLResponse
 from orchestration.background import BackgroundRun, BackgroundRuns
 from orchestration.home import Home
 from orchestration.settings import Settings
-from portal import rendering
+from portal import queries, rendering
 from portal.access import Visible, visible_sessions
 from portal.identity.person import Person
 from portal.issues import Issues
@@ -114,6 +114,12 @@ class Asked:
         if minutes < 48 * 60:
             return Freshness("fresh_hours", minutes // 60, is_old)
         return Freshness("fresh_days", minutes // (24 * 60), is_old)
+
+    @property
+    def session_figures(self) -> queries.Row:
+        """The figures of the session that the path names. Raises HTTPException 404 where there is none."""
+        session_id = self.request.path_params["session_id"]
+        return found(queries.read_session_figures(self.connection, session_id, self.build.display_timezone))
 
     def asked_at(self, run: BackgroundRun) -> str:
         """Return when a run was asked for, as a clock in the display time zone shows it."""

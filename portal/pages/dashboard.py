@@ -27,12 +27,11 @@ def dashboard(request: Request) -> Response:
     """Show how fresh the data are, what failed, which sessions wait for attestations, what was rejected."""
     asked = Asked(request)
     zone = asked.build.display_timezone
+    latest_runs = list(asked.runs.latest(FAILED_SHOWN * 5))
     own = [
-        run
-        for run in asked.runs.latest(FAILED_SHOWN * 5)
-        if run.status in ("failed", "stopped") and run.order.asked_by == asked.person.email
+        run for run in latest_runs if run.status in ("failed", "stopped") and run.order.asked_by == asked.person.email
     ][:FAILED_SHOWN]
-    under_way = [run for run in asked.runs.latest(20) if not run.is_over and run.order.asked_by == asked.person.email]
+    under_way = [run for run in latest_runs[:20] if not run.is_over and run.order.asked_by == asked.person.email]
     failed = None
     if asked.person.is_administrator:
         runs: FailedRuns = request.app.state.failed_runs

@@ -97,8 +97,7 @@ def submit(request: Request) -> Response:
     if action not in ("file", "email"):
         return RedirectResponse(address(request, "download", wanted.query), 303)
     sessions = _sessions(asked, wanted)
-    counted, _ = _counted(asked, wanted)
-    if counted is None:
+    if _counted(asked, wanted, sessions, _named(asked, wanted))[0] is None:
         return _form_page(asked, wanted, status=422)
     filters = wanted.filters(sessions)
     config: dict[str, Any] = {**filters.model_dump(mode="json"), **wanted.choices, "recipients": []}
@@ -127,7 +126,8 @@ def matches(request: Request) -> Response:
 def count(request: Request) -> Response:
     """Give how many lines the export would hold."""
     asked = Asked(request)
-    counted, wrong = _counted(asked, Wanted.of(asked, request.query_params))
+    wanted = Wanted.of(asked, request.query_params)
+    counted, wrong = _counted(asked, wanted, _sessions(asked, wanted), _named(asked, wanted))
     return asked.page("_count.html", counted=counted, wrong=wrong)
 
 
@@ -164,13 +164,14 @@ def export_file(request: Request) -> Response:
 
 
 def _form_page(asked: Asked, wanted: Wanted, *, status: int = 200) -> Response:
-    counted, wrong = _counted(asked, wanted)
+    named = _named(asked, wanted)
+    counted, wrong = _counted(asked, wanted, _sessions(asked, wanted), named)
     return asked.page(
         "download.html",
         status=status,
         wanted=wanted,
         kinds=LISTS,
-        named=_named(asked, wanted),
+        named=named,
         matches={
             kind: _matches(asked, kind, wanted.searches[kind], wanted.lists[kind]) if wanted.searches[kind] else None
             for kind in LISTS
@@ -228,10 +229,10 @@ def _sees_any(asked: Asked) -> bool:
     return asked.connection.execute(f"select 1 from ({visible.sql}) limit 1", visible.parameters).fetchone() is not None
 
 
-def _counted(asked: Asked, wanted: Wanted) -> tuple[ExportCount | None, str]:
-    """Return what the export would hold, or what is wrong with the filters."""
-    sessions = _sessions(asked, wanted)
-    named = _named(asked, wanted)
+def _counted(
+    asked: Asked, wanted: Wanted, sessions: Sequence[str], named: Mapping[str, Sequence[queries.Row]]
+) -> tuple[ExportCount | None, str]:
+    """Return what the export would hold, or what is wrong with the filters: `_sessions` and `_named` of the form."""
     if any({row["id"] for row in named[kind]} != set(ids) for kind, ids in wanted.lists.items()):
         # Whoever may not be seen is not told from whoever does not exist.
         return None, asked.words.text("download_gone")

@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
-from portal import access, audit, queries
+from portal import access, audit
 from portal.issues import Issue
 from portal.pages.common import Asked, found
 
@@ -30,12 +30,11 @@ def routes() -> list[access.GuardedRoute]:
 def issue(request: Request) -> Response:
     """Show an issue: its documents with what became of each, who got none, and its ZIP."""
     asked = Asked(request)
-    session_id, zone = request.path_params["session_id"], asked.build.display_timezone
     one = _asked_for(asked)
     return asked.page(
         "issue.html",
-        session=found(queries.read_session_figures(asked.connection, session_id, zone)),
-        issue=listed(one, zone),
+        session=asked.session_figures,
+        issue=listed(one, asked.build.display_timezone),
         manifest=one.manifest,
         newly_cancelled=[gone for gone in one.manifest.cancelled if gone.cancelled_by_issue == one.number],
     )

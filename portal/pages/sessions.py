@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from portal import access, queries
 from portal.charts import column_chart, shares
-from portal.pages.common import Asked, found
+from portal.pages.common import Asked
 from portal.pages.issues import listed
 
 COLUMNS = (
@@ -73,7 +73,7 @@ def session(request: Request) -> Response:
     """Show a session: its figures, its pictures, what is worth a look, its issues, its learners."""
     asked = Asked(request)
     session_id, zone = request.path_params["session_id"], asked.build.display_timezone
-    figures = found(queries.read_session_figures(asked.connection, session_id, zone))
+    figures = asked.session_figures
     days = queries.read_days(asked.connection, session_id)
     courses = queries.list_courses(asked.connection, session_id)
     for course, share in zip(courses, shares([one["retained_seconds"] for one in courses]), strict=True):
@@ -104,7 +104,7 @@ def flag(request: Request) -> Response:
         raise HTTPException(404)
     return asked.page(
         "flag.html",
-        session=found(queries.read_session_figures(asked.connection, session_id, zone)),
+        session=asked.session_figures,
         flag=code,
         flag_words=words,
         lines=queries.list_flag_lines(asked.connection, session_id, code, zone, asked.words.language, asked.number()),
