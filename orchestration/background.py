@@ -31,7 +31,8 @@ Kind = Literal["attestations", "export"]
 Status = Literal["waiting", "running", "done", "failed", "stopped"]
 
 ASSETS: dict[Kind, str] = {"attestations": "opco_attestations", "export": "opco_export"}
-RUN_ID = re.compile(r"\d{8}T\d{6}-[0-9a-f]{16}")
+RUN_ID = re.compile(r"\d{8}T\d{12}-[0-9a-f]{16}")
+"""When it was asked for (UTC, to the microsecond: ids are in the order of their runs), and what nobody guesses."""
 ORDER, PROGRESS, RESULT, LOCK, LOG = "order.json", "progress.json", "result.json", "lock", "log.txt"
 MOST_AT_ONCE = 2
 """Runs at work side by side, each of them in several processes; the others wait."""
@@ -100,7 +101,7 @@ class BackgroundRuns:
             if kind == "attestations" and session_id is not None and (one := self.under_way(session_id)):
                 return one
             asked_at = datetime.now(UTC)
-            run_id = f"{asked_at:%Y%m%dT%H%M%S}-{secrets.token_hex(8)}"
+            run_id = f"{asked_at:%Y%m%dT%H%M%S%f}-{secrets.token_hex(8)}"
             order = Order(run_id, kind, dict(config), asked_by, f"{asked_at:%Y-%m-%dT%H:%M:%SZ}", session_id, about)
             with written_atomically(self._folder / run_id / ORDER) as temporary:
                 temporary.write_text(json.dumps(asdict(order), ensure_ascii=False, indent=2), encoding="utf-8")

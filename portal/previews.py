@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import secrets
+import tempfile
 import threading
 from collections import OrderedDict
 from concurrent.futures import ProcessPoolExecutor
@@ -51,7 +52,7 @@ class Previews:
             self._waiting += 1
         process = self._started()
         try:
-            preview = process.submit(preview_attestation, session_id=session_id, **asked).result(LONGEST_SECONDS)
+            preview = process.submit(_preview, session_id=session_id, **asked).result(LONGEST_SECONDS)
         except (BrokenProcessPool, TimeoutError) as error:
             self._stop(process)
             raise OpcoError("The preview could not be made: its process died or took too long.") from error
@@ -98,6 +99,15 @@ class Previews:
         for child in list((process._processes or {}).values()):
             child.kill()
         process.shutdown(wait=False, cancel_futures=True)
+
+
+def _preview(**asked: Any) -> Preview:
+    # WeasyPrint removes its fonts when Python comes to collect them, which a process that is killed never does.
+    with tempfile.TemporaryDirectory(prefix="opco-preview-") as tempfile.tempdir:
+        try:
+            return preview_attestation(**asked)
+        finally:
+            tempfile.tempdir = None
 
 
 def _nothing() -> None:

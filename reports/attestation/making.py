@@ -12,6 +12,7 @@ import json
 import multiprocessing
 import os
 import signal
+import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -378,6 +379,8 @@ def _prepare(job: Job) -> tuple[str, ...]:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # Ctrl-C reaches the whole group: the parent ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # WeasyPrint puts the fonts in a folder that a process that is killed cannot remove; the notes go with the run.
+    tempfile.tempdir = str(job.place / NOTES)
     _maker = Maker(job)
     calm_collector()
     return _maker.warnings

@@ -104,6 +104,16 @@ def test_a_run_tells_how_far_it_is_and_then_what_came_of_it(
     assert [one.order.kind for one in runs.latest()] == ["export", "attestations"]
 
 
+def test_the_latest_comes_first_also_of_those_of_one_second(
+    runs: BackgroundRuns, worker: Callable[[str], None]
+) -> None:
+    worker(SUCCEEDS)
+    started = [runs.start("export", {}, asked_by="awa@exemple.fr") for _ in range(8)]
+    assert [one.order for one in runs.latest()] == [one.order for one in reversed(started)]
+    for run in started:
+        until(runs, run, lambda one: one.is_over)
+
+
 def test_one_making_of_a_session_at_a_time(home: Home, runs: BackgroundRuns, worker: Callable[[str], None]) -> None:
     worker(SLEEPS)
     first = runs.start("attestations", {"place": "Lyon"}, asked_by="a@exemple.fr", session_id="S-1")
@@ -143,12 +153,12 @@ def test_what_was_stopped_goes_on_but_not_for_ever_and_no_message_is_sent_twice(
 def test_what_is_no_id_never_becomes_a_path(runs: BackgroundRuns, home: Home) -> None:
     (home.background_runs / "secret").mkdir(parents=True)
     (home.background_runs / "secret" / "order.json").write_text("{}", encoding="utf-8")
-    for forged in ("secret", "../secret", "", "20261125T035501-", "/etc", "20261125T035501-0123456789abcdef/.."):
+    for forged in ("secret", "../secret", "", "20261125T035501000000-", "/etc", "20261125T035501000000-0123456789abcdef/.."):
         assert runs.find(forged) is None
 
 
 def test_the_worker_writes_what_went_wrong(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = home.background_runs / "20261125T035501-0123456789abcdef"
+    place = home.background_runs / "20261125T035501000000-0123456789abcdef"
     place.mkdir(parents=True)
     order = {"run_id": place.name, "kind": "export", "config": {}, "asked_by": "a@exemple.fr", "asked_at": ""}
     (place / "order.json").write_text(json.dumps(order), encoding="utf-8")

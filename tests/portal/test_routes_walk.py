@@ -386,7 +386,7 @@ def test_forged_ids_lead_nowhere(campus: Campus) -> None:
                 answer = browser.get(address)
                 assert answer.status_code == 404, (path, forged, role)
                 assert "<script>alert" not in answer.text
-    for run_id in ("x", campus.attest_run, campus.export_run[:-1] + "g", "20261110T180000-" + "../" * 5 + "a"):
+    for run_id in ("x", campus.attest_run, campus.export_run[:-1] + "g", "20261110T180000000000-" + "../" * 5 + "a"):
         for part in ("", "/progress", "/file"):
             assert browsers["administrator"].get(f"{PATH}/exports/{run_id}{part}").status_code == 404, run_id
     session, other = f"{PATH}/sessions/{key(SESSION)}", f"{PATH}/sessions/{key(OTHER_SESSION)}"

@@ -147,12 +147,15 @@ issue_attestations(
     folder=Path({str(tmp_path / "there")!r}), assets=Path({str(assets)!r}), issued_on=date(2027, 1, 15), workers=2,
 )
 """
+    (tmp_path / "temporary").mkdir()
     environment = {**os.environ, "PYTHONPATH": str(PROJECT), "PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
+    environment["TMPDIR"] = str(tmp_path / "temporary")
     subprocess.run([sys.executable, "-c", program], check=True, env=environment, cwd=tmp_path)
     names = sorted(path.name for path in here.folder.iterdir())
     assert len(names) == 6
     for name in names:
         assert (here.folder / name).read_bytes() == (tmp_path / "there" / "issue-1" / name).read_bytes(), name
+    assert not list((tmp_path / "temporary").iterdir())
 
 
 def test_document_numbers_are_never_ambiguous() -> None:
