@@ -19,6 +19,7 @@ from orchestration.home import Home
 from warehouse.errors import UserError
 
 WAIT_SECONDS = 30
+ID = "20261125T035501000000-0123456789abcdef"
 
 
 @pytest.fixture
@@ -153,12 +154,12 @@ def test_what_was_stopped_goes_on_but_not_for_ever_and_no_message_is_sent_twice(
 def test_what_is_no_id_never_becomes_a_path(runs: BackgroundRuns, home: Home) -> None:
     (home.background_runs / "secret").mkdir(parents=True)
     (home.background_runs / "secret" / "order.json").write_text("{}", encoding="utf-8")
-    for forged in ("secret", "../secret", "", "20261125T035501000000-", "/etc", "20261125T035501000000-0123456789abcdef/.."):
+    for forged in ("secret", "../secret", "", "20261125T035501000000-", "/etc", f"{ID}/.."):
         assert runs.find(forged) is None
 
 
 def test_the_worker_writes_what_went_wrong(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
-    place = home.background_runs / "20261125T035501000000-0123456789abcdef"
+    place = home.background_runs / ID
     place.mkdir(parents=True)
     order = {"run_id": place.name, "kind": "export", "config": {}, "asked_by": "a@exemple.fr", "asked_at": ""}
     (place / "order.json").write_text(json.dumps(order), encoding="utf-8")
