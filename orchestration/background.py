@@ -56,6 +56,11 @@ class Order:
     session_id: str | None = None
     about: str = ""
 
+    @property
+    def instant(self) -> datetime:
+        """When it was asked for."""
+        return datetime.fromisoformat(self.asked_at)
+
 
 @dataclass(frozen=True)
 class BackgroundRun:
@@ -126,8 +131,8 @@ class BackgroundRuns:
             self._over[run_id] = run
         return run
 
-    def latest(self, limit: int = LOOKED_AT) -> Iterator[BackgroundRun]:
-        """Yield runs, the latest first, `limit` of them at most."""
+    def latest(self, limit: int | None = LOOKED_AT) -> Iterator[BackgroundRun]:
+        """Yield runs, the latest first, `limit` of them at most; None for all."""
         names = [path.name for path in self._folder.iterdir()] if self._folder.is_dir() else []
         for name in sorted((one for one in names if RUN_ID.fullmatch(one)), reverse=True)[:limit]:
             if (run := self.find(name)) is not None:

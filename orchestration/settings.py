@@ -537,12 +537,14 @@ class CleaningSettings(Section):
 
     export_days: Days = Field(
         default=365,
-        description="Days after which an export file in var/exports goes, with the JSON beside it.",
+        description="Days after which an export file in var/exports goes, with the JSON beside it; what a page asked "
+        "for it too.",
         json_schema_extra={ALLOWED: DAYS},
     )
     run_days: Days = Field(
         default=90,
-        description="Days after which what Dagster keeps of a run goes; the newest of each asset stays.",
+        description="Days after which what Dagster keeps of a run goes (the newest of each asset stays); what a page "
+        "asked for attestations too.",
         json_schema_extra={ALLOWED: DAYS},
     )
     schedule: Annotated[Annotated[str, AfterValidator(checked_time)] | None, BeforeValidator(_none_as_word)] = Field(

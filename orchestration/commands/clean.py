@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from orchestration.background import BackgroundRuns
 from orchestration.clock import calendar_day
 from orchestration.closing import Closing
 from orchestration.home import Home
@@ -38,6 +39,7 @@ TITLES = {
     "exports": "export files past their retention",
     "deliveries": "copies behind links that have expired",
     "leftovers": "files that killed processes left",
+    "orders": "records of what was asked for on pages, past their retention",
     "runs": "records of runs past their retention",
     "archive": "superseded versions in the archive",
     "attestations": "documents of superseded issues",
@@ -119,6 +121,7 @@ def clean(
             *_builds(home),
             *_exports(home, settings.export_days, now),
             *_deliveries(home, now),
+            *_orders(home, settings, now),
             *_leftovers(home),
             *_named(home, named or Named(), now),
         ]
@@ -193,6 +196,17 @@ def _deliveries(home: Home, now: datetime) -> Iterator[Candidate]:
         held = _bytes(*(path for folder in expired for path in folder.rglob("*")))
         names = tuple(_relative(home, folder) for folder in expired)
         yield Candidate("deliveries", names, held, partial(store.forget_expired, now))
+
+
+def _orders(home: Home, settings: CleaningSettings, now: datetime) -> Iterator[Candidate]:
+    """Yield what pages asked for and is over: as old as an export that goes, or as a run whose record goes."""
+    days = {"export": settings.export_days, "attestations": settings.run_days}
+    for run in BackgroundRuns(home).latest(limit=None):
+        kept_days = days[run.order.kind]
+        if kept_days is not None and run.is_over and now - run.order.instant > timedelta(days=kept_days):
+            place = home.background_runs / run.order.run_id
+            held = _bytes(*place.rglob("*"))
+            yield Candidate("orders", (_relative(home, place),), held, partial(remove_whole, place))
 
 
 def _leftovers(home: Home) -> Iterator[Candidate]:

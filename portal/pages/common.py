@@ -123,7 +123,7 @@ class Asked:
 
     def asked_at(self, run: BackgroundRun) -> str:
         """Return when a run was asked for, as a clock in the display time zone shows it."""
-        at = datetime.fromisoformat(run.order.asked_at).astimezone(ZoneInfo(self.build.display_timezone))
+        at = run.order.instant.astimezone(ZoneInfo(self.build.display_timezone))
         return self.words.clock(at)
 
     def number(self, name: str = "page") -> int:

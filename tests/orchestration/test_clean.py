@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sqlite3
@@ -96,6 +97,34 @@ def test_what_killed_processes_left_goes_and_what_others_write_stays(home: Home,
     assert not left.exists()
     assert not orphan.exists()
     assert all(path.exists() for path in stays)
+
+
+def test_what_pages_asked_for_goes_with_its_export_or_as_runs_do(home: Home, instance: dg.DagsterInstance) -> None:
+    def asked(kind: str, days: int, *, is_over: bool = True) -> str:
+        at = NOW - timedelta(days=days)
+        place = home.background_runs / f"{at:%Y%m%dT%H%M%S%f}-0123456789abcdef"
+        order = {
+            "run_id": place.name,
+            "kind": kind,
+            "config": {},
+            "asked_by": "",
+            "asked_at": f"{at:%Y-%m-%dT%H:%M:%SZ}",
+        }
+        written(place / "order.json", json.dumps(order))
+        if is_over:
+            written(place / "result.json", '{"ok": true, "result": null}')
+        return f"var/portal/runs/{place.name}"
+
+    asked("export", 364)
+    asked("attestations", 89)
+    old = [asked("attestations", 91), asked("export", 366)]
+    at_work = asked("export", 400, is_over=False)
+    with (home.folder / at_work / "lock").open("w") as stream:
+        fcntl.flock(stream, fcntl.LOCK_EX)
+        assert cleaned(home, instance, settings=CleaningSettings(export_days=None, run_days=None))["cleaned"] == {}
+        assert cleaned(home, instance)["cleaned"]["orders"]["names"] == old
+    assert cleaned(home, instance)["cleaned"]["orders"]["names"] == [at_work]
+    assert len(names(home.background_runs)) == 2
 
 
 @dg.asset(partitions_def=dg.StaticPartitionsDefinition(["a", "b"]))
