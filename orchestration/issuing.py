@@ -34,10 +34,12 @@ def issue_session(
     options: Mapping[str, str | None] | None = None,
     users: Sequence[str] = (),
     force: bool = False,
+    goes_on: bool = False,
     progress: Callable[[int, int, str], None] = lambda _done, _total, _learner: None,
 ) -> IssueSummary:
     """Issue the attestations of one session; `options` are inputs by their settings' keys, which win over the settings.
 
+    With `goes_on` the inputs of the session's latest issue win over both, and are no reason to replace a document.
     Errors as `load_settings` and `issue_attestations`.
     """
     settings = load_settings(home, options, session_id=session_id)
@@ -61,6 +63,7 @@ def issue_session(
         issued_on=issued_on,
         users=users,
         force=force,
+        goes_on=goes_on,
         workers=settings.attestations.processes or os.cpu_count() or 1,
         progress=progress,
     )

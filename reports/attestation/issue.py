@@ -29,7 +29,7 @@ from reports.attestation.manifest import (
 )
 from reports.attestation.model import AttestationInputs, Session, SessionLearner
 from reports.attestation.naming import display_name, file_names
-from reports.attestation.printed import printed_inputs, printed_settings
+from reports.attestation.printed import inputs_of, printed_inputs, printed_settings
 from reports.attestation.queries import read_build, read_chosen_users, read_session, read_session_learners
 from reports.warehouse import open_published
 from warehouse.errors import OpcoError, UserError
@@ -95,6 +95,7 @@ def issue_attestations(
     issued_on: date,
     users: Sequence[str] = (),
     force: bool = False,
+    goes_on: bool = False,
     workers: int = 0,
     progress: Callable[[int, int, str], None] = lambda _done, _total, _learner: None,
 ) -> IssueSummary:
@@ -103,6 +104,8 @@ def issue_attestations(
     `warehouse` is the published DuckDB file or the link to it, `assets` the folder of the images that `inputs`
     names; `users` (user_id, or e-mail in any case) limits what is made anew, the other documents in force are kept.
     Where nothing that is printed changed, the latest issue is returned, unless `force`, which makes all anew.
+    `goes_on` is for an issue that nobody asked for: the inputs are those of the latest issue, if there is one, and
+    a document that differs in its inputs alone stays.
     Documents are made in `workers` processes, 0 meaning this one. `progress` is called after each document with
     those done, all of them, and the learner. The same data, inputs, issue number and date give the same bytes.
 
@@ -110,7 +113,8 @@ def issue_attestations(
     when files cannot be read or written, another run is at work on the session, or a document fails: the others
     then wait beside the issues, and the next run makes only what is missing.
     """
-    inputs = _without_blanks(inputs)
+    latest_manifest = _latest_manifest(folder) if goes_on else None
+    inputs = inputs_of(latest_manifest.inputs) if latest_manifest else _without_blanks(inputs)
     parts = {"logo": inputs.logo, "stamp": inputs.stamp}
     images = {part: read_image(assets, name, part) for part, name in parts.items() if name is not None}
     # The link may be replaced meanwhile: all documents are made from one build.
@@ -139,6 +143,7 @@ def issue_attestations(
                 issue_number=number,
                 issued_on=issued_on,
                 is_forced=force,
+                replaces_for_inputs=not goes_on,
                 place=place,
                 release=_release(),
             )
@@ -196,6 +201,11 @@ def _alone(folder: Path) -> Iterator[None]:
         if not try_lock(stream):
             raise OpcoError(f"Another run is making attestations in {folder}.\nWait for its end, then try again.")
         yield
+
+
+def _latest_manifest(folder: Path) -> Manifest | None:
+    issues = issue_folders(folder)
+    return read_manifest(issues[-1][1]) if issues else None
 
 
 def _place(folder: Path, number: int) -> Path:

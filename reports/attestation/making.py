@@ -48,7 +48,11 @@ NOTES = "notes"
 
 @dataclass(frozen=True)
 class Job:
-    """What all documents of an issue share. `place` is the folder where they are made."""
+    """What all documents of an issue share.
+
+    `place` is the folder where they are made; where not `replaces_for_inputs`, a document that differs in its inputs
+    alone stays.
+    """
 
     warehouse: Path
     session: Session
@@ -59,6 +63,7 @@ class Job:
     issue_number: int
     issued_on: date
     is_forced: bool
+    replaces_for_inputs: bool
     place: Path
     release: str
 
@@ -116,12 +121,18 @@ class Keeper:
     def _printed(self, record: LearnerRecord) -> dict[str, str]:
         return self._shared | learner_digests(record)
 
+    def _is_outdated(self, earlier: IssuedDocument, record: LearnerRecord) -> bool:
+        printed = self._printed(record)
+        if not self._job.replaces_for_inputs:
+            printed["inputs"] = earlier.printed["inputs"]
+        return earlier.printed != printed
+
     def _stays(self, task: Task, record: LearnerRecord | None) -> IssuedDocument | None:
         """Return the document in force where it goes on, having looked whether its PDF is what it was."""
         earlier = task.earlier
         if not isinstance(earlier, IssuedDocument):
             return None
-        if record is not None and (self._job.is_forced or earlier.printed != self._printed(record)):
+        if record is not None and (self._job.is_forced or self._is_outdated(earlier, record)):
             return None
         if task.earlier_file is not None:
             read_kept(task.earlier_file, earlier)

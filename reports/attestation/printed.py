@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from reports.attestation.attachment import log_rows
@@ -20,6 +21,12 @@ def printed_inputs(inputs: AttestationInputs, images: Mapping[str, CheckedImage]
     """Return the inputs by name; of an image its name and the SHA-256 of its file."""
     values: dict[str, Any] = asdict(inputs) | {"logo": None, "stamp": None}
     return values | {part: {"file": image.name, "sha256": image.sha256} for part, image in images.items()}
+
+
+def inputs_of(printed: Mapping[str, Any]) -> AttestationInputs:
+    """Return the inputs that `printed_inputs` has told."""
+    images = {part: Path(printed[part]["file"]) if printed[part] else None for part in ("logo", "stamp")}
+    return AttestationInputs(**{**printed, **images})
 
 
 def printed_settings(build: Build) -> dict[str, Any]:

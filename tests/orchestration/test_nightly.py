@@ -245,7 +245,9 @@ def test_once_the_cause_is_mended_only_what_is_missing_is_issued(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert second_night.poll() == 1, "runs after the night that failed"
-    home.settings_file.write_text(home.settings_file.read_text(encoding="utf-8").replace('logo = "gone.svg"', ""))
+    mended = home.settings_file.read_text(encoding="utf-8").replace('logo = "gone.svg"', "")
+    # A new wording is no reason to replace by night what was issued.
+    home.settings_file.write_text(f'{mended}\n[sessions."S-2026-MGMT-09"]\nplace = "Brest"\n', encoding="utf-8")
     with mail_server(tmp_path) as mailbox, open_instance(home) as instance:
         for name, value in {
             "OPCO_EMAIL__HOST": "127.0.0.1",

@@ -129,7 +129,7 @@ def nightly_attestations(
 
     def issue(session_id: str) -> Work:
         try:
-            summary = issue_session(place, session_id, issued_on=today)
+            summary = issue_session(place, session_id, issued_on=today, goes_on=True)
         except NothingToAttestError as reason:
             return Outcome(session_id, "nothing", str(reason))
         finally:
@@ -143,9 +143,8 @@ def nightly_attestations(
             "opco_attestations", partition=partition_key(session_id), metadata=issue_metadata(summary)
         )
         if mailing:
-            settings = home.settings(session_id=session_id)
-            zone = settings.rules.display_timezone
-            mailing.send_issue(summary, settings.organisation.language, zone, progress)
+            language, zone = summary.manifest.inputs["language"], home.settings().rules.display_timezone
+            mailing.send_issue(summary, language, zone, progress)
         states = Counter(document.state for document in summary.documents)
         counts = ", ".join(f"{count} {state}" for state, count in sorted(states.items()))
         return Outcome(session_id, "issued", f"issue {summary.issue_number}: {counts}; {summary.folder}")

@@ -18,6 +18,7 @@ from reports.attestation.verify import verify
 from warehouse.errors import OpcoError, UserError
 
 SESSION = "SST-26"
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"><rect width="9" height="9" fill="{}"/></svg>'
 Issue = Callable[..., IssueSummary]
 
 
@@ -149,6 +150,32 @@ def test_an_input_that_changed_replaces_all_and_is_named(issue: Issue) -> None:
     assert {one.state for one in second.documents} == {"replaced"}
     assert {one.causes for one in second.documents} == {(Cause("inputs", names=("place", "footer")),)}
     assert {(one.seconds_before, one.total_seconds) for one in second.documents} == {(3600, 3600)}
+
+
+def test_an_issue_that_nobody_asked_for_goes_on_with_what_a_person_chose(
+    issue: Issue, warehouse: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "assets" / "stamp.svg").write_text(SVG.format("red"), encoding="utf-8")
+    issue(15, AttestationInputs(organisation_name="Chez Awa", place="Brest", language="en", stamp=Path("stamp.svg")))
+    # What the settings say, and the image, changed: no reason to replace by night what was issued by day.
+    (tmp_path / "assets" / "stamp.svg").write_text(SVG.format("blue"), encoding="utf-8")
+    settings = AttestationInputs(organisation_name="Trois Rives", place="Lyon")
+    assert not issue(16, settings, goes_on=True).is_new
+
+    change(warehouse, LATE)
+    second = issue(17, settings, goes_on=True)
+    assert {one.user_id: one.state for one in second.documents} == {"U1": "replaced", "U2": "kept", "U3": "kept"}
+    assert "Chez Awa" in words(second, "U1")
+    assert "Brest" in words(second, "U1")
+    (replaced,) = (one for one in second.documents if one.state == "replaced")
+    # What is printed all the same is told.
+    assert replaced.causes == (Cause("late_rows", 1), Cause("inputs", names=("stamp",)))
+    # A person's word replaces all.
+    assert {one.state for one in issue(18, settings).documents} == {"replaced"}
+
+
+def test_the_first_issue_that_nobody_asked_for_says_what_the_settings_say(issue: Issue) -> None:
+    assert "Trois Rives" in words(issue(15, AttestationInputs(organisation_name="Trois Rives"), goes_on=True), "U1")
 
 
 @pytest.mark.parametrize(
