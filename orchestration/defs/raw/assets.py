@@ -51,7 +51,7 @@ def defs() -> dg.Definitions:
         folder = config.raw_folder or home.settings().build.raw_folder
         if folder is None:
             raise UserError(
-                "No raw folder is named. Give one: opco build --raw FOLDER, `raw_folder` in the launchpad's "
+                "No raw folder is named. Give one: --raw FOLDER of opco build or opco nightly, `raw_folder` in the launchpad's "
                 f"configuration, or raw_folder under [build] in {home.home.settings_file}."
             )
         progress.stage("Loading")
