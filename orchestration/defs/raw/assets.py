@@ -51,8 +51,8 @@ def defs() -> dg.Definitions:
         folder = config.raw_folder or home.settings().build.raw_folder
         if folder is None:
             raise UserError(
-                "No raw folder is named. Give one: --raw FOLDER of opco build or opco nightly, `raw_folder` in the launchpad's "
-                f"configuration, or raw_folder under [build] in {home.home.settings_file}."
+                "No raw folder is named. Give one: --raw FOLDER of opco build or opco nightly, `raw_folder` in the "
+                f"launchpad's configuration, or raw_folder under [build] in {home.home.settings_file}."
             )
         progress.stage("Loading")
         summary = load_delivery(
