@@ -16,7 +16,7 @@ import dagster as dg
 import pytest
 
 from orchestration import dagster_storage
-from orchestration.commands.clean import Named, clean, clean_lines
+from orchestration.commands.clean.cleaning import Named, clean, clean_lines
 from orchestration.home import HOME_VARIABLE, Home
 from orchestration.locking import build_lock
 from orchestration.progress import NoProgress

@@ -9,7 +9,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from orchestration.clock import clock
-from orchestration.closing import Closing, build_closing
+from orchestration.commands.build.closing import build_closing
+from orchestration.commands.closing import Closing
 from orchestration.home import Home
 from orchestration.settings import load_settings
 from orchestration.terminal import counted, size

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestration.commands.closing import Closing
 from orchestration.home import Home
 from orchestration.locking import running_build
 from orchestration.nightly import next_cleaning, next_exports, next_nightly
@@ -20,7 +21,6 @@ from warehouse.published import PublishedBuild, fault_of, published_builds, show
 if TYPE_CHECKING:
     import dagster as dg
 
-Closing = dict[str, Any]
 RUNS_SHOWN = 5
 SECOND = "%Y-%m-%dT%H:%M:%SZ"
 
