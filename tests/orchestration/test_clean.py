@@ -22,7 +22,7 @@ from orchestration.locking import build_lock
 from orchestration.progress import NoProgress
 from orchestration.resources import run_resources
 from orchestration.runs import open_instance
-from orchestration.settings import CleaningSettings
+from orchestration.sections.upkeep import CleaningSettings
 from reports.delivery.store import DeliveryStore
 from warehouse.archive import load_delivery, read_manifest
 from warehouse.build_file import BuildIdentity, open_build_file, prepare_build_file

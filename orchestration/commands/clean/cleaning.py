@@ -19,7 +19,8 @@ from orchestration.clock import calendar_day
 from orchestration.commands.closing import Closing
 from orchestration.home import Home
 from orchestration.progress import Progress
-from orchestration.settings import CleaningSettings, load_settings
+from orchestration.sections.upkeep import CleaningSettings
+from orchestration.settings import load_settings
 from orchestration.terminal import counted, size
 from orchestration.terminal_progress import TerminalProgress
 from reports.attestation.manifest import issue_folders
