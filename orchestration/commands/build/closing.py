@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,15 +55,8 @@ def build_lines(closing: Closing) -> list[str]:
             f"          from {load['raw_folder']}",
             *(f"  warning: {warning}" for warning in load["warnings"]),
         ]
-    if because := closing["full_build_because"]:
-        lines.append(f"Built     in full: {because}")
-    else:
-        anew = counted(closing["learners_made_anew"], "learner")
-        lines.append(f"Built     on the last build: {anew} made anew")
     rejects = closing["rejects"]
-    rejected = sum(one["count"] for one in rejects if not one["row_kept"])
-    emptied = sum(one["count"] for one in rejects if one["row_kept"])
-    lines.append(f"Rejected  {counted(rejected, 'row')}; cells emptied in kept rows: {emptied:,}")
+    lines += [built_line(closing), rejected_line(rejects)]
     lines += [
         f"  {one['count']:>9,}  {one['table_name']}: {one['reason']}{' (row kept)' if one['row_kept'] else ''}"
         for one in rejects
@@ -80,6 +73,20 @@ def build_lines(closing: Closing) -> list[str]:
         f"  duckdb -readonly {shlex.quote(closing['warehouse'])}",
     ]
     return lines
+
+
+def built_line(closing: Closing) -> str:
+    """Return how much a build made anew, and where that was everything, why."""
+    if because := closing["full_build_because"]:
+        return f"Built     in full: {because}"
+    return f"Built     on the last build: {counted(closing['learners_made_anew'], 'learner')} made anew"
+
+
+def rejected_line(rejects: Sequence[Mapping[str, Any]]) -> str:
+    """Return how many rows a build rejected, and how many cells it emptied."""
+    rejected = sum(one["count"] for one in rejects if not one["row_kept"])
+    emptied = sum(one["count"] for one in rejects if one["row_kept"])
+    return f"Rejected  {counted(rejected, 'row')}; cells emptied in kept rows: {emptied:,}"
 
 
 def _home_option(closing: Closing) -> str:

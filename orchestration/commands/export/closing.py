@@ -33,7 +33,7 @@ def export_closing(home: Home, made: Mapping[str, Any] | None) -> Closing:
     return {
         **closing,
         "rows": made["dagster/row_count"],
-        **{name: made[name] for name in (*names, "data_as_of", "build_id")},
+        **{name: made[name] for name in names},
         "recipients": made.get("recipients", []),
         "link_expires_at": made.get("link_expires_at"),
     }
