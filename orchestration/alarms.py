@@ -24,7 +24,7 @@ from dagster_shared.error import SerializableErrorInfo
 from orchestration.dead_runs import close_dead_runs
 from orchestration.home import Home
 from orchestration.mail import mail_server
-from orchestration.runs import as_raised
+from orchestration.runs import as_raised, last_ended_runs
 from orchestration.settings import Settings
 from reports.alarms.causes import JUDGED_HERE, Cause, DeliveredFile, Thresholds, judge
 from reports.alarms.message import Place, alarm_message, home_option, trial_message
@@ -133,13 +133,9 @@ def watch(
 
 
 def failing_jobs(instance: DagsterInstance) -> list[Cause]:
-    """Return the jobs whose last run, started by no person, failed; and the schedules and sensors that do."""
-    last: dict[str, RunRecord] = {}
-    for record in instance.get_run_records(
-        RunsFilter(statuses=[DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE]), limit=500
-    ):
-        last.setdefault(record.dagster_run.job_name, record)
-    failed = [record for record in last.values() if _is_watched(record) and not record.dagster_run.is_success]
+    """Return the jobs, by partition, whose last run, started by no person, failed; and the schedules and sensors."""
+    last = last_ended_runs(instance).values()
+    failed = [record for record in last if _is_watched(record) and not record.dagster_run.is_success]
     return [*(_failed_run(instance, record) for record in failed), *_failed_ticks(instance)]
 
 

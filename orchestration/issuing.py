@@ -9,7 +9,8 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 from orchestration.home import Home
-from orchestration.settings import NightlySettings, load_settings
+from orchestration.sections.building import NightlySettings
+from orchestration.settings import load_settings
 from reports.attestation.issue import IssueSummary, issue_attestations
 from reports.attestation.model import AttestationInputs
 from reports.attestation.naming import session_folder

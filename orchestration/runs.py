@@ -6,10 +6,12 @@ import os
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
 from dagster._core.instance.ref import InstanceRef
+from dagster._core.storage.tags import PARTITION_NAME_TAG
 from dagster._core.utils import make_new_run_id
 from dagster_shared.error import SerializableErrorInfo
 from sqlalchemy import event
@@ -27,6 +29,7 @@ from warehouse.errors import OpcoError, UserError
 from warehouse.files import written_atomically
 
 INSTANCE_FILE = "dagster.yaml"
+RUNS_READ = 500
 # A file that does not begin so is its owner's, and is left alone.
 INSTANCE_HEAD = "# Dagster's instance of this home"
 INSTANCE_SETTINGS = f"""\
@@ -106,6 +109,19 @@ def _unreachable(home: Home, error: Exception) -> str:
         "Nothing was done. See that the database runs and lets this user in: the setting dagster.postgres_url and the "
         "variable OPCO_DAGSTER__POSTGRES_PASSWORD."
     )
+
+
+def last_ended_runs(instance: dg.DagsterInstance, since: datetime | None = None) -> dict[tuple[str, str], dg.RunRecord]:
+    """Return the last run that succeeded or failed, by job and partition (`""` where it has none), newest first.
+
+    Only the newest `RUNS_READ` runs are read, of those made after `since` (aware).
+    """
+    ended = dg.RunsFilter(statuses=[dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE], created_after=since)
+    last: dict[tuple[str, str], dg.RunRecord] = {}
+    for record in instance.get_run_records(ended, limit=RUNS_READ):
+        run = record.dagster_run
+        last.setdefault((run.job_name, run.tags.get(PARTITION_NAME_TAG, "")), record)
+    return last
 
 
 def run_job(

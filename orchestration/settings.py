@@ -1,39 +1,38 @@
 """Typed settings: command option, then environment, then `opco.toml`, then default.
 
-The defaults of the rules stand once, as vars in `dbt_project.yml`; those of everything else stand here.
+What there is to set stands in `orchestration/sections`; the defaults of the rules stand once, as vars in
+`dbt_project.yml`.
 """
 
 from __future__ import annotations
 
 import difflib
-import importlib.resources
-import ipaddress
 import os
-import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Any, Literal
 
 import yaml
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    SecretStr,
-    StringConstraints,
-    ValidationError,
-)
-from pydantic_settings import BaseSettings, InitSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import SecretStr, ValidationError
+from pydantic_settings import BaseSettings, InitSettingsSource, PydanticBaseSettingsSource, SettingsConfigDict
 
 from orchestration.dbt_process import LOCK_VARIABLE, STARTED_BY_VARIABLE
 from orchestration.home import HOME_VARIABLE, IDENTITY_VARIABLE, Home
 from orchestration.named_exports import NamedExport, read_named_exports
-from orchestration.times import checked_time
+from orchestration.sections.building import ArrivalSettings, BuildSettings, NightlySettings
+from orchestration.sections.documents import AttestationSettings, ExportSettings, OrganisationSettings
+from orchestration.sections.kinds import ALLOWED, SECRET, Section
+from orchestration.sections.portal import EmailSettings, PortalSettings
+from orchestration.sections.rules import RuleSettings
+from orchestration.sections.upkeep import (
+    AlarmSettings,
+    CleaningSettings,
+    DagsterSettings,
+    ForgettingSettings,
+    LogSettings,
+)
 from warehouse.errors import OpcoError, UserError
 from warehouse.project import PROJECT_DIR
 
@@ -56,514 +55,9 @@ OWN_VARIABLES = (
 )
 
 Origin = Literal["option", "environment", "opco.toml", "default"]
-
-
-def _no_truth_value(value: object) -> object:
-    if isinstance(value, bool):
-        raise ValueError("a number is needed, not true or false")
-    return value
-
-
-def _none_as_word(value: object) -> object:
-    # TOML has no null, and a variable must be able to take back what opco.toml sets.
-    return None if isinstance(value, str) and value.strip().lower() == "none" else value
-
-
-def _blank_as_none(value: object) -> object:
-    return None if isinstance(value, str) and not value.strip() else value
-
-
-def _words(value: object) -> object:
-    # A variable is one text: its words are parted by commas or blanks.
-    return tuple(value.replace(",", " ").split()) if isinstance(value, str) else value
-
-
-def _public_address(url: str | None) -> str | None:
-    if url is None:
-        return None
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or parts.query or parts.fragment or parts.username:
-        raise ValueError("no address of a web server")
-    if not url.isascii() or not url.isprintable() or any(character in url for character in ' "<>\\^`{|}'):
-        raise ValueError("no address of a web server")
-    return url.rstrip("/")
-
-
-def _database(url: str | None) -> str | None:
-    if url is None or url.lower() == "none":
-        return None
-    try:
-        parts = urlsplit(url)
-        password = parts.password
-    except ValueError as error:
-        raise ValueError("no address of a database") from error
-    if parts.scheme != "postgresql" or not parts.path.strip("/"):
-        raise ValueError("no address of a PostgreSQL database with its name")
-    if password is not None or "password" in parts.query:
-        raise ValueError("the password does not belong in it: it stands in OPCO_DAGSTER__POSTGRES_PASSWORD")
-    return url
-
-
-def _long_enough(secret: SecretStr | None) -> SecretStr | None:
-    if secret is not None and len(secret.get_secret_value()) < SECRET_CHARACTERS:
-        raise ValueError(
-            "too short to be safe; python3 -c 'import secrets; print(secrets.token_urlsafe(32))' makes one"
-        )
-    return secret
-
-
-def _provider_address(url: str | None) -> str | None:
-    address = _public_address(url)
-    if address and address.startswith("http://") and urlsplit(address).hostname not in ("localhost", "127.0.0.1"):
-        raise ValueError("a provider that is not on this machine is asked over https:// only")
-    return address
-
-
-def _addresses(words: tuple[str, ...]) -> tuple[str, ...]:
-    for word in words:
-        if not word.isascii() or not re.fullmatch(r"[^@<>,;]+@[^@<>,;]+", word):
-            raise ValueError(f"{word!r} is no e-mail address")
-    return words
-
-
-def _networks(words: tuple[str, ...]) -> tuple[str, ...]:
-    for word in words:
-        ipaddress.ip_network(word)
-    return words
-
-
-def _with_openid(words: tuple[str, ...]) -> tuple[str, ...]:
-    if "openid" not in words:
-        raise ValueError("openid is not among them")
-    return words
-
-
-def _known_zone(name: str) -> str:
-    zones = importlib.resources.files("tzdata").joinpath("zones").read_text(encoding="utf-8").split()
-    if name not in zones:
-        near = difflib.get_close_matches(name, zones, n=3, cutoff=0.5)
-        raise ValueError("no time zone of the IANA list" + (f"; nearest: {', '.join(near)}" if near else ""))
-    return name
-
-
-Minutes = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=525_600)]
-Zone = Annotated[str, AfterValidator(_known_zone)]
-Text = Annotated[
-    Annotated[str, StringConstraints(strip_whitespace=True, max_length=2000)] | None, BeforeValidator(_blank_as_none)
-]
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
-Secret = Annotated[SecretStr | None, BeforeValidator(_blank_as_none)]
-ALLOWED = "allowed"
-SECRET = "secret"  # noqa: S105 - the mark, not a secret
-"""Marks a setting that only the environment may give, and that nothing ever shows."""
-SECRET_CHARACTERS = 32
 HIDDEN = "(set, not shown)"
 # The table of tables in opco.toml that holds defaults of single program sessions.
 SESSIONS = "sessions"
-
-
-class Section(BaseModel):
-    """One table of `opco.toml`."""
-
-    # What was wrong is told by this module, which keeps secrets to itself.
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
-class RuleSettings(Section):
-    """The settings of the rules of time; they reach dbt as vars of the same names."""
-
-    inactivity_timeout_minutes: Minutes = Field(
-        description="Longest silence inside one stay, where the LMS gives events without marks of their end (T3).",
-        json_schema_extra={ALLOWED: "whole minutes, 1 to 525600 (a year)"},
-    )
-    max_connection_minutes: Annotated[Minutes | None, BeforeValidator(_none_as_word)] = Field(
-        description="Cap on one connection: what is beyond it does not count (T5).",
-        json_schema_extra={ALLOWED: "whole minutes, 1 to 525600 (a year), or none for no cap"},
-    )
-    long_connection_minutes: Minutes = Field(
-        description="A connection longer than this gets the flag long_connection (T7).",
-        json_schema_extra={ALLOWED: "whole minutes, 1 to 525600 (a year)"},
-    )
-    raw_timezone: Zone = Field(
-        description="Time zone of raw instants that carry no offset.",
-        json_schema_extra={ALLOWED: "a name of the IANA list, such as Europe/Paris"},
-    )
-    display_timezone: Zone = Field(
-        description="Time zone in which people read days and hours.",
-        json_schema_extra={ALLOWED: "a name of the IANA list, such as Europe/Paris"},
-    )
-
-
-class OrganisationSettings(Section):
-    """What every attestation says of the training organisation, unless told otherwise."""
-
-    name: Text = Field(
-        default=None, description="Name of the training organisation.", json_schema_extra={ALLOWED: "text"}
-    )
-    legal_representative: Text = Field(
-        default=None, description="Who signs: the legal representative's name.", json_schema_extra={ALLOWED: "text"}
-    )
-    capacity: Text = Field(
-        default=None, description="In which capacity, such as Directrice.", json_schema_extra={ALLOWED: "text"}
-    )
-    place: Text = Field(default=None, description="Place of signing.", json_schema_extra={ALLOWED: "text"})
-    training_duration: Text = Field(
-        default=None,
-        description="Duration of training sessions, printed as typed.",
-        json_schema_extra={ALLOWED: "text"},
-    )
-    footer: Text = Field(
-        default=None, description="Text at the foot of every page.", json_schema_extra={ALLOWED: "text"}
-    )
-    logo: Text = Field(
-        default=None,
-        description="Image of the letterhead, in the home's folder assets/.",
-        json_schema_extra={ALLOWED: "file name (PNG, JPEG or SVG)"},
-    )
-    stamp: Text = Field(
-        default=None,
-        description="Image of the stamp and signature, in the home's folder assets/.",
-        json_schema_extra={ALLOWED: "file name (PNG, JPEG or SVG)"},
-    )
-    language: Literal["fr", "en"] = Field(
-        default="fr", description="Language of the attestations.", json_schema_extra={ALLOWED: "fr, en"}
-    )
-
-
-class AttestationSettings(Section):
-    """How attestations are made."""
-
-    processes: Annotated[
-        int | None, BeforeValidator(_none_as_word), BeforeValidator(_no_truth_value), Field(ge=1, le=256)
-    ] = Field(
-        default=None,
-        description="Processes that make the documents side by side; none for one a core.",
-        json_schema_extra={ALLOWED: "a whole number from 1 to 256, or none"},
-    )
-    offered: bool = Field(
-        default=True,
-        description="Whether the portal lets instructors make attestations.",
-        json_schema_extra={ALLOWED: "true, false"},
-    )
-    contact: Text = Field(
-        default=None,
-        description="Whom to ask for attestations where the portal does not make them.",
-        json_schema_extra={ALLOWED: "text"},
-    )
-
-
-class ExportSettings(Section):
-    """How export files are written, unless told otherwise."""
-
-    format: Literal["csv", "xlsx", "parquet"] = Field(
-        default="csv", description="File format.", json_schema_extra={ALLOWED: "csv, xlsx, parquet"}
-    )
-    dialect: Literal["excel", "rfc4180"] = Field(
-        default="excel",
-        description="CSV dialect: excel (semicolon, BOM) or rfc4180 (comma, no BOM).",
-        json_schema_extra={ALLOWED: "excel, rfc4180"},
-    )
-    language: Literal["en", "fr"] = Field(
-        default="en", description="Language of the header.", json_schema_extra={ALLOWED: "en, fr"}
-    )
-
-
-class EmailSettings(Section):
-    """The mail server that sends links to export files, and who may receive one."""
-
-    host: Text = Field(
-        default=None,
-        description="Mail server that sends the messages (SMTP).",
-        json_schema_extra={ALLOWED: "a host name"},
-    )
-    port: Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=65535)] = Field(
-        default=587, description="Its port.", json_schema_extra={ALLOWED: "a whole number from 1 to 65535"}
-    )
-    security: Literal["starttls", "tls"] = Field(
-        default="starttls",
-        description="How the connection is encrypted: STARTTLS (port 587) or TLS from the start (port 465).",
-        json_schema_extra={ALLOWED: "starttls, tls"},
-    )
-    user: Text = Field(
-        default=None,
-        description="User name at the mail server; none for no login.",
-        json_schema_extra={ALLOWED: "text"},
-    )
-    password: Secret = Field(
-        default=None,
-        description="Password at the mail server; taken from the environment only.",
-        json_schema_extra={ALLOWED: "text", SECRET: True},
-    )
-    sender: Text = Field(
-        default=None,
-        description="Address that the messages come from.",
-        json_schema_extra={ALLOWED: "an e-mail address"},
-    )
-    allowed_recipients: Words = Field(
-        default=(),
-        description="Who may receive a link: addresses, and domains for every address in them.",
-        json_schema_extra={ALLOWED: "a list of addresses and domains"},
-    )
-
-
-class PortalSettings(Section):
-    """The web server that answers the links."""
-
-    base_url: Annotated[Text, AfterValidator(_public_address)] = Field(
-        default=None,
-        description="Address under which recipients reach `opco serve`, such as https://opco.exemple.fr.",
-        json_schema_extra={ALLOWED: "an address that begins with https:// or http://"},
-    )
-    link_days: Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=90)] = Field(
-        default=7,
-        description="Days after which a link expires and its copy of the file is deleted.",
-        json_schema_extra={ALLOWED: "a whole number from 1 to 90"},
-    )
-    secret: Annotated[Secret, AfterValidator(_long_enough)] = Field(
-        default=None,
-        description="Key that signs the links; taken from the environment only. Another key kills all links.",
-        json_schema_extra={ALLOWED: f"{SECRET_CHARACTERS} characters or more", SECRET: True},
-    )
-    administrators: Annotated[Words, AfterValidator(_addresses)] = Field(
-        default=(),
-        description="Who sees all sessions on the portal; everybody else sees those they instruct.",
-        json_schema_extra={ALLOWED: "a list of e-mail addresses"},
-    )
-    sign_in_links: bool = Field(
-        default=True,
-        description="Whether people sign in by a link sent to their address, if a mail server is set.",
-        json_schema_extra={ALLOWED: "true, false"},
-    )
-    session_hours: Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=168)] = Field(
-        default=12,
-        description="Hours after which everybody signs in again.",
-        json_schema_extra={ALLOWED: "a whole number from 1 to 168 (a week)"},
-    )
-    idle_minutes: Annotated[int, BeforeValidator(_no_truth_value), Field(ge=5, le=1440)] = Field(
-        default=60,
-        description="Minutes without a page after which people sign in again.",
-        json_schema_extra={ALLOWED: "a whole number from 5 to 1440 (a day)"},
-    )
-    trusted_proxies: Annotated[Words, AfterValidator(_networks)] = Field(
-        default=("127.0.0.1", "::1"),
-        description="Proxies whose X-Forwarded-For is believed.",
-        json_schema_extra={ALLOWED: "a list of IP addresses and networks"},
-    )
-    openid_issuer: Annotated[Text, AfterValidator(_provider_address)] = Field(
-        default=None,
-        description="OpenID Connect provider by which people sign in, such as https://login.exemple.fr.",
-        json_schema_extra={ALLOWED: "an address that begins with https:// (http:// on this machine alone)"},
-    )
-    openid_client_id: Text = Field(
-        default=None, description="The portal's name at the provider.", json_schema_extra={ALLOWED: "text"}
-    )
-    openid_client_secret: Secret = Field(
-        default=None,
-        description="The portal's password at the provider; taken from the environment only.",
-        json_schema_extra={ALLOWED: "text", SECRET: True},
-    )
-    openid_scopes: Annotated[Words, AfterValidator(_with_openid)] = Field(
-        default=("openid", "email", "profile"),
-        description="What is asked of the provider; the claims email and email_verified must come of it.",
-        json_schema_extra={ALLOWED: "a list of scopes, openid among them"},
-    )
-
-
-class BuildSettings(Section):
-    """Where a build takes its data from, and how much of the machine it may use."""
-
-    raw_folder: Text = Field(
-        default=None,
-        description="Raw folder of a build that is told none, such as one from Dagster's pages; relative to the home.",
-        json_schema_extra={ALLOWED: "a folder"},
-    )
-    threads: Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=256)] = Field(
-        default=2, description="Threads of the build.", json_schema_extra={ALLOWED: "a whole number from 1 to 256"}
-    )
-    memory_limit: Annotated[
-        str, StringConstraints(strip_whitespace=True, pattern=r"^[1-9][0-9]{0,5} ?(MB|GB|MiB|GiB)$")
-    ] = Field(
-        default="4GB",
-        description="Memory that the build's database may take; beyond it, it works on the disk beside the build file.",
-        json_schema_extra={ALLOWED: "a size in MB, GB, MiB or GiB, such as 4GB"},
-    )
-    keep_builds: Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=1000)] = Field(
-        default=3,
-        description="Published builds that are kept, newest first, so that `opco rollback` can go back to one.",
-        json_schema_extra={ALLOWED: "a whole number from 1 to 1000"},
-    )
-
-
-class NightlySettings(Section):
-    """The nightly run: when it begins, and what it makes beside the published warehouse."""
-
-    enabled: bool = Field(
-        default=False,
-        description="Whether the nightly run begins by itself while `opco dagster` runs.",
-        json_schema_extra={ALLOWED: "true, false"},
-    )
-    # Clocks change between two and three in most of Europe: a later time is there every night, once.
-    schedule: Annotated[str, AfterValidator(checked_time)] = Field(
-        default="04:15",
-        description="When it begins.",
-        json_schema_extra={ALLOWED: "a time of day, or five fields of cron such as 15 4 * * 1-5"},
-    )
-    timezone: Annotated[Zone | None, BeforeValidator(_none_as_word)] = Field(
-        default=None,
-        description="Time zone of its schedule; none for rules.display_timezone.",
-        json_schema_extra={ALLOWED: "a name of the IANA list, such as Europe/Paris, or none"},
-    )
-    whole_export: bool = Field(
-        default=True,
-        description="Whether it makes an export of all lines, written as the settings of [export] say.",
-        json_schema_extra={ALLOWED: "true, false"},
-    )
-    exports: Words = Field(
-        default=(),
-        description="Exports of [exports.NAME] that it makes too, and sends where they name recipients.",
-        json_schema_extra={ALLOWED: "a list of their names"},
-    )
-    attest: bool = Field(
-        default=True,
-        description="Whether it issues the attestations of sessions that ended.",
-        json_schema_extra={ALLOWED: "true, false"},
-    )
-    attest_after_days: Annotated[int, BeforeValidator(_no_truth_value), Field(ge=0, le=365)] = Field(
-        default=2,
-        description="Days after a session's last day on which its attestations are issued.",
-        json_schema_extra={ALLOWED: "a whole number from 0 to 365"},
-    )
-    attest_for_days: Annotated[int, BeforeValidator(_no_truth_value), Field(ge=0, le=3650)] = Field(
-        default=90,
-        description="Days from then on during which what late data changes is issued anew; later it takes a person.",
-        json_schema_extra={ALLOWED: "a whole number from 0 to 3650"},
-    )
-
-    send_attestations_to: Words = Field(
-        default=(),
-        description="Who gets a link to each new issue by e-mail, if email.allowed_recipients has them.",
-        json_schema_extra={ALLOWED: "a list of e-mail addresses"},
-    )
-
-    def zone(self, rules: RuleSettings) -> str:
-        """Return the time zone of the schedule."""
-        return self.timezone or rules.display_timezone
-
-
-class ArrivalSettings(Section):
-    """When what lies in the raw folder is a complete delivery, and whether it is built at once."""
-
-    enabled: bool = Field(
-        default=False,
-        description="Whether a complete delivery in build.raw_folder is built by itself while `opco dagster` runs.",
-        json_schema_extra={ALLOWED: "true, false"},
-    )
-    complete_when: Literal["done_file", "quiet"] = Field(
-        default="done_file",
-        description="What tells that a delivery is complete: a new file _DONE beside the tables, or quiet.",
-        json_schema_extra={ALLOWED: "done_file, quiet"},
-    )
-    quiet_minutes: Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=1440)] = Field(
-        default=10,
-        description="Minutes without any change after which a folder counts as quiet.",
-        json_schema_extra={ALLOWED: "a whole number from 1 to 1440"},
-    )
-
-
-class AlarmSettings(Section):
-    """Who is told of what is amiss, and from where on it is."""
-
-    recipients: Words = Field(
-        default=(),
-        description="Who receives alarms by e-mail; without one nobody does.",
-        json_schema_extra={ALLOWED: "a list of e-mail addresses"},
-    )
-    rejected_rows: Annotated[
-        int | None, BeforeValidator(_none_as_word), BeforeValidator(_no_truth_value), Field(ge=0)
-    ] = Field(
-        default=100,
-        description="An alarm when a load has more rejected rows of one table than this.",
-        json_schema_extra={ALLOWED: "a whole number, or none for no such alarm"},
-    )
-    rejected_pct: Annotated[
-        float | None, BeforeValidator(_none_as_word), BeforeValidator(_no_truth_value), Field(ge=0, le=100)
-    ] = Field(
-        default=1.0,
-        description="An alarm when a load has a larger share of rejected rows of one table than this, in percent.",
-        json_schema_extra={ALLOWED: "a number from 0 to 100, or none for no such alarm"},
-    )
-    stale_days: Annotated[
-        int | None, BeforeValidator(_none_as_word), BeforeValidator(_no_truth_value), Field(ge=1, le=3650)
-    ] = Field(
-        default=7,
-        description="An alarm when so many days pass without activity while a session is open.",
-        json_schema_extra={ALLOWED: "whole days, 1 to 3650, or none for no such alarm"},
-    )
-
-
-class DagsterSettings(Section):
-    """Where Dagster keeps its runs."""
-
-    postgres_url: Annotated[Text, AfterValidator(_database)] = Field(
-        default=None,
-        description="PostgreSQL database of Dagster's runs, without password; none: SQLite in the home's var/dagster.",
-        json_schema_extra={ALLOWED: "such as postgresql://opco@db.exemple.fr/dagster, or none"},
-    )
-    postgres_password: Secret = Field(
-        default=None,
-        description="Password of that database's user; taken from the environment only.",
-        json_schema_extra={ALLOWED: "text", SECRET: True},
-    )
-
-
-class LogSettings(Section):
-    """How commands and services write what they say beside their results."""
-
-    format: Literal["text", "json"] = Field(
-        default="text",
-        description="Lines on stderr as text for people, or each as one JSON object.",
-        json_schema_extra={ALLOWED: "text, json"},
-    )
-
-
-Days = Annotated[
-    Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1, le=36_500)] | None, BeforeValidator(_none_as_word)
-]
-DAYS = "a whole number of days from 1 to 36500, or none for never"
-
-
-class CleaningSettings(Section):
-    """What `opco clean` and the job of the same name remove, and when that job runs."""
-
-    export_days: Days = Field(
-        default=365,
-        description="Days after which an export file in var/exports goes, with the JSON beside it; what a page asked "
-        "for it too.",
-        json_schema_extra={ALLOWED: DAYS},
-    )
-    run_days: Days = Field(
-        default=90,
-        description="Days after which what Dagster keeps of a run goes (the newest of each asset stays); what a page "
-        "asked for attestations too.",
-        json_schema_extra={ALLOWED: DAYS},
-    )
-    schedule: Annotated[Annotated[str, AfterValidator(checked_time)] | None, BeforeValidator(_none_as_word)] = Field(
-        default="30 5 * * 0",
-        description="When the job runs, in the display time zone.",
-        json_schema_extra={
-            ALLOWED: "a time of day, five fields of cron such as 30 5 * * 0 (Sundays at half past five), or none"
-        },
-    )
-
-
-class ForgettingSettings(Section):
-    """When `opco forget` may be asked for."""
-
-    retention_years: Annotated[int, BeforeValidator(_no_truth_value), Field(ge=0, le=100)] = Field(
-        default=6,
-        description="Years after a learner's last connection before which forgetting needs --override.",
-        json_schema_extra={ALLOWED: "a whole number from 0 to 100"},
-    )
 
 
 class Settings(BaseSettings):
@@ -741,7 +235,7 @@ def _secrets() -> dict[str, str]:
     found = {}
     for key in setting_keys() if folder else ():
         path = Path(folder or "") / variable_of(key).lower()
-        if not _is_secret(key) or not path.is_file():
+        if not is_secret(key) or not path.is_file():
             continue
         try:
             value = path.read_text(encoding="utf-8").strip()
@@ -778,7 +272,7 @@ def _read_toml(path: Path, session_id: str | None = None) -> tuple[dict[str, Any
             if name not in sections[section].model_fields:
                 near = _nearest(name, sections[section].model_fields)
                 raise UserError(f"{path}: unknown key `{name}` in [{section}].{near}")
-            if _is_secret(f"{section}.{name}"):
+            if is_secret(f"{section}.{name}"):
                 variable = variable_of(f"{section}.{name}")
                 raise UserError(
                     f"{path}: `{name}` in [{section}] is a secret and does not belong in a file.\n"
@@ -825,7 +319,8 @@ def _nearest(name: str, names: Iterable[str]) -> str:
     return f" Nearest: {near[0]}." if near else ""
 
 
-def _is_secret(key: str) -> bool:
+def is_secret(key: str) -> bool:
+    """Return whether the setting of a key may come from the environment alone, and is never shown."""
     section, name = key.split(".")
     extra = _sections()[section].model_fields[name].json_schema_extra
     return isinstance(extra, dict) and SECRET in extra
@@ -858,5 +353,5 @@ def _what_is_wrong(detail: Mapping[str, Any], sources: Mapping[Origin, dict[str,
         "default": "from dbt_project.yml",
     }[origin]
     reason = str(detail["msg"]).removeprefix("Value error, ")
-    given = "what was given" if _is_secret(key) else repr(detail["input"])
+    given = "what was given" if is_secret(key) else repr(detail["input"])
     return f"The setting {key} cannot be {given} ({where}): {reason}.\nAllowed: {_allowed(key)}."

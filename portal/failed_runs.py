@@ -14,9 +14,7 @@ from orchestration.home import Home
 logger = logging.getLogger("portal")
 
 READ_EVERY_SECONDS = 30.0
-RUNS_READ = 200
 DAYS_BACK = 7
-PARTITION = "dagster/partition"
 
 
 @dataclass(frozen=True)
@@ -48,26 +46,20 @@ class FailedRuns:
 
     def _read(self) -> None:
         try:
-            self._latest = _failed(self._home)
+            self._latest = read_failed_runs(self._home)
         except Exception:
             # Whatever keeps Dagster from telling, the pages go on.
             logger.exception("Dagster's runs could not be read")
 
 
-def _failed(home: Home) -> list[FailedRun]:
-    import dagster as dg
-
-    from orchestration.runs import open_instance
+def read_failed_runs(home: Home) -> list[FailedRun]:
+    """Return what failed in the last days and has not succeeded since. Errors as `open_instance`."""
+    from orchestration.runs import last_ended_runs, open_instance
 
     since = datetime.now(UTC) - timedelta(days=DAYS_BACK)
-    ended = [dg.DagsterRunStatus.SUCCESS, dg.DagsterRunStatus.FAILURE]
-    found: dict[tuple[str, str], FailedRun | None] = {}
     with open_instance(home) as instance:
-        filters = dg.RunsFilter(statuses=ended, created_after=since)
-        for record in instance.get_run_records(filters=filters, limit=RUNS_READ):
-            run = record.dagster_run
-            key = (run.job_name, run.tags.get(PARTITION, ""))
-            if key not in found:
-                failed = run.status is dg.DagsterRunStatus.FAILURE
-                found[key] = FailedRun(run.run_id, *key, record.create_timestamp) if failed else None
-    return [run for run in found.values() if run is not None]
+        return [
+            FailedRun(record.dagster_run.run_id, job, partition, record.create_timestamp)
+            for (job, partition), record in last_ended_runs(instance, since).items()
+            if not record.dagster_run.is_success
+        ]

@@ -1,1 +1,1 @@
-"""What commands do that is more than a run of a job: a module each, with what it says at its end."""
+"""The commands of `opco`, one folder a room: what can be asked (`command.py`), beside what is done and said."""

@@ -14,7 +14,8 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from orchestration.background import BackgroundRun
 from orchestration.clock import calendar_day
-from orchestration.settings import OrganisationSettings, load_settings
+from orchestration.sections.documents import OrganisationSettings
+from orchestration.settings import load_settings
 from portal import access, audit, limits
 from portal.pages.common import Asked, found
 from portal.previews import BusyError, Previews

@@ -11,14 +11,14 @@ import pytest
 import typer
 
 from orchestration.cli import app
-from orchestration.settings import _is_secret, setting_keys, variable_of
+from orchestration.settings import is_secret, setting_keys, variable_of
 from tests.deploy.units import DEPLOY, PROGRAM, SERVICES, compose, read_unit, unit_command
 from warehouse.project import PROJECT_DIR
 
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 # An image or a file is named, and the registry that holds it is the reader's choice.
 HOST = re.compile(r"[\w-]+\.[\w.-]+(:\d+)?/")
-SECRETS = {variable_of(key).lower() for key in setting_keys() if _is_secret(key)}
+SECRETS = {variable_of(key).lower() for key in setting_keys() if is_secret(key)}
 
 
 def parsed(arguments: list[str]) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import duckdb
 import pytest
 
 from orchestration.cli import run
-from orchestration.commands.forget import forget_lines
+from orchestration.commands.forget.forgetting import forget_lines
 from orchestration.home import HOME_VARIABLE
 from reports.attestation.verify import verify
 from tests.conftest import PROJECT_DIR, Opco, closing_line
@@ -146,7 +146,7 @@ def test_killed_before_the_archive_is_replaced_it_left_all_as_it_was(home: Path,
 
 
 def test_killed_after_it_the_same_command_ends_the_work(home: Path, before: list[Any], opco: Opco) -> None:
-    killed(home, "orchestration.commands.forget", "_empty_build")
+    killed(home, "orchestration.commands.forget.forgetting", "_empty_build")
     (record,) = json.loads((home / "var/raw/manifest.json").read_bytes())["forgotten"]
     assert record["completed_at"] is None
     made = closing_line(opco(*FORGET, "--json", home=home))

@@ -30,6 +30,7 @@ from orchestration.defs.alarms.sensors import defs
 from orchestration.home import HOME_VARIABLE, IDENTITY_VARIABLE, Home
 from orchestration.runs import open_instance
 from orchestration.settings import load_settings
+from portal.failed_runs import read_failed_runs
 from reports.alarms.state import AlarmState, read_alarm_state
 from reports.delivery.smtp import MailServer
 from tests.mail import PASSWORD, USER, MailBox, mail_server
@@ -137,6 +138,20 @@ def test_a_failure_between_two_looks_is_told_though_it_ended(night: Night) -> No
 
     assert night.subjects == ["OPCO alarm: the job nightly failed"]
     assert failing_jobs(night.instance) == []
+
+
+def test_what_failed_of_one_session_is_amiss_though_another_went_well(home: Home, mailbox: MailBox) -> None:
+    one, *others = ({**NIGHTLY, "dagster/partition": session} for session in ("S-1", "S-2", "S-3"))
+    with open_instance(home) as instance:
+        night = Night(home, instance, mailbox)
+        failed = night.run("The logo cannot be read", one)
+        night.run("The disk is full", others[0])
+        for tags in others:
+            night.run(tags=tags)
+        amiss = failing_jobs(instance)
+
+    assert [cause.values["run_id"] for cause in amiss] == [failed]
+    assert [(run.run_id, run.job, run.partition) for run in read_failed_runs(home)] == [(failed, "nightly", "S-1")]
 
 
 @pytest.mark.parametrize("tags", [{}, {**NIGHTLY, "dagster/will_retry": "true"}])

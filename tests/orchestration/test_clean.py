@@ -16,13 +16,13 @@ import dagster as dg
 import pytest
 
 from orchestration import dagster_storage
-from orchestration.commands.clean import Named, clean, clean_lines
+from orchestration.commands.clean.cleaning import Named, clean, clean_lines
 from orchestration.home import HOME_VARIABLE, Home
 from orchestration.locking import build_lock
 from orchestration.progress import NoProgress
 from orchestration.resources import run_resources
 from orchestration.runs import open_instance
-from orchestration.settings import CleaningSettings
+from orchestration.sections.upkeep import CleaningSettings
 from reports.delivery.store import DeliveryStore
 from warehouse.archive import load_delivery, read_manifest
 from warehouse.build_file import BuildIdentity, open_build_file, prepare_build_file

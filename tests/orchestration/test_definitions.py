@@ -31,7 +31,8 @@ def refuse(*arguments, **more):
     found.append(("duckdb.connect", str(arguments)))
 duckdb.connect = refuse
 
-import orchestration.cli, orchestration.closing, orchestration.definitions, orchestration.webserver
+import orchestration.cli, orchestration.definitions
+import orchestration.commands.build.closing, orchestration.commands.services.webserver
 for domain in ("raw", "warehouse", "export", "attestations", "nightly"):
     __import__(f"orchestration.defs.{domain}.assets")
 print(found)

@@ -29,7 +29,7 @@ from orchestration.issuing import ended_sessions
 from orchestration.locking import build_lock, running_build
 from orchestration.resources import run_resources
 from orchestration.runs import open_instance
-from orchestration.settings import NightlySettings
+from orchestration.sections.building import NightlySettings
 from tests.conftest import OPCO, PROJECT_DIR, closing_line, run_opco
 from tests.mail import PASSWORD, USER, mail_server
 

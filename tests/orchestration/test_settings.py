@@ -47,6 +47,15 @@ def test_a_variable_takes_back_the_cap_that_the_file_sets(home: Home, monkeypatc
     assert load_settings(home).rules.max_connection_minutes is None
 
 
+def test_every_setting_that_may_be_none_takes_the_word(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    may_be = [one for one in settings_in_force(home) if "or none" in one.allowed]
+    assert len(may_be) > 8
+    for one in may_be:
+        monkeypatch.setenv(one.variable, "none")
+    told = {one.key: one.value for one in settings_in_force(home)}
+    assert [told[one.key] for one in may_be] == [None] * len(may_be)
+
+
 def test_a_session_has_defaults_of_its_own(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
     home.settings_file.write_text(
         '[organisation]\nplace = "Lille"\nfooter = "SIRET 1"\ncapacity = "Directrice"\n'

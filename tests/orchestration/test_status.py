@@ -8,7 +8,7 @@ from pathlib import Path
 import dagster as dg
 import pytest
 
-from orchestration.closing_published import age, status_closing, status_lines
+from orchestration.commands.published.closing import age, status_closing, status_lines
 from orchestration.dead_runs import HOST_TAG, PROCESS_TAG, close_dead_runs, process_tags
 from orchestration.home import Home
 from orchestration.room import want_of_room

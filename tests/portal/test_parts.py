@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from portal.addresses import KeyConvertor, key, text_of
@@ -58,6 +58,7 @@ def test_the_language_that_is_liked_best(accepted: str | None, language: str) ->
     assert preferred_language(accepted) == language
 
 
+@settings(deadline=None)
 @given(st.text(min_size=1))
 def test_any_id_stands_in_one_part_of_a_path(text: str) -> None:
     try:
@@ -76,6 +77,7 @@ def test_plain_ids_stay_readable() -> None:
     assert set(key("Éé\0<>")) <= set(string.ascii_letters + string.digits + "~")
 
 
+@settings(deadline=None)
 @given(st.dictionaries(DAYS, st.integers(0, 10**7), min_size=1, max_size=60), st.none() | DAYS, st.none() | DAYS)
 def test_no_second_is_lost_in_a_picture(seconds: dict[date, int], starts: date | None, ends: date | None) -> None:
     days = sorted(seconds.items())

@@ -13,7 +13,7 @@ from orchestration.defs.attestations.partitions import SESSIONS, session_of
 from orchestration.issuing import issue_session
 from orchestration.progress import Progress
 from orchestration.resources import HomeResource
-from orchestration.settings import OrganisationSettings
+from orchestration.sections.documents import OrganisationSettings
 from reports.attestation.issue import IssueSummary
 
 INPUTS = tuple(OrganisationSettings.model_fields)

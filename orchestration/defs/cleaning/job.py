@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from orchestration.commands.clean import clean
+from orchestration.commands.clean.cleaning import clean
 from orchestration.home import Home
 from orchestration.progress import Progress
 from orchestration.resources import HomeResource

@@ -8,6 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestration.commands.build.closing import rejected_line
+from orchestration.commands.closing import Closing
 from orchestration.home import Home
 from orchestration.locking import running_build
 from orchestration.nightly import next_cleaning, next_exports, next_nightly
@@ -20,7 +22,6 @@ from warehouse.published import PublishedBuild, fault_of, published_builds, show
 if TYPE_CHECKING:
     import dagster as dg
 
-Closing = dict[str, Any]
 RUNS_SHOWN = 5
 SECOND = "%Y-%m-%dT%H:%M:%SZ"
 
@@ -154,9 +155,7 @@ def status_lines(closing: Closing) -> list[str]:
         )
     if published := closing["published"]:
         rejects = published["rejects"]
-        rejected = sum(one["count"] for one in rejects if not one["row_kept"])
-        emptied = sum(one["count"] for one in rejects if one["row_kept"])
-        lines.append(f"Rejected  {counted(rejected, 'row')}; cells emptied in kept rows: {emptied:,}")
+        lines.append(rejected_line(rejects))
         lines += [
             f"  {one['count']:>9,}  {one['table_name']}: {one['reason']}" for one in rejects if not one["row_kept"]
         ]

@@ -9,7 +9,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from orchestration.clock import clock
-from orchestration.closing import Closing, build_closing
+from orchestration.commands.build.closing import build_closing, built_line
+from orchestration.commands.closing import Closing
 from orchestration.home import Home
 from orchestration.settings import load_settings
 from orchestration.terminal import counted, size
@@ -41,13 +42,11 @@ def nightly_lines(closing: Closing) -> list[str]:
     """Return what `opco nightly` prints at its end."""
     load, rejects = closing["load"], closing["rejects"]
     rejected = sum(one["count"] for one in rejects if not one["row_kept"])
-    anew = counted(closing["learners_made_anew"], "learner")
-    because = closing["full_build_because"]
     lines = [
         f"Loaded    {counted(load['rows'], 'row')} in {counted(load['files'], 'file')} ({load['new_files']:,} new), "
         f"load {load['number']}",
         *(f"  warning: {warning}" for warning in load["warnings"]),
-        f"Built     in full: {because}" if because else f"Built     on the last build: {anew} made anew",
+        built_line(closing),
         f"Rejected  {counted(rejected, 'row')}",
         f"Published {closing['build']} ({size(closing['bytes'])})",
         f"Exports   {_counts(closing['exports'])}",

@@ -16,11 +16,13 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from orchestration.background import BackgroundRuns
 from orchestration.clock import calendar_day
-from orchestration.closing import Closing
+from orchestration.commands.closing import Closing
 from orchestration.home import Home
 from orchestration.progress import Progress
-from orchestration.settings import CleaningSettings, load_settings
-from orchestration.terminal import TerminalProgress, counted, size
+from orchestration.sections.upkeep import CleaningSettings
+from orchestration.settings import load_settings
+from orchestration.terminal import counted, size
+from orchestration.terminal_progress import TerminalProgress
 from reports.attestation.manifest import issue_folders
 from reports.attestation.naming import session_folder
 from reports.attestation.removal import Removal, document_files, remove_documents, superseded_issues

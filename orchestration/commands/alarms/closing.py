@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from orchestration.alarms import Mailer, failing_jobs, home_cause, judged, mailer_of, place_of, why_run_failed
-from orchestration.closing import Closing
+from orchestration.commands.closing import Closing
 from orchestration.home import Home
 from orchestration.runs import open_instance
 from orchestration.settings import Settings, load_settings

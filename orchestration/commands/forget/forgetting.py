@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import getpass
-import os
 import re
 import shlex
 import shutil
-import sys
 from collections import Counter
 from collections.abc import Callable
-from contextlib import ExitStack, closing, redirect_stdout
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestration.closing import Closing
+from orchestration.commands.closing import Closing
+from orchestration.commands.running import at_work
 from orchestration.home import Home
 from orchestration.progress import Progress
 from orchestration.settings import load_settings
-from orchestration.terminal import TerminalProgress, counted
+from orchestration.terminal import counted
 from reports.attestation.manifest import issue_folders, read_manifest
 from reports.warehouse import open_published
 from warehouse.archive import INSTANT, FileVersion, Manifest
@@ -64,14 +63,7 @@ def forget_closing(home: Home, user_id: str, reason: str, *, override: bool, dry
         raise UserError("--reason is empty: the record has to say why.")
     years = load_settings(home).forgetting.retention_years
     request = Request(user_id, reason.strip(), override, years, datetime.now(UTC))
-    progress = TerminalProgress()
-    with progress.shown(), ExitStack() as stack:
-        quiet = sys.stderr if debug else stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
-        stack.enter_context(redirect_stdout(quiet))
-        progress.stage("Starting")
-        from orchestration.runs import open_instance
-
-        instance = stack.enter_context(open_instance(home))
+    with at_work(home, debug=debug) as (instance, progress):
         return forget(
             home,
             request,

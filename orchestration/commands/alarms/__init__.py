@@ -1,0 +1,1 @@
+"""`opco alarms`: what is amiss."""

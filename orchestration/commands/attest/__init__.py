@@ -1,0 +1,1 @@
+"""`opco attest`: the attestations of one session."""

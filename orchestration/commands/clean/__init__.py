@@ -1,0 +1,1 @@
+"""`opco clean`: what the home may lose without losing anything."""

@@ -1,0 +1,1 @@
+"""`opco export`: the export as a file."""

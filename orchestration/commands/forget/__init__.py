@@ -1,0 +1,1 @@
+"""`opco forget`: a learner's personal data leaves the home."""

@@ -1,0 +1,1 @@
+"""`opco issues`, `opco verify`: what was issued, and whether it is whole."""

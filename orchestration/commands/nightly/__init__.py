@@ -1,0 +1,1 @@
+"""`opco nightly`: what a night does, at once."""

@@ -1,0 +1,1 @@
+"""`opco status`, `opco rollback`: what is published and kept, and which of it readers see."""

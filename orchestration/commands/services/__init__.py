@@ -1,0 +1,1 @@
+"""`opco serve`, `opco dagster`, `opco health`: what runs until it is told to end."""

@@ -1,0 +1,1 @@
+"""`opco settings`: the settings in force."""

@@ -1,0 +1,1 @@
+"""`opco why`: what became of raw rows."""
