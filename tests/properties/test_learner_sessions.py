@@ -35,7 +35,7 @@ PERCENTAGES = ("", "", "0", "0.05", "12.25", "33.333333", "66.666667", "100")
 
 def rows_of(most: int, **columns: Sequence[str]) -> st.SearchStrategy[list[Cells]]:
     drawn = {column: st.sampled_from(cells) for column, cells in columns.items()}
-    return st.lists(st.fixed_dictionaries(drawn), max_size=most)
+    return st.lists(st.fixed_dictionaries(drawn), min_size=most // 2, max_size=most)
 
 
 def keyed(column: str, rows: Iterable[Cells]) -> list[Cells]:
@@ -46,7 +46,9 @@ def keyed(column: str, rows: Iterable[Cells]) -> list[Cells]:
 @st.composite
 def campuses(draw: st.DrawFn) -> RawFolder:
     """Draw a delivery whose courses and assessments share their ids and their names."""
-    of_learner = {"user_id": USER_IDS, "session_id": tuple(TEMPLATE_OF)}
+    # Most of it in one place, so that several attempts and results meet there.
+    of_learner = {"user_id": ("9", "9", *USER_IDS), "session_id": ("99", "99", *TEMPLATE_OF)}
+    done = ("9", "9", *NAMES)
     folder: dict[str, list[Cells]] = {
         "users.csv": [{"user_id": user_id} for user_id in USER_IDS],
         "program_templates.csv": [{"program_template_id": template_id, "name": "P"} for template_id in TEMPLATES],
@@ -79,7 +81,7 @@ def campuses(draw: st.DrawFn) -> RawFolder:
                 rows_of(
                     12,
                     **of_learner,
-                    assessment_id=tuple(NAMES),
+                    assessment_id=done,
                     submitted_at=INSTANTS,
                     score_pct=PERCENTAGES,
                     is_passed=("", "yes", "no", "no"),
@@ -93,9 +95,9 @@ def campuses(draw: st.DrawFn) -> RawFolder:
             draw(
                 rows_of(
                     12,
-                    user_id=USER_IDS,
-                    session_id=("", *TEMPLATE_OF),
-                    course_id=tuple(NAMES),
+                    user_id=of_learner["user_id"],
+                    session_id=("", *of_learner["session_id"]),
+                    course_id=done,
                     completed_at=INSTANTS,
                     progress_pct=PERCENTAGES,
                     score_pct=PERCENTAGES,
