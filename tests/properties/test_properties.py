@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from random import Random
 
 import pytest
-from hypothesis import HealthCheck, Phase, example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tests.properties.built import (
@@ -24,26 +23,14 @@ from tests.properties.built import (
     compile_project,
     table_of,
 )
+from tests.properties.conftest import examples
 from tests.properties.folders import GROWING, parts, raw_folders, shuffled
 from tests.properties.reference import EPOCH, Answer, Rules, answer
 
 pytestmark = pytest.mark.xdist_group("properties")
 
-# How many times as many examples to try, then not the same ones each time: PROPERTY_EXAMPLES=20 make test ARGS=…
-TIMES = int(os.environ.get("PROPERTY_EXAMPLES", "1"))
 FIRST_INSTANT = datetime(1, 1, 1)  # noqa: DTZ001 - the marts' instants are UTC and carry no zone
 STRICT = Rules(5, 12, 10, "Europe/Paris", "America/Cayenne")
-
-
-def examples(count: int) -> settings:
-    return settings(
-        max_examples=count * TIMES,
-        derandomize=TIMES == 1,
-        deadline=None,
-        # Explaining would build a hundred times more.
-        phases=[Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink],
-        suppress_health_check=list(HealthCheck),
-    )
 
 
 # T3: two runs of one event each, alike in everything but the event, of which T4 keeps one.
@@ -67,11 +54,6 @@ TWO_ENDS_AT_ONCE: RawFolder = {
         for event_id in ("1", "2")
     ],
 }
-
-
-@pytest.fixture(scope="session")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    return compile_project(tmp_path_factory.mktemp("default"), {})
 
 
 @pytest.fixture(scope="session")
