@@ -32,6 +32,7 @@ from orchestration.runs import open_instance
 from orchestration.settings import NightlySettings
 from tests.conftest import OPCO, PROJECT_DIR, closing_line, run_opco
 from tests.mail import PASSWORD, USER, mail_server
+from warehouse.published import roll_back
 
 pytestmark = pytest.mark.xdist_group("demo")
 
@@ -284,6 +285,23 @@ def test_once_the_cause_is_mended_only_what_is_missing_is_issued(
     assert copy.read_bytes() == issued.read_bytes()
     # Nothing is recorded of a session for which nothing was made.
     assert [one[0] for one in materialised(home, "opco_attestations")].count("S-2026-MGMT-09") == 2
+
+
+def test_after_a_rollback_no_document_gives_way_to_one_of_older_data(
+    home: Home, first_night: dict[str, Any], second_night: subprocess.Popen[str]
+) -> None:
+    assert second_night.poll() == 1, "runs after the night that failed"
+    newest = home.warehouse.resolve().stem
+    assert roll_back(home.published, Path(first_night["build"]).stem).is_shown is False
+    before = sorted((home.attestations / "S-2026-MGMT-09").iterdir())
+    refused = run_opco("attest", "S-2026-MGMT-09", home=home.folder)
+    assert refused.returncode == 2
+    assert "data as of 2026-11-16T04:00:00.000000Z, and issue 2 of session S-2026-MGMT-09" in refused.stderr
+    assert sorted((home.attestations / "S-2026-MGMT-09").iterdir()) == before
+    # A first issue replaces nothing.
+    assert closing_line(run_opco("attest", "S-2026-XLS-06", "--json", home=home.folder))["issue_number"] == 1
+    roll_back(home.published, newest)
+    assert closing_line(run_opco("attest", "S-2026-MGMT-09", "--json", home=home.folder))["issue_number"] == 3
 
 
 @pytest.mark.parametrize(
