@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import sqlite3
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from orchestration.closing import Closing
 from orchestration.home import Home
@@ -27,7 +30,7 @@ from reports.warehouse import open_published
 from warehouse.archive import INSTANT, FileVersion, Manifest
 from warehouse.archive import read_manifest as read_archive_manifest
 from warehouse.build_file import remove_build_file
-from warehouse.errors import OpcoError, UserError
+from warehouse.errors import HalfDoneError, OpcoError, UserError
 from warehouse.forgetting import (
     delivered_user_ids,
     forget_in_archive,
@@ -135,8 +138,8 @@ def forget(
         _empty_build(home)
     try:
         build_id = build_again()
-    except OpcoError as error:
-        raise OpcoError(
+    except (OpcoError, SQLAlchemyError, sqlite3.Error, OSError) as error:
+        raise HalfDoneError(
             f"The archive holds nothing of learner {request.user_id} any more, but what is published still does: "
             f"the warehouse could not be built again.\n{error}\n"
             f"Mend the cause and run the command again: {_command(home, request)}"
