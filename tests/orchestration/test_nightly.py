@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import duckdb
@@ -288,7 +289,7 @@ def test_once_the_cause_is_mended_only_what_is_missing_is_issued(
 
 
 def test_after_a_rollback_no_document_gives_way_to_one_of_older_data(
-    home: Home, first_night: dict[str, Any], second_night: subprocess.Popen[str]
+    home: Home, first_night: dict[str, Any], second_night: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert second_night.poll() == 1, "runs after the night that failed"
     newest = home.warehouse.resolve().stem
@@ -298,8 +299,13 @@ def test_after_a_rollback_no_document_gives_way_to_one_of_older_data(
     assert refused.returncode == 2
     assert "data as of 2026-11-16T04:00:00.000000Z, and issue 2 of session S-2026-MGMT-09" in refused.stderr
     assert sorted((home.attestations / "S-2026-MGMT-09").iterdir()) == before
-    # A first issue replaces nothing.
-    assert closing_line(run_opco("attest", "S-2026-XLS-06", "--json", home=home.folder))["issue_number"] == 1
+    # A first issue replaces nothing. Its day is that of the display time zone, on a machine where it is another one.
+    now = datetime.now(ZoneInfo("Europe/Paris"))
+    monkeypatch.setenv("TZ", "Etc/GMT-14" if now.hour >= 12 else "Etc/GMT+12")
+    issued = closing_line(run_opco("attest", "S-2026-XLS-06", "--json", home=home.folder))
+    manifest = json.loads((Path(issued["folder"]) / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["issue_number"] == 1
+    assert now.date().isoformat() <= manifest["issued_on"] <= datetime.now(ZoneInfo("Europe/Paris")).date().isoformat()
     roll_back(home.published, newest)
     assert closing_line(run_opco("attest", "S-2026-MGMT-09", "--json", home=home.folder))["issue_number"] == 3
 
