@@ -22,7 +22,9 @@ def process_tags() -> dict[str, str]:
 def close_dead_runs(instance: dg.DagsterInstance) -> list[str]:
     """Record as failed the runs of this machine whose process lives no more, and return their ids."""
     closed = []
-    runs = instance.get_runs(dg.RunsFilter(statuses=UNFINISHED, tags={HOST_TAG: socket.gethostname()}))
+    # One that names its process before it starts is a command's, which starts it at once.
+    statuses = [dg.DagsterRunStatus.NOT_STARTED, *UNFINISHED]
+    runs = instance.get_runs(dg.RunsFilter(statuses=statuses, tags={HOST_TAG: socket.gethostname()}))
     for run in runs:
         process = run.tags.get(PROCESS_TAG, "")
         if process.isdecimal() and not is_alive(int(process)):

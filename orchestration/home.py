@@ -54,6 +54,8 @@ class Home:
                 f"The home folder {folder} ({origin}) cannot be read: {error.strerror or error}.\n"
                 "Nothing was written. If it lies on another machine's disk, see that it is mounted and reachable."
             ) from error
+        if home is None and folder.exists():
+            raise UserError(f"The home {folder} ({origin}) is a file, and must be a folder. Name another one.")
         if home is None:
             raise UserError(
                 f"The home folder {folder} ({origin}) does not exist.\nMake it (mkdir -p {folder}) or name another one."

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from orchestration.home import Home
 from orchestration.terminal import size
-from warehouse.errors import OpcoError
+from warehouse.errors import HalfDoneError, OpcoError
 
 # Dagster's records, dbt's artifacts and log: what the smallest run writes.
 ROOM_TO_BEGIN = 32 * 1000 * 1000
@@ -27,7 +27,9 @@ def check_room(home: Home) -> None:
 
 
 def want_of_room(error: BaseException, home: Path) -> str | None:
-    """Return in a person's words that `error` comes of a full disk; None when it does not."""
+    """Return in a person's words that `error` comes of a full disk; None when it does not, or tells by itself."""
+    if isinstance(error, HalfDoneError):
+        return None
     cause: BaseException | None = error
     seen: set[int] = set()
     while cause is not None and id(cause) not in seen:

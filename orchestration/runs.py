@@ -1,6 +1,7 @@
 """Runs of Dagster jobs inside this process, recorded under the home like those of the web server."""
 
 import contextlib
+import getpass
 import json
 import os
 import sqlite3
@@ -103,12 +104,14 @@ def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
 def _unreachable(home: Home, error: Exception) -> str:
     cause = error.__cause__ or error.__context__ or error
     said = str(getattr(cause, "orig", None) or cause).strip()
-    place = load_settings(home).dagster.postgres_url or home.dagster
-    return (
-        f"Dagster's runs cannot be read or written, in {place}: {said}\n"
-        "Nothing was done. See that the database runs and lets this user in: the setting dagster.postgres_url and the "
-        "variable OPCO_DAGSTER__POSTGRES_PASSWORD."
+    url = load_settings(home).dagster.postgres_url
+    remedy = (
+        "See that the database runs and lets this user in: the setting dagster.postgres_url and the variable "
+        "OPCO_DAGSTER__POSTGRES_PASSWORD."
+        if url
+        else f"See that the account {getpass.getuser()} may write there, and that the disk has room."
     )
+    return f"Dagster's runs cannot be read or written, in {url or home.dagster}: {said}\nNothing was done. {remedy}"
 
 
 def last_ended_runs(instance: dg.DagsterInstance, since: datetime | None = None) -> dict[tuple[str, str], dg.RunRecord]:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the acceptance tests need beside what make setup installs: LibreOffice, without its windows, Chromium, a
-# PostgreSQL server, and what judges systemd's units.
+# PostgreSQL server, what judges systemd's units, and rsync.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/provide.sh
@@ -19,6 +19,10 @@ fi
 if ! command -v systemd-analyze >/dev/null; then
     provide "systemd-analyze, which the acceptance tests judge the units with," systemd
     command -v systemd-analyze >/dev/null || stop "systemd was installed, but there is no systemd-analyze on the PATH."
+fi
+if ! command -v rsync >/dev/null; then
+    provide "rsync, which the acceptance tests back a home up with," rsync
+    command -v rsync >/dev/null || stop "rsync was installed, but there is no rsync on the PATH."
 fi
 if ! command -v chromium >/dev/null; then
     provide "Chromium, which the acceptance tests open the portal with," chromium

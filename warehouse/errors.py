@@ -11,3 +11,7 @@ class UserError(OpcoError):
     """A mistake in what was asked or delivered (exit code 2)."""
 
     exit_code = 2
+
+
+class HalfDoneError(OpcoError):
+    """A failure after a part of the work; the message says which part is done, so that none is put in its place."""

@@ -123,3 +123,32 @@ def test_the_disk_runs_full_while_exporting(campus_home: Path, tmp_path: Path) -
         assert str(disk) in finished.stderr or "export.csv" in finished.stderr
         assert "Make room" in finished.stderr
         assert [path.name for path in disk.iterdir()] == ["ballast"]
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (["forget", "43", "--reason", "letter", "--override"], "what is published still does"),
+        (["clean"], "1 thing could not be cleaned; the rest was"),
+    ],
+)
+def test_work_that_a_full_disk_stopped_half_way_says_what_is_done(
+    campus_home: Path, tmp_path: Path, command: list[str], said: str
+) -> None:
+    with small_disk(tmp_path / "disk", 100) as home:
+        shutil.copytree(campus_home / "var", home / "var", symlinks=True)
+        before = marts_of(home / "var/published/opco.duckdb")
+        written = home / "var/exports/old.csv"
+        written.parent.mkdir(exist_ok=True)
+        for path in (written, written.with_name("old.csv.json")):
+            path.write_text("{}", encoding="utf-8")
+            os.utime(path, times=(0, 0))
+        # Room for the archive, as forgetting writes it, and for no build.
+        ballast = _fill(home, 3_000_000 if command[0] == "forget" else 0)
+        finished = _opco(*command, home=home)
+        assert finished.returncode == 1
+        assert said in finished.stderr, finished.stderr
+        assert marts_of(home / "var/published/opco.duckdb") == before
+        assert written.exists() is (command[0] == "forget")
+        ballast.unlink()
+        assert _opco(*command, home=home).returncode == 0

@@ -11,6 +11,7 @@ import pytest
 
 from orchestration import dbt_process
 from orchestration.home import Home
+from orchestration.locking import build_lock
 from tests.conftest import CAMPUS, PROJECT_DIR, Opco
 from warehouse.errors import OpcoError
 from warehouse.files import is_alive
@@ -23,6 +24,18 @@ from orchestration.locking import build_lock
 with build_lock(Home(Path(sys.argv[1]))):
     print("held", flush=True)
     time.sleep(600)
+"""
+LOOK = """
+import sys
+from pathlib import Path
+from orchestration.home import Home
+from orchestration.locking import running_build
+home = Home(Path(sys.argv[1]))
+print("looks", flush=True)
+seen = {running_build(home) for _ in range(20_000)}
+print(sorted(seen, key=str), flush=True)
+while True:
+    running_build(home)
 """
 ORPHAN = """
 import sys, time
@@ -40,6 +53,24 @@ def _started(program: str, home: Path) -> subprocess.Popen[bytes]:
     assert process.stdout is not None
     process.stdout.readline()
     return process
+
+
+def test_who_only_looks_is_taken_for_no_build_and_keeps_none_from_beginning(tmp_path: Path) -> None:
+    home = Home(tmp_path)
+    with build_lock(home):
+        pass
+    lookers = [_started(LOOK, tmp_path) for _ in range(2)]
+    try:
+        for looker in lookers:
+            assert looker.stdout is not None
+            assert looker.stdout.readline() == b"[None]\n"
+        for _ in range(200):
+            with build_lock(home):
+                pass
+    finally:
+        for looker in lookers:
+            looker.kill()
+            looker.communicate()
 
 
 @pytest.mark.parametrize("command", [["build", "--raw", str(CAMPUS / "2026-11-05")], ["rebuild"], ["rollback"]])

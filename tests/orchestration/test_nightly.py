@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import dagster as dg
 import duckdb
@@ -32,6 +33,7 @@ from orchestration.runs import open_instance
 from orchestration.sections.building import NightlySettings
 from tests.conftest import OPCO, PROJECT_DIR, closing_line, run_opco
 from tests.mail import PASSWORD, USER, mail_server
+from warehouse.published import roll_back
 
 pytestmark = pytest.mark.xdist_group("demo")
 
@@ -284,6 +286,28 @@ def test_once_the_cause_is_mended_only_what_is_missing_is_issued(
     assert copy.read_bytes() == issued.read_bytes()
     # Nothing is recorded of a session for which nothing was made.
     assert [one[0] for one in materialised(home, "opco_attestations")].count("S-2026-MGMT-09") == 2
+
+
+def test_after_a_rollback_no_document_gives_way_to_one_of_older_data(
+    home: Home, first_night: dict[str, Any], second_night: subprocess.Popen[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert second_night.poll() == 1, "runs after the night that failed"
+    newest = home.warehouse.resolve().stem
+    assert roll_back(home.published, Path(first_night["build"]).stem).is_shown is False
+    before = sorted((home.attestations / "S-2026-MGMT-09").iterdir())
+    refused = run_opco("attest", "S-2026-MGMT-09", home=home.folder)
+    assert refused.returncode == 2
+    assert "data as of 2026-11-16T04:00:00.000000Z, and issue 2 of session S-2026-MGMT-09" in refused.stderr
+    assert sorted((home.attestations / "S-2026-MGMT-09").iterdir()) == before
+    # A first issue replaces nothing. Its day is that of the display time zone, on a machine where it is another one.
+    now = datetime.now(ZoneInfo("Europe/Paris"))
+    monkeypatch.setenv("TZ", "Etc/GMT-14" if now.hour >= 12 else "Etc/GMT+12")
+    issued = closing_line(run_opco("attest", "S-2026-XLS-06", "--json", home=home.folder))
+    manifest = json.loads((Path(issued["folder"]) / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["issue_number"] == 1
+    assert now.date().isoformat() <= manifest["issued_on"] <= datetime.now(ZoneInfo("Europe/Paris")).date().isoformat()
+    roll_back(home.published, newest)
+    assert closing_line(run_opco("attest", "S-2026-MGMT-09", "--json", home=home.folder))["issue_number"] == 3
 
 
 @pytest.mark.parametrize(

@@ -59,18 +59,21 @@ def test_runs_of_killed_processes_are_recorded_as_failed(home: Home) -> None:
     with open_instance(home) as instance:
         created = {
             name: instance.create_run_for_job(
-                dg.job(name=name)(lambda: None), tags={**tags, **change}, status=dg.DagsterRunStatus.STARTED
+                dg.job(name=name)(lambda: None), tags={**tags, **change}, status=status
             ).run_id
-            for name, change in {
-                "living": {},
-                "dead": {PROCESS_TAG: str(dead.pid)},
-                "elsewhere": {PROCESS_TAG: str(dead.pid), HOST_TAG: "another"},
-            }.items()
+            for name, change, status in (
+                ("living", {}, dg.DagsterRunStatus.STARTED),
+                ("dead", {PROCESS_TAG: str(dead.pid)}, dg.DagsterRunStatus.STARTED),
+                ("dead_before_it_began", {PROCESS_TAG: str(dead.pid)}, dg.DagsterRunStatus.NOT_STARTED),
+                ("elsewhere", {PROCESS_TAG: str(dead.pid), HOST_TAG: "another"}, dg.DagsterRunStatus.STARTED),
+            )
         }
-        assert close_dead_runs(instance) == [created["dead"]]
-        ended = instance.get_run_by_id(created["dead"])
-        assert ended is not None
-        assert ended.status == dg.DagsterRunStatus.FAILURE
+        dead_ones = {created["dead"], created["dead_before_it_began"]}
+        assert set(close_dead_runs(instance)) == dead_ones
+        for run_id in dead_ones:
+            ended = instance.get_run_by_id(run_id)
+            assert ended is not None
+            assert ended.status == dg.DagsterRunStatus.FAILURE
         assert close_dead_runs(instance) == []
 
 

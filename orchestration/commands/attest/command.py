@@ -29,7 +29,12 @@ def attest(
         ),
     ] = None,
     issued_on: Annotated[
-        str | None, typer.Option(metavar="DATE", help="Date of issue, YYYY-MM-DD. Default: today.", show_default=False)
+        str | None,
+        typer.Option(
+            metavar="DATE",
+            help="Date of issue, YYYY-MM-DD. Default: today in the display time zone.",
+            show_default=False,
+        ),
     ] = None,
     organisation_name: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Name of the training organisation.", show_default=False)

@@ -28,7 +28,7 @@ from reports.attestation.naming import session_folder
 from reports.attestation.removal import Removal, document_files, remove_documents, superseded_issues
 from reports.delivery.store import DeliveryStore
 from warehouse.archive import INSTANT, orphans, read_manifest
-from warehouse.errors import OpcoError, UserError
+from warehouse.errors import HalfDoneError, OpcoError, UserError
 from warehouse.files import leftovers, remove_whole
 from warehouse.published import older_builds, record_of
 from warehouse.superseded import remove_superseded
@@ -138,11 +138,11 @@ def clean(
                     runs = _removed(runs, failures, progress)
                     freed = _compacted(home, instance, settings.run_days, now)
             found += runs
-        except (SQLAlchemyError, sqlite3.Error) as error:
+        except (OpcoError, SQLAlchemyError, sqlite3.Error, OSError) as error:
             failures.append(f"{home.dagster}: {str(error).splitlines()[0]}")
     closing = _closing(home, found, freed, dry_run=dry_run)
     if failures:
-        raise OpcoError(
+        raise HalfDoneError(
             "\n".join(
                 [
                     f"{counted(len(failures), 'thing')} could not be cleaned; the rest was ({size(closing['bytes'])}):",

@@ -6,6 +6,7 @@ import getpass
 import re
 import shlex
 import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from contextlib import closing
@@ -14,6 +15,8 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from orchestration.commands.closing import Closing
 from orchestration.commands.running import at_work
@@ -26,7 +29,7 @@ from reports.warehouse import open_published
 from warehouse.archive import INSTANT, FileVersion, Manifest
 from warehouse.archive import read_manifest as read_archive_manifest
 from warehouse.build_file import remove_build_file
-from warehouse.errors import OpcoError, UserError
+from warehouse.errors import HalfDoneError, OpcoError, UserError
 from warehouse.forgetting import (
     delivered_user_ids,
     forget_in_archive,
@@ -127,8 +130,8 @@ def forget(
         _empty_build(home)
     try:
         build_id = build_again()
-    except OpcoError as error:
-        raise OpcoError(
+    except (OpcoError, SQLAlchemyError, sqlite3.Error, OSError) as error:
+        raise HalfDoneError(
             f"The archive holds nothing of learner {request.user_id} any more, but what is published still does: "
             f"the warehouse could not be built again.\n{error}\n"
             f"Mend the cause and run the command again: {_command(home, request)}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import getpass
+import os
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -34,6 +36,7 @@ def status_closing(home: Home, now: datetime, *, to_the_last_byte: bool) -> Clos
     shown = shown_file(home.published)
     fault = "nothing was published yet" if shown is None else fault_of(shown, to_the_last_byte=to_the_last_byte)
     loads = read_manifest(home.archive).loads
+    runs, runs_not_told = _last_runs(home)
     return {
         "command": "status",
         "ok": fault is None,
@@ -44,7 +47,8 @@ def status_closing(home: Home, now: datetime, *, to_the_last_byte: bool) -> Clos
         "builds": [_kept(build) for build in published_builds(home.published)],
         "build_running": running_build(home),
         "load": {**asdict(loads[-1]), "warnings": len(loads[-1].warnings)} if loads else None,
-        "runs": _last_runs(home),
+        "runs": runs,
+        "runs_not_told": runs_not_told,
         "next": _next(home, now),
     }
 
@@ -93,15 +97,18 @@ def _kept(build: PublishedBuild) -> dict[str, Any]:
     }
 
 
-def _last_runs(home: Home) -> list[dict[str, Any]]:
+def _last_runs(home: Home) -> tuple[list[dict[str, Any]], str | None]:
+    """Return the last runs, or none and why: SQLite is opened only by who may write to it."""
     if not home.dagster.is_dir():
-        return []
+        return [], None
+    if load_settings(home).dagster.postgres_url is None and not os.access(home.dagster, os.W_OK):
+        return [], f"the account {getpass.getuser()} may not write to {home.dagster}"
     from orchestration.dead_runs import close_dead_runs
     from orchestration.runs import open_instance
 
     with open_instance(home) as instance:
         close_dead_runs(instance)
-        return [_run(record) for record in instance.get_run_records(limit=RUNS_SHOWN)]
+        return [_run(record) for record in instance.get_run_records(limit=RUNS_SHOWN)], None
 
 
 def _next(home: Home, now: datetime) -> list[dict[str, str]]:
@@ -162,6 +169,7 @@ def status_lines(closing: Closing) -> list[str]:
     running = closing["build_running"]
     lines.append("Running   no build" if running is None else f"Running   a build, process {running or 'unknown'}")
     lines += [_run_line(run) for run in closing["runs"]]
+    lines += [f"  last runs not told: {closing['runs_not_told']}"] if closing["runs_not_told"] else []
     lines += ["Next      by itself, while opco dagster runs"] if closing["next"] else []
     lines += [f"  {one['at']:<20}  {one['job']}" for one in closing["next"]]
     return lines

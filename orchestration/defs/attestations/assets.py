@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable
-from datetime import date
 from typing import Any
 
 import dagster as dg
@@ -15,6 +14,7 @@ from orchestration.progress import Progress
 from orchestration.resources import HomeResource
 from orchestration.sections.documents import OrganisationSettings
 from reports.attestation.issue import IssueSummary
+from reports.export.sessions import today_at
 
 INPUTS = tuple(OrganisationSettings.model_fields)
 
@@ -34,7 +34,9 @@ class AttestationConfig(dg.Config):
     logo: str | None = Field(default=None, description="File name of the logo in the home's folder assets/.")
     stamp: str | None = Field(default=None, description="File name of the stamp and signature image in assets/.")
     language: str | None = Field(default=None, description="fr or en.")
-    issued_on: str | None = Field(default=None, description="Date of issue, YYYY-MM-DD. Default: today.")
+    issued_on: str | None = Field(
+        default=None, description="Date of issue, YYYY-MM-DD. Default: today in the display time zone."
+    )
     users: list[str] = Field(
         default=[], description="Only these learners, by user_id or e-mail; the documents of others stay as they are."
     )
@@ -59,7 +61,7 @@ def opco_attestations(
     summary = issue_session(
         home.home,
         session_of(context.partition_key),
-        issued_on=calendar_day(config.issued_on, "The date of issue") or date.today(),  # noqa: DTZ011 - the day where the document is signed
+        issued_on=calendar_day(config.issued_on, "The date of issue") or today_at(home.home.warehouse),
         options={f"organisation.{name}": getattr(config, name) for name in INPUTS},
         users=config.users,
         force=config.force,
