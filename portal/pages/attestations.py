@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -18,6 +19,7 @@ from orchestration.settings import OrganisationSettings, load_settings
 from portal import access, audit, limits
 from portal.pages.common import Asked, found
 from portal.previews import BusyError, Previews
+from portal.rendering import address
 from portal.uploads import UPLOADED, keep_image
 from reports.attestation.images import read_image
 from reports.attestation.model import AttestationInputs
@@ -73,7 +75,7 @@ def submit(request: Request) -> Response:
     action = request.state.form.get("action")
     if form.wrong:
         if action == "live":
-            return JSONResponse({"error": asked.words.text("form_wrong")}, 422)
+            return JSONResponse({"error": " ".join(dict.fromkeys(form.wrong.values()))}, 422)
         return _form_page(asked, form, status=422)
     if action == "make":
         return _begin(asked, form)
@@ -131,6 +133,8 @@ def attestations_run(request: Request) -> Response:
         issue=issue,
         error=_shown(asked, run),
         asked_at=asked.asked_at(run),
+        is_refused="refused" in asked.request.query_params,
+        will_resume=asked.runs.will_resume(run),
     )
 
 
@@ -146,8 +150,10 @@ def _begin(asked: Asked, form: Form) -> Response:
     limits.check(asked.request, limits.STARTED_RUNS)
     audit.record(asked.request, "attestations_asked_for", session_id=session_id, inputs=config)
     run = asked.runs.start("attestations", config, asked_by=asked.person.email, session_id=session_id)
-    place = asked.url("attestations_run", session_id=session_id, run_id=run.order.run_id)
-    return RedirectResponse(place, 303)
+    # Somebody else was faster, or one pressed OK twice with other inputs: theirs, not these, are made.
+    query = {"refused": "yes"} if run.order.config != config else {}
+    path = {"session_id": session_id, "run_id": run.order.run_id}
+    return RedirectResponse(address(asked.request, "attestations_run", query, **path), 303)
 
 
 def _preview(asked: Asked, form: Form) -> tuple[str | None, str]:
@@ -193,6 +199,10 @@ def _form_page(
         for one in read_session_learners(asked.connection, session_id)
         if one.has_played
     ]
+    names = Counter(one["name"] for one in learners)
+    for one in learners:
+        if names[one["name"]] > 1:
+            one["name"] += f" ({one['user_id']})"
     if not form.learner and learners:
         form.learner = learners[0]["user_id"]
     issues = asked.issues.of_session(session_id)
@@ -259,10 +269,18 @@ def _image(asked: Asked, part: str) -> tuple[str, str]:
     upload = sent.get(f"{part}_upload")
     if isinstance(upload, UploadFile) and upload.filename:
         try:
-            return keep_image(asked.home.assets, upload.file, part), ""
+            return keep_image(
+                asked.home.assets, upload.file, part, lambda: limits.check(asked.request, limits.KEPT_IMAGES)
+            ), ""
         except UserError:
             return kept, asked.words.text("form_bad_image")
-    return ("" if sent.get(f"{part}_choice") == "none" else kept), ""
+    if not kept or sent.get(f"{part}_choice") == "none":
+        return "", ""
+    try:
+        read_image(asked.home.assets, Path(kept), part)
+    except UserError:
+        return kept, asked.words.text("form_image_gone")
+    return kept, ""
 
 
 def _may_use(asked: Asked, name: str) -> bool:
