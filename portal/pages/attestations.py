@@ -15,7 +15,6 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from orchestration.background import BackgroundRun
 from orchestration.clock import calendar_day
-from orchestration.settings import OrganisationSettings, load_settings
 from portal import access, audit, limits
 from portal.pages.common import Asked, found
 from portal.previews import BusyError, Previews
@@ -61,7 +60,7 @@ def routes() -> list[access.GuardedRoute]:
 def attestations(request: Request) -> Response:
     """Show the form, as the session's and the organisation's settings fill it."""
     asked = Asked(request)
-    if asked.settings.attestations.offered:
+    if asked.session_settings.attestations.offered:
         _previews(request).warm()
     return _form_page(asked, _defaults(asked))
 
@@ -69,7 +68,7 @@ def attestations(request: Request) -> Response:
 def submit(request: Request) -> Response:
     """Preview one learner's document, or begin to make all."""
     asked = Asked(request)
-    if not asked.settings.attestations.offered:
+    if not asked.session_settings.attestations.offered:
         raise HTTPException(403)
     form = _sent(asked)
     action = request.state.form.get("action")
@@ -192,8 +191,8 @@ def _form_page(
 ) -> Response:
     session_id = asked.request.path_params["session_id"]
     figures = asked.session_figures
-    if not asked.settings.attestations.offered:
-        return asked.page("attestations_off.html", session=figures, contact=asked.settings.attestations.contact)
+    if not asked.session_settings.attestations.offered:
+        return asked.page("attestations_off.html", session=figures, contact=asked.session_settings.attestations.contact)
     learners = [
         {"user_id": one.user_id, "name": display_name(one.user_id, one.last_name, one.first_name)}
         for one in read_session_learners(asked.connection, session_id)
@@ -222,14 +221,9 @@ def _form_page(
 
 
 def _defaults(asked: Asked) -> Form:
-    said = _organisation(asked)
+    said = asked.session_settings.organisation
     inputs = {name: str(getattr(said, name) or "") for name in (*TEXTS, *IMAGES, "language")}
     return Form(inputs, _today(asked).isoformat(), "", force=False, wrong={})
-
-
-def _organisation(asked: Asked) -> OrganisationSettings:
-    # Read anew: a default that was just edited counts at once, as it does for the run.
-    return load_settings(asked.home, session_id=asked.request.path_params["session_id"]).organisation
 
 
 def _today(asked: Asked) -> date:
@@ -285,7 +279,7 @@ def _image(asked: Asked, part: str) -> tuple[str, str]:
 
 def _may_use(asked: Asked, name: str) -> bool:
     """Tell whether an image is one of the session's settings, or one that was sent."""
-    said = _organisation(asked)
+    said = asked.session_settings.organisation
     return bool(name) and (name in (said.logo, said.stamp) or UPLOADED.fullmatch(name) is not None)
 
 

@@ -342,9 +342,13 @@ def test_what_is_wrong_in_the_form_is_said_beside_its_field(awa: TestClient, pag
 
 
 def test_attestations_may_be_switched_off(demo_home: Path, tmp_path: Path) -> None:
-    off = {"attestations.offered": "false", "attestations.contact": "la scolarité <scolarite@exemple.fr>"}
-    with pages_of(demo_home, tmp_path, **off) as pages:
+    off = 'offered = false\ncontact = "la scolarité <scolarite@exemple.fr>"'
+    with pages_of(demo_home, tmp_path) as pages:
         browser = pages.browser(AWA)
+        assert '<form class="two"' in browser.get(FORM).text
+        # At once, without a restart.
+        with pages.home.settings_file.open("a", encoding="utf-8") as toml:
+            toml.write(f"\n[attestations]\n{off}\n")
         page = browser.get(FORM)
         assert "Demandez-les à : la scolarité <scolarite@exemple.fr>" in text_of(page.text).replace("\u202f", " ")
         assert '<form class="two"' not in page.text
