@@ -19,7 +19,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -42,6 +42,8 @@ LOOKED_AT = 300
 REMEMBERED = 2000
 MOST_STARTS = 2
 """A run that dies each time it is begun is not begun for ever."""
+RESUMED_WITHIN = timedelta(days=1)
+"""Nobody waits any more for what was asked for longer ago; its date of issue would be another day's."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class BackgroundRuns:
     def start(
         self, kind: Kind, config: Mapping[str, Any], *, asked_by: str, session_id: str | None = None, about: str = ""
     ) -> BackgroundRun:
-        """Begin a run and return it; where one of this session is under way, return that one.
+        """Begin a run and return it; where one of this session is under way, or the same one of this person, that one.
 
         `config` is the asset's configuration, `about` a line that tells it from others. Raises OSError when the disk
         takes no more.
@@ -105,6 +107,10 @@ class BackgroundRuns:
         with self._alone():
             if kind == "attestations" and session_id is not None and (one := self.under_way(session_id)):
                 return one
+            for one in self.latest():
+                asked = one.order
+                if not one.is_over and (asked.kind, asked.asked_by, asked.config) == (kind, asked_by, dict(config)):
+                    return one
             asked_at = datetime.now(UTC)
             run_id = f"{asked_at:%Y%m%dT%H%M%S%f}-{secrets.token_hex(8)}"
             order = Order(run_id, kind, dict(config), asked_by, f"{asked_at:%Y-%m-%dT%H:%M:%SZ}", session_id, about)
@@ -145,22 +151,36 @@ class BackgroundRuns:
                 return run
         return None
 
-    def resume(self) -> int:
-        """Begin again what was stopped before its end, and return how many runs that were.
+    def will_resume(self, run: BackgroundRun) -> bool:
+        """Tell whether `resume` would begin a run again: one that was stopped before its end.
 
-        Not what may have sent a message already, nor what died `MOST_STARTS` times.
+        Not what may have sent a message already, what died `MOST_STARTS` times, what was asked for longer ago than
+        `RESUMED_WITHIN`, nor attestations for which another order came later: its inputs hold.
         """
+        order = run.order
+        if run.status != "stopped" or order.config.get("recipients"):
+            return False
+        if self._starts(order) >= MOST_STARTS or datetime.now(UTC) - order.instant > RESUMED_WITHIN:
+            return False
+        asked = (one.order for one in self.latest())
+        later = (one for one in asked if one.run_id > order.run_id and one.kind == order.kind)
+        return order.kind == "export" or all(one.session_id != order.session_id for one in later)
+
+    def resume(self) -> int:
+        """Begin again the runs of `will_resume`, and return how many that were."""
         if not self._folder.is_dir():
             return 0
         begun = 0
         with self._alone():
-            stopped = [run.order for run in self.latest() if run.status == "stopped"]
+            stopped = [run.order for run in self.latest() if self.will_resume(run)]
             for order in reversed(stopped):
-                starts = len(list((self._folder / order.run_id).glob("start-*")))
-                if starts < MOST_STARTS and not order.config.get("recipients"):
-                    self._begin(order)
-                    begun += 1
+                self._begin(order)
+                begun += 1
         return begun
+
+    def _starts(self, order: Order) -> int:
+        """Return how often a run was begun."""
+        return len(list((self._folder / order.run_id).glob("start-*")))
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -170,8 +190,7 @@ class BackgroundRuns:
 
     def _begin(self, order: Order) -> None:
         place = self._folder / order.run_id
-        starts = len(list(place.glob("start-*")))
-        (place / f"start-{starts + 1}").touch()
+        (place / f"start-{self._starts(order) + 1}").touch()
         # The lock is taken here and inherited: from the first moment on whoever looks sees that somebody is at work.
         with (place / LOCK).open("a", encoding="ascii") as lock, (place / LOG).open("ab") as log:
             fcntl.flock(lock, fcntl.LOCK_EX)

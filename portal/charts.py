@@ -14,6 +14,8 @@ Unit = Literal["day", "week", "month"]
 WIDTH, HEIGHT = 1000, 200
 MOST_DAYS, MOST_WEEKS = 100, 100
 """So many columns stay wide enough to be seen; a longer time is drawn in larger steps."""
+MOST_YEARS = 30
+"""A session that is longer has no end that anybody means."""
 STEPS_SECONDS = tuple(minutes * 60 for minutes in (1, 2, 5, 10, 15, 30)) + tuple(
     hours * 3600 for hours in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
 )
@@ -47,12 +49,14 @@ class ColumnChart:
 def column_chart(days: Sequence[tuple[date, int]], starts_on: date | None, ends_on: date | None) -> ColumnChart | None:
     """Return the chart of the seconds of each day, from the session's beginning to its end and no connection left out.
 
-    None where there is no connection.
+    Of a session of more than `MOST_YEARS`, from the first connection to the last. None where there is no connection.
     """
     if not days:
         return None
-    first = min([days[0][0], *([starts_on] if starts_on else [])])
-    last = max([days[-1][0], *([ends_on] if ends_on else [])])
+    first, last = days[0][0], days[-1][0]
+    begin, end = min(first, starts_on or first), max(last, ends_on or last)
+    if end.year - begin.year <= MOST_YEARS:
+        first, last = begin, end
     count = (last - first).days + 1
     unit: Unit = "day" if count <= MOST_DAYS else "week" if count <= MOST_WEEKS * 7 else "month"
     sums: defaultdict[date, int] = defaultdict(int)

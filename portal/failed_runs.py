@@ -34,12 +34,16 @@ class FailedRuns:
         self._home = home
         self._lock = threading.Lock()
         self._read_at = 0.0
+        self._is_reading = False
         self._latest: Sequence[FailedRun] | None = None
 
     def latest(self) -> Sequence[FailedRun] | None:
         """Return them as they were half a minute ago at most; None while they are read for the first time."""
         with self._lock:
-            if not self._read_at or time.monotonic() - self._read_at > READ_EVERY_SECONDS:
+            is_due = not self._read_at or time.monotonic() - self._read_at > READ_EVERY_SECONDS
+            # A slow disk must not pile up threads that all ask Dagster the same.
+            if is_due and not self._is_reading:
+                self._is_reading = True
                 self._read_at = time.monotonic()
                 threading.Thread(target=self._read, daemon=True).start()
         return self._latest
@@ -50,6 +54,8 @@ class FailedRuns:
         except Exception:
             # Whatever keeps Dagster from telling, the pages go on.
             logger.exception("Dagster's runs could not be read")
+        finally:
+            self._is_reading = False
 
 
 def read_failed_runs(home: Home) -> list[FailedRun]:

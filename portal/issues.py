@@ -13,8 +13,9 @@ import duckdb
 import pyarrow as pa
 
 from reports.attestation.issue import zip_name
-from reports.attestation.manifest import IssuedDocument, Manifest, issue_folders, read_manifest
+from reports.attestation.manifest import MANIFEST, IssuedDocument, Manifest, issue_folders, read_manifest
 from reports.attestation.naming import session_folder
+from reports.attestation.removal import RECORD, Removal, read_removal
 from warehouse.errors import OpcoError
 
 LOOKED_AT_EVERY_SECONDS = 5.0
@@ -41,6 +42,14 @@ class Issue:
     def issued_on(self) -> date:
         """The date that its new documents carry."""
         return date.fromisoformat(self.manifest.issued_on)
+
+    @property
+    def removal(self) -> Removal | None:
+        """When its documents were removed, and by whom; None where they are still there."""
+        try:
+            return read_removal((self.folder / RECORD).read_bytes())
+        except OSError:
+            return None
 
     def document(self, file: str) -> IssuedDocument | None:
         """Return the document of a file's name; None when the issue holds none of it."""
@@ -127,13 +136,16 @@ class Issues:
 
 def _issue(session_id: str, number: int, folder: Path) -> Issue | None:
     try:
-        manifest = _manifest(folder)
-    except OpcoError:
+        said = (folder / MANIFEST).stat()
+        manifest = _manifest(folder, (said.st_ino, said.st_mtime_ns))
+    except (OSError, OpcoError):
         return None
     # Two ids never share a folder; a folder that was moved by hand is not trusted.
     return Issue(number, folder, manifest) if manifest.session_id == session_id else None
 
 
 @lru_cache(maxsize=256)
-def _manifest(folder: Path) -> Manifest:
+def _manifest(folder: Path, version: tuple[int, int]) -> Manifest:
+    """Return the manifest of an issue. Who starts a home's attestations anew has other ones in the same folders."""
+    del version
     return read_manifest(folder)

@@ -22,6 +22,9 @@ SIGN_INS_PER_CLIENT = RateLimitItemPerMinute(120, 15, namespace="sign_ins_per_cl
 STARTED_RUNS = RateLimitItemPerMinute(20, 10, namespace="started_runs")
 EMAILED_EXPORTS = RateLimitItemPerHour(10, 1, namespace="emailed_exports")
 
+# Each takes its place on the disk for good.
+KEPT_IMAGES = RateLimitItemPerHour(60, 1, namespace="kept_images")
+
 
 class Limits:
     """The tries of one running portal. They are forgotten when it ends: nobody outside can end it."""

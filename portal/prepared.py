@@ -71,6 +71,7 @@ TABLES = {
             progress_pct,
             score_pct,
             last_connection_at,
+            count(*) over (partition by session_id, last_name, first_name) > 1 as has_namesake,
             row_number() over (
                 partition by session_id
                 order by

@@ -21,6 +21,8 @@ SESSIONS_A_PAGE = 25
 LEARNERS_A_PAGE = 100
 LINES_A_PAGE = 50
 MATCHES_SHOWN = 8
+MOST_WORDS = 8
+"""So many words of what is typed into a filter are looked for."""
 
 Row = dict[str, Any]
 
@@ -52,9 +54,19 @@ SESSION_SORTS = {
     "issued": "issued_at",
 }
 
-DATES = """
-    timezone($zone, starts_at at time zone 'UTC')::date as starts_on,
-    timezone($zone, ends_at at time zone 'UTC')::date as ends_on,
+# "For ever" is written as the last day of the calendar, which a clock east of Greenwich has passed already.
+LOCAL_DAY = """
+    case
+        when {0} is not null
+            then least(
+                greatest(timezone($zone, {0} at time zone 'UTC')::date, date '0001-01-01'), date '9999-12-31'
+            )
+    end
+"""
+
+DATES = f"""
+    {LOCAL_DAY.format("starts_at")} as starts_on,
+    {LOCAL_DAY.format("ends_at")} as ends_on,
     timezone($zone, last_connection_at at time zone 'UTC') as last_connection_local,
 """
 
@@ -125,6 +137,7 @@ select
     connections.user_id,
     connections.last_name,
     connections.first_name,
+    learners.has_namesake,
     connections.course_name,
     timezone($zone, connections.connected_at at time zone 'UTC') as connected_local,
     timezone($zone, connections.disconnected_at at time zone 'UTC') as disconnected_local,
@@ -135,6 +148,8 @@ select
     count(*) over () as total,
 from fct_opco_connections as connections
 inner join end_kinds using (end_kind)
+inner join prepared.learners as learners
+    on connections.session_id = learners.session_id and connections.user_id = learners.user_id
 where connections.session_id = $session_id and list_contains(connections.flags, $flag)
 order by connections.connected_at, length(connections.user_id), connections.user_id, connections.connection_id
 limit $limit offset $offset
@@ -226,19 +241,21 @@ def list_sessions(
     sort: str = "activity",
     descending: bool = True,
     page: int = 1,
+    waiting_at: datetime | None = None,
 ) -> Page:
     """Return a page of the sessions that are visible; `search` holds words that are all in name, template or id.
 
-    `issued` says what was issued: `session_id`, `issue_number`, `issued_at` (UTC).
+    `issued` says what was issued: `session_id`, `issue_number`, `issued_at` (UTC). With `waiting_at` (UTC) only those
+    that are over then, were played and have no attestations.
     """
     return _sessions(
         connection,
         visible,
         issued,
         zone,
-        condition=SESSION_FOUND,
+        condition=SESSION_FOUND if waiting_at is None else f"{SESSION_FOUND} and {SESSION_WAITS}",
         order=f"{SESSION_SORTS[sort]} {'desc' if descending else 'asc'} nulls last",
-        parameters={"words": search.lower().split()},
+        parameters={"words": search.lower().split(), **_moment(waiting_at)},
         page=page,
         size=SESSIONS_A_PAGE,
     )
@@ -248,7 +265,6 @@ def list_waiting_sessions(
     connection: duckdb.DuckDBPyConnection, visible: Visible, issued: pa.Table, zone: str, now: datetime, size: int
 ) -> Page:
     """Return the visible sessions that are over at `now` (UTC), were played and have no attestations; latest first."""
-    parameters = {"now": now.replace(tzinfo=None)}
     return _sessions(
         connection,
         visible,
@@ -256,7 +272,7 @@ def list_waiting_sessions(
         zone,
         condition=SESSION_WAITS,
         order="ends_at desc",
-        parameters=parameters,
+        parameters=_moment(now),
         page=1,
         size=size,
     )
@@ -319,13 +335,36 @@ def read_codes(connection: duckdb.DuckDBPyConnection, table: str, code: str, lan
     return {row["code"]: row for row in rows(connection, CODES.format(code=code, table=table, language=language), {})}
 
 
+@dataclass(frozen=True)
+class Matches:
+    """The first few of what matches a search; `are_all` tells whether there are no more."""
+
+    rows: list[Row]
+    are_all: bool
+
+
 def find_matches(
-    connection: duckdb.DuckDBPyConnection, visible: Visible, all_seen: bool, kind: str, search: str
-) -> list[Row]:
-    """Return the first few whom a filter of `kind` can name and who match `search`, among those to be seen."""
-    found = f"contains({SEARCHED[kind]}, strip_accents($search))"
-    query = MATCHES[kind].format(visible=visible.sql, found=found) + f" limit {MATCHES_SHOWN}"
-    return rows(connection, query, _used(query, visible, {"search": search.strip().lower(), "all_seen": all_seen}))
+    connection: duckdb.DuckDBPyConnection,
+    visible: Visible,
+    all_seen: bool,
+    kind: str,
+    search: str,
+    chosen: Sequence[str] = (),
+) -> Matches:
+    """Return whom a filter of `kind` can name and who match all words of `search`, among those to be seen.
+
+    Those whose ids are `chosen` already are left out.
+    """
+    words = {f"word_{number}": word for number, word in enumerate(search.lower().split()[:MOST_WORDS])}
+    # One condition a word: as a list of words, two of them take half as long again on 100,000 learners.
+    found = " and ".join(f"contains({SEARCHED[kind]}, strip_accents(${name}))" for name in words) or "true"
+    query = (
+        f"select * from ({MATCHES[kind].format(visible=visible.sql, found=found)})"
+        f" where not list_contains($chosen::varchar[], id) limit {MATCHES_SHOWN + 1}"
+    )
+    asked = {**words, "all_seen": all_seen, "chosen": list(chosen)}
+    matching = rows(connection, query, _used(query, visible, asked))
+    return Matches(matching[:MATCHES_SHOWN], len(matching) <= MATCHES_SHOWN)
 
 
 def find_named(
@@ -368,6 +407,11 @@ def paged(
         number = 1
         found = rows(connection, query, {**parameters, "limit": size, "offset": 0})
     return Page(found, number, found[0]["total"] if found else 0, size)
+
+
+def _moment(now: datetime | None) -> dict[str, datetime]:
+    """Return the parameter `$now` of `SESSION_WAITS`, as the marts keep instants."""
+    return {} if now is None else {"now": now.replace(tzinfo=None)}
 
 
 def _used(query: str, visible: Visible, parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,10 +17,11 @@ UPLOADED = re.compile(rf"{FOLDER}/[0-9a-f]{{32}}\.(png|jpg|svg)")
 SUFFIXES = {"image/png": "png", "image/jpeg": "jpg", "image/svg+xml": "svg"}
 
 
-def keep_image(assets: Path, content: BinaryIO, part: str) -> str:
+def keep_image(assets: Path, content: BinaryIO, part: str, before_keeping: Callable[[], None]) -> str:
     """Keep an image that was sent as `part` ("logo", "stamp"), and return its name in the assets folder.
 
-    The name that its sender gave it plays no part. Raises UserError when it is no image that the attestations can
+    The name that its sender gave it plays no part. `before_keeping` is called before one that is not there yet is
+    kept, and may raise to keep it out. Raises UserError when it is no image that the attestations can
     use, OSError when the disk takes no more.
     """
     data = content.read(MAX_BYTES + 1)
@@ -33,6 +35,7 @@ def keep_image(assets: Path, content: BinaryIO, part: str) -> str:
         (folder / tried).unlink(missing_ok=True)
     name = f"{FOLDER}/{hashlib.sha256(data).hexdigest()[:32]}.{SUFFIXES[kind]}"
     if not (assets / name).exists():
+        before_keeping()
         with written_atomically(assets / name) as temporary:
             temporary.write_bytes(data)
     return name

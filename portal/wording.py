@@ -65,6 +65,12 @@ class Words:
         """Return a day as DD/MM/YYYY; a dash where there is none."""
         return DASH if value is None else short_date(value)
 
+    def period(self, first: date | None, last: date | None) -> str:
+        """Return the time from one day to another, of which one may be open."""
+        if first and last:
+            return self.text("period_days", first=self.day(first), last=self.day(last))
+        return self.text("period_from" if first else "period_to", day=self.day(first or last))
+
     def clock(self, value: datetime | None) -> str:
         """Return a local instant as DD/MM/YYYY HH:MM; a dash where there is none."""
         return DASH if value is None else f"{short_date(value)} {value:%H:%M}"

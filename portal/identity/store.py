@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import secrets
 import sqlite3
 from collections.abc import Iterator
@@ -11,6 +12,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+
+logger = logging.getLogger("portal")
 
 FILE = "identity.sqlite"
 LINK_LIFETIME = timedelta(minutes=15)
@@ -106,8 +109,8 @@ class IdentityStore:
                 "select email, seen_at from stays where key_hash = ? and seen_at > ? and began_at > ?",
                 (self._hash(key), (now - self.idle).timestamp(), (now - self.longest).timestamp()),
             ).fetchone()
-            if found and found[1] < (now - BETWEEN_SIGHTINGS).timestamp():
-                database.execute("update stays set seen_at = ? where key_hash = ?", (now.timestamp(), self._hash(key)))
+        if found and found[1] < (now - BETWEEN_SIGHTINGS).timestamp():
+            self._see(key, now)
         return str(found[0]) if found else None
 
     def end_stay(self, key: str) -> None:
@@ -120,6 +123,14 @@ class IdentityStore:
         with self._transaction() as database:
             database.execute("delete from sign_in_links where email = ?", (email,))
             return database.execute("delete from stays where email = ?", (email,)).rowcount
+
+    def _see(self, key: str, now: datetime) -> None:
+        """Write down that a stay was seen; a full disk shortens stays rather than closing every page."""
+        try:
+            with self._transaction() as database:
+                database.execute("update stays set seen_at = ? where key_hash = ?", (now.timestamp(), self._hash(key)))
+        except sqlite3.OperationalError as error:
+            logger.error("a stay could not be written down as seen: %s", error)
 
     def _forget(self, database: sqlite3.Connection, now: datetime) -> None:
         database.execute(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -14,11 +16,10 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from orchestration.background import BackgroundRun
 from orchestration.clock import calendar_day
-from orchestration.sections.documents import OrganisationSettings
-from orchestration.settings import load_settings
 from portal import access, audit, limits
 from portal.pages.common import Asked, found
 from portal.previews import BusyError, Previews
+from portal.rendering import address
 from portal.uploads import UPLOADED, keep_image
 from reports.attestation.images import read_image
 from reports.attestation.model import AttestationInputs
@@ -60,7 +61,7 @@ def routes() -> list[access.GuardedRoute]:
 def attestations(request: Request) -> Response:
     """Show the form, as the session's and the organisation's settings fill it."""
     asked = Asked(request)
-    if asked.settings.attestations.offered:
+    if asked.session_settings.attestations.offered:
         _previews(request).warm()
     return _form_page(asked, _defaults(asked))
 
@@ -68,13 +69,13 @@ def attestations(request: Request) -> Response:
 def submit(request: Request) -> Response:
     """Preview one learner's document, or begin to make all."""
     asked = Asked(request)
-    if not asked.settings.attestations.offered:
+    if not asked.session_settings.attestations.offered:
         raise HTTPException(403)
     form = _sent(asked)
     action = request.state.form.get("action")
     if form.wrong:
         if action == "live":
-            return JSONResponse({"error": asked.words.text("form_wrong")}, 422)
+            return JSONResponse({"error": " ".join(dict.fromkeys(form.wrong.values()))}, 422)
         return _form_page(asked, form, status=422)
     if action == "make":
         return _begin(asked, form)
@@ -132,6 +133,8 @@ def attestations_run(request: Request) -> Response:
         issue=issue,
         error=_shown(asked, run),
         asked_at=asked.asked_at(run),
+        is_refused="refused" in asked.request.query_params,
+        will_resume=asked.runs.will_resume(run),
     )
 
 
@@ -147,8 +150,10 @@ def _begin(asked: Asked, form: Form) -> Response:
     limits.check(asked.request, limits.STARTED_RUNS)
     audit.record(asked.request, "attestations_asked_for", session_id=session_id, inputs=config)
     run = asked.runs.start("attestations", config, asked_by=asked.person.email, session_id=session_id)
-    place = asked.url("attestations_run", session_id=session_id, run_id=run.order.run_id)
-    return RedirectResponse(place, 303)
+    # Somebody else was faster, or one pressed OK twice with other inputs: theirs, not these, are made.
+    query = {"refused": "yes"} if run.order.config != config else {}
+    path = {"session_id": session_id, "run_id": run.order.run_id}
+    return RedirectResponse(address(asked.request, "attestations_run", query, **path), 303)
 
 
 def _preview(asked: Asked, form: Form) -> tuple[str | None, str]:
@@ -187,13 +192,17 @@ def _form_page(
 ) -> Response:
     session_id = asked.request.path_params["session_id"]
     figures = asked.session_figures
-    if not asked.settings.attestations.offered:
-        return asked.page("attestations_off.html", session=figures, contact=asked.settings.attestations.contact)
+    if not asked.session_settings.attestations.offered:
+        return asked.page("attestations_off.html", session=figures, contact=asked.session_settings.attestations.contact)
     learners = [
         {"user_id": one.user_id, "name": display_name(one.user_id, one.last_name, one.first_name)}
         for one in read_session_learners(asked.connection, session_id)
         if one.has_played
     ]
+    names = Counter(one["name"] for one in learners)
+    for one in learners:
+        if names[one["name"]] > 1:
+            one["name"] += f" ({one['user_id']})"
     if not form.learner and learners:
         form.learner = learners[0]["user_id"]
     issues = asked.issues.of_session(session_id)
@@ -213,19 +222,14 @@ def _form_page(
 
 
 def _defaults(asked: Asked) -> Form:
-    said = _organisation(asked)
+    said = asked.session_settings.organisation
     inputs = {name: str(getattr(said, name) or "") for name in (*TEXTS, *IMAGES, "language")}
     return Form(inputs, _today(asked).isoformat(), "", force=False, wrong={})
 
 
-def _organisation(asked: Asked) -> OrganisationSettings:
-    # Read anew: a default that was just edited counts at once, as it does for the run.
-    return load_settings(asked.home, session_id=asked.request.path_params["session_id"]).organisation
-
-
 def _today(asked: Asked) -> date:
-    """Return the day on which the run would date its documents."""
-    return asked.now.astimezone().date()
+    """Return the day on which the run would date its documents: today in the display time zone."""
+    return asked.now.astimezone(ZoneInfo(asked.build.display_timezone)).date()
 
 
 def _sent(asked: Asked) -> Form:
@@ -260,15 +264,23 @@ def _image(asked: Asked, part: str) -> tuple[str, str]:
     upload = sent.get(f"{part}_upload")
     if isinstance(upload, UploadFile) and upload.filename:
         try:
-            return keep_image(asked.home.assets, upload.file, part), ""
+            return keep_image(
+                asked.home.assets, upload.file, part, lambda: limits.check(asked.request, limits.KEPT_IMAGES)
+            ), ""
         except UserError:
             return kept, asked.words.text("form_bad_image")
-    return ("" if sent.get(f"{part}_choice") == "none" else kept), ""
+    if not kept or sent.get(f"{part}_choice") == "none":
+        return "", ""
+    try:
+        read_image(asked.home.assets, Path(kept), part)
+    except UserError:
+        return kept, asked.words.text("form_image_gone")
+    return kept, ""
 
 
 def _may_use(asked: Asked, name: str) -> bool:
     """Tell whether an image is one of the session's settings, or one that was sent."""
-    said = _organisation(asked)
+    said = asked.session_settings.organisation
     return bool(name) and (name in (said.logo, said.stamp) or UPLOADED.fullmatch(name) is not None)
 
 

@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse
 
 from orchestration.background import BackgroundRun, BackgroundRuns
 from orchestration.home import Home
-from orchestration.settings import Settings
+from orchestration.settings import Settings, load_settings
 from portal import queries, rendering
 from portal.access import Visible, visible_sessions
 from portal.identity.person import Person
@@ -67,6 +67,14 @@ class Asked:
     def settings(self) -> Settings:
         """The settings that the portal was started with."""
         return cast("Settings", self.request.app.state.settings)
+
+    @cached_property
+    def session_settings(self) -> Settings:
+        """The settings as they are now for the session that the path names: what was just edited counts at once.
+
+        Errors as `load_settings`.
+        """
+        return load_settings(self.home, session_id=self.request.path_params["session_id"])
 
     @property
     def issues(self) -> Issues:

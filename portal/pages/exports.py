@@ -120,7 +120,8 @@ def matches(request: Request) -> Response:
         raise HTTPException(404)
     chosen = tuple(request.query_params.getlist("chosen"))[:MOST_VALUES]
     search = asked.searched()
-    return asked.page("_matches.html", kind=kind, search=search, matches=_matches(asked, kind, search, chosen))
+    matching = _matches(asked, kind, search, chosen) if search else None
+    return asked.page("_matches.html", kind=kind, search=search, matches=matching)
 
 
 def count(request: Request) -> Response:
@@ -143,6 +144,7 @@ def export_run(request: Request) -> Response:
         has_file=_file_of(asked, run) is not None,
         about=_about(asked, run),
         asked_at=asked.asked_at(run),
+        will_resume=asked.runs.will_resume(run),
         error=run.error.replace(str(asked.home.folder), "…") if run.is_mistake or asked.person.is_administrator else "",
     )
 
@@ -185,11 +187,9 @@ def _form_page(asked: Asked, wanted: Wanted, *, status: int = 200) -> Response:
     )
 
 
-def _matches(asked: Asked, kind: str, search: str, chosen: Sequence[str]) -> list[queries.Row]:
-    if not search:
-        return []
-    rows = queries.find_matches(asked.connection, asked.visible, asked.person.is_administrator, kind, search)
-    return [row for row in rows if row["id"] not in chosen]
+def _matches(asked: Asked, kind: str, search: str, chosen: Sequence[str]) -> queries.Matches:
+    everything = asked.person.is_administrator
+    return queries.find_matches(asked.connection, asked.visible, everything, kind, search, chosen)
 
 
 def _sessions(asked: Asked, wanted: Wanted) -> tuple[str, ...]:
@@ -294,11 +294,9 @@ def _about(asked: Asked, run: BackgroundRun) -> str:
     """Return what an export was asked for, in a line."""
     said, words = run.order.config, asked.words
     parts = []
-    first, last = (said.get(name) and words.day(date.fromisoformat(said[name])) for name in DAYS)
-    if first and last:
-        parts.append(words.text("about_days", first=first, last=last))
-    elif first or last:
-        parts.append(words.text("about_from" if first else "about_to", day=first or last))
+    first, last = (date.fromisoformat(said[name]) if said.get(name) else None for name in DAYS)
+    if first or last:
+        parts.append(words.period(first, last))
     parts += [words.counted(f"about_{kind}", len(said[kind])) for kind in LISTS if said.get(kind)]
     return ", ".join(parts) or words.text("about_all")
 

@@ -58,6 +58,8 @@ def listed(issue: Issue, zone: str) -> dict[str, Any]:
     """Return what a list shows of an issue."""
     manifest = issue.manifest
     as_of = datetime.fromisoformat(manifest.data_as_of).astimezone(ZoneInfo(zone))
+    removal = issue.removal
+    removed_at = datetime.fromisoformat(removal.removed_at).astimezone(ZoneInfo(zone)) if removal else None
     return {
         "number": issue.number,
         "issued_on": issue.issued_on,
@@ -65,6 +67,7 @@ def listed(issue: Issue, zone: str) -> dict[str, Any]:
         "documents": len(manifest.documents),
         "total_seconds": sum(document.total_seconds for document in manifest.documents),
         "zip_bytes": issue.zip_path.stat().st_size if issue.zip_path.exists() else 0,
+        "removed_on": removed_at.date() if removed_at else None,
     }
 
 

@@ -43,6 +43,7 @@ def sessions(request: Request) -> Response:
     if sort not in queries.SESSION_SORTS:
         sort = "activity"
     order = "asc" if request.query_params.get("order") == "asc" else "desc"
+    only = "waiting" if request.query_params.get("only") == "waiting" else None
     listed_sessions = queries.list_sessions(
         asked.connection,
         asked.visible,
@@ -52,6 +53,7 @@ def sessions(request: Request) -> Response:
         sort=sort,
         descending=order == "desc",
         page=asked.number(),
+        waiting_at=asked.now if only else None,
     )
 
     def issued_on(session_id: str, number: int) -> str:
@@ -64,6 +66,7 @@ def sessions(request: Request) -> Response:
         search=search,
         sort=sort,
         order=order,
+        only=only,
         columns=COLUMNS,
         issued_on=issued_on,
     )
@@ -79,6 +82,7 @@ def session(request: Request) -> Response:
     for course, share in zip(courses, shares([one["retained_seconds"] for one in courses]), strict=True):
         course["share"] = share
     issues = asked.issues.of_session(session_id)
+    documents = issues[0].manifest.documents if issues and not issues[0].removal else ()
     return asked.page(
         "session.html",
         session=figures,
@@ -88,7 +92,7 @@ def session(request: Request) -> Response:
         flags=queries.read_flags(asked.connection, session_id),
         flag_words=queries.read_codes(asked.connection, "connection_flags", "flag", asked.words.language),
         issues=[listed(issue, zone) for issue in issues],
-        documents={one.user_id: one.file for one in issues[0].manifest.documents} if issues else {},
+        documents={one.user_id: one.file for one in documents},
         learners=queries.list_learners(asked.connection, session_id, zone, asked.number()),
         run=asked.runs.under_way(session_id),
     )

@@ -15,7 +15,7 @@ function later(work, milliseconds) {
 
 async function fetchText(address, options) {
   const answer = await fetch(address, { credentials: "same-origin", ...options });
-  if (!answer.ok) throw new Error(String(answer.status));
+  if (!answer.ok) throw Object.assign(new Error(String(answer.status)), { status: answer.status });
   return answer.text();
 }
 
@@ -34,7 +34,12 @@ function watchProgress(box) {
       }
       // Only what changed is said aloud.
       if (part.textContent !== box.textContent) box.replaceChildren(part);
-    } catch {
+    } catch (error) {
+      // Signed out, or the session is no longer one's own: the page itself says so.
+      if ([401, 403, 404].includes(error.status)) {
+        location.reload();
+        return;
+      }
       // The server may be starting again: the work goes on without it.
     }
     setTimeout(look, LOOK_AGAIN_MS);
@@ -53,6 +58,8 @@ function watchDownload(form) {
   let asked = 0;
   const count = later(async () => {
     const mine = ++asked;
+    // Back and reload then lead to what was chosen.
+    history.replaceState(null, "", `?${query()}`);
     try {
       const part = partOf(await fetchText(`${form.dataset.count}?${query()}`));
       const place = document.getElementById("count");
@@ -123,12 +130,16 @@ function watchAttestations(form) {
       place.hidden = false;
       said.textContent = form.dataset.ready;
     } catch {
-      if (mine === asked) said.textContent = "";
+      // No answer of the form's own: signed out, a full disk, no connection.
+      if (mine !== asked) return;
+      said.className = "wrong";
+      said.textContent = form.dataset.failed;
     }
   };
   form.addEventListener("change", later(preview, TYPED_MS));
   form.addEventListener("input", later(preview, CHANGED_MS));
-  if (place.hidden) preview();
+  // Not before the browser has put back what was typed here, when one comes back to this page.
+  addEventListener("pageshow", preview);
 }
 
 for (const box of document.querySelectorAll("[data-progress]")) watchProgress(box);

@@ -208,6 +208,12 @@ def test_from_sign_in_to_a_file_of_statistics(
         lines = list(csv.reader(stream, delimiter=";"))
     assert len(lines) == int(count) + 1
     assert {line[0] for line in lines[1:]} == {"Benhaddou"}
+    if javascript:
+        # Back in the form stands what was asked for, and the number of lines is that of it.
+        page.go_back()
+        expect(group.get_by_role("checkbox", name="Benhaddou")).to_be_checked()
+        expect(page.get_by_label("Du", exact=True)).to_have_value("2026-09-16")
+        expect(page.locator("#count")).to_contain_text(f"contiendrait {count} lignes, 1 apprenant,")
     context.close()
     assert complaints == []
 
@@ -227,6 +233,28 @@ def test_a_link_to_the_statistics_comes_by_mail(portal: Portal, chromium: Browse
     assert content.startswith(b"\xef\xbb\xbf")
     context.close()
     assert complaints == []
+
+
+def test_the_preview_is_of_what_stands_in_the_form(portal: Portal, chromium: Browser) -> None:
+    context = opened(chromium, [], locale="fr-FR")
+    page = signed_in(context, portal, ANOTHER)
+    page.goto(f"{portal.url}/sessions/{SESSION}/attestations")
+    ready = re.compile("à jour")
+    expect(page.locator("#preview-said")).to_have_text(ready)
+    page.get_by_label("Fait à").fill("Vannes")
+    page.get_by_role("link", name="Retour à la session").click()
+    previewed: list[str] = []
+    page.on("request", lambda sent: previewed.append(sent.post_data or "") if sent.method == "POST" else None)
+    page.go_back()
+    # The browser puts back what was typed; the preview is made after that, not before.
+    expect(page.get_by_label("Fait à")).to_have_value("Vannes")
+    expect(page.locator("#preview-said")).to_have_text(ready)
+    assert "Vannes" in previewed[-1]
+    # Where none can be made, the page says so.
+    context.clear_cookies()
+    page.get_by_label("Fait à").fill("Lorient")
+    expect(page.locator("#preview-said")).to_have_text(re.compile("pas pu être fait"))
+    context.close()
 
 
 @pytest.mark.parametrize("look", LOOKS)

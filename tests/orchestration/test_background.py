@@ -109,7 +109,7 @@ def test_the_latest_comes_first_also_of_those_of_one_second(
     runs: BackgroundRuns, worker: Callable[[str], None]
 ) -> None:
     worker(SUCCEEDS)
-    started = [runs.start("export", {}, asked_by="awa@exemple.fr") for _ in range(8)]
+    started = [runs.start("export", {"users": [str(n)]}, asked_by="awa@exemple.fr") for n in range(8)]
     assert [one.order for one in runs.latest()] == [one.order for one in reversed(started)]
     for run in started:
         until(runs, run, lambda one: one.is_over)
@@ -149,6 +149,49 @@ def test_what_was_stopped_goes_on_but_not_for_ever_and_no_message_is_sent_twice(
     kill_workers(home)
     until(runs, plain, lambda one: one.status == "stopped")
     assert BackgroundRuns(home).resume() == 0
+
+
+def test_pressed_twice_is_asked_once(home: Home, runs: BackgroundRuns, worker: Callable[[str], None]) -> None:
+    worker(SLEEPS)
+    config = {"users": ["u-1"], "recipients": ["a@exemple.fr"]}
+    first = runs.start("export", config, asked_by="a@exemple.fr")
+    try:
+        assert runs.start("export", {**config}, asked_by="a@exemple.fr").order == first.order
+        others = [
+            runs.start("export", {**config, "users": []}, asked_by="a@exemple.fr"),
+            runs.start("export", config, asked_by="b@exemple.fr"),
+        ]
+        assert len({one.order.run_id for one in (first, *others)}) == 3
+    finally:
+        kill_workers(home)
+    until(runs, first, lambda one: one.is_over)
+    again = runs.start("export", config, asked_by="a@exemple.fr")
+    kill_workers(home)
+    assert again.order.run_id != first.order.run_id
+
+
+def test_what_nobody_waits_for_any_more_is_not_begun_again(
+    home: Home, runs: BackgroundRuns, worker: Callable[[str], None]
+) -> None:
+    worker(DIES)
+
+    def stopped(place: str, session_id: str) -> BackgroundRun:
+        run = runs.start("attestations", {"place": place}, asked_by="a@exemple.fr", session_id=session_id)
+        return until(runs, run, lambda one: one.is_over)
+
+    first, corrected, other = stopped("Lyon", "S-1"), stopped("Brest", "S-1"), stopped("Lyon", "S-2")
+    old = stopped("Lyon", "S-3")
+    order = home.background_runs / old.order.run_id / "order.json"
+    said = json.loads(order.read_text(encoding="utf-8"))
+    order.write_text(json.dumps(said | {"asked_at": "2020-01-01T00:00:00Z"}), encoding="utf-8")
+    after = BackgroundRuns(home)
+    resumed = [one.order.run_id for one in after.latest() if after.will_resume(one)]
+    # The order that came later holds: its inputs are not replaced by those that it corrected.
+    assert resumed == [other.order.run_id, corrected.order.run_id]
+    assert first.order.run_id not in resumed
+    worker(SLEEPS)
+    assert after.resume() == 2
+    kill_workers(home)
 
 
 def test_what_is_no_id_never_becomes_a_path(runs: BackgroundRuns, home: Home) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import resource
 import sqlite3
 import stat
 import threading
@@ -246,6 +247,21 @@ def test_signing_out_ends_the_stay_on_the_server(portal: SmallPortal) -> None:
     browser.cookies.set(STAY, key, domain="portal.exemple.fr", path="/")
     assert browser.get(f"{PATH}/").status_code == 401
     assert elsewhere.get(f"{PATH}/").status_code == 200
+
+
+def test_a_full_disk_keeps_nobody_out_who_is_in(portal: SmallPortal) -> None:
+    browser = portal.signed_in(CLAIRE)
+    portal.clock.forward(minutes=2)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        answer = browser.get(f"{PATH}/")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert (answer.status_code, answer.json()["email"]) == (200, CLAIRE)
+    # It was not written down as seen.
+    portal.clock.forward(minutes=59)
+    assert browser.get(f"{PATH}/").status_code == 401
 
 
 def test_signing_out_everywhere(portal: SmallPortal) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+import shutil
 import time
 import zipfile
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
+from reports.attestation.removal import Removal, remove_documents
 from reports.attestation.verify import verify
 from tests.conftest import Opco, closing_line
 from tests.portal.pages_home import AWA, BENOIT, SESSION, TOMASZ, Pages, one, pages_of, text_of, token_of
@@ -59,6 +61,10 @@ def test_from_the_session_to_the_documents(pages: Pages) -> None:
     # A second OK leads to the same run; the session's page tells of it.
     assert browser.post(form, data=sent).headers["location"] == run
     assert run in browser.get(address).text
+    # One with other inputs is told that they are not those of the run.
+    refused = browser.post(form, data={**sent, "place": "Brest"}).headers["location"]
+    assert refused == f"{run}?refused=yes"
+    assert "n’a pas été pris en compte" in text_of(browser.get(refused).text)
     assert pages.browser(TOMASZ).get(run).status_code == 404
 
     done = over(browser, run)
@@ -88,6 +94,20 @@ def test_from_the_session_to_the_documents(pages: Pages) -> None:
     # Nothing changed: the issue stays in force.
     again = browser.post(form, data={**sent, "csrf_token": token_of(browser.get(form).text)}).headers["location"]
     assert "Rien n’a changé depuis l’édition 1" in text_of(over(browser, again))
+
+    # Documents that were removed are not offered any more; what stands in the folder is what is shown.
+    folder = pages.home.attestations / SESSION / "issue-1"
+    manifest = (folder / "manifest.json").read_text(encoding="utf-8")
+    (folder / "manifest.json").write_text(manifest.replace('"2026-11-11"', '"2026-11-12"'), encoding="utf-8")
+    assert "Établie le 12/11/2026" in text_of(browser.get(f"{address}/issues/1").text)
+    remove_documents(folder, Removal("2026-11-12T08:00:00Z", "root"))
+    session, issue = browser.get(address).text, browser.get(f"{address}/issues/1").text
+    assert "Retiré le 12/11/2026" in text_of(session)
+    assert "ont été retirés du serveur le 12/11/2026" in text_of(issue)
+    assert not re.findall(r'href="[^"]+(?:/zip|\.pdf)"', session + issue)
+    shutil.rmtree(folder)
+    assert browser.get(f"{address}/issues/1").status_code == 404
+    assert "Édition 1" not in text_of(browser.get(address).text)
 
 
 def test_from_the_filters_to_the_file(pages: Pages, opco: Opco) -> None:

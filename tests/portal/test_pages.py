@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import io
+import json
 import re
+import shutil
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pypdfium2
 import pytest
+from limits import RateLimitItemPerHour
 from starlette.testclient import TestClient
 
+from portal import limits
+from portal.pages import dashboard
 from portal.wording import load_words
 from reports.attestation.wording import duration
 from tests.portal.pages_home import (
@@ -164,6 +170,32 @@ def test_the_dashboard_says_what_needs_attention(pages: Pages, administrator: Te
         pages.clock.forward(days=-3)
 
 
+def test_all_sessions_that_wait_can_be_listed(
+    pages: Pages, administrator: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pages.warehouse() as warehouse:
+        waiting = warehouse.execute(
+            "select distinct session_id from fct_learner_sessions inner join dim_program_sessions using (session_id) "
+            "where has_played and ends_at < $now",
+            {"now": pages.clock.time.replace(tzinfo=None)},
+        ).fetchall()
+    assert len(waiting) == 2
+    monkeypatch.setattr(dashboard, "WAITING_SHOWN", 1)
+    (address,) = re.findall(r'href="(/sessions\?[^"]+)"', administrator.get("/").text)
+    page = administrator.get(address.replace("&amp;", "&")).text
+    assert {row[0].split()[-1] for row in rows_of(page)[1:]} == {session_id for (session_id,) in waiting}
+    # Searched and sorted, they are still the ones that wait.
+    assert page.count("only=waiting") >= 9
+    assert '<input type="hidden" name="only" value="waiting">' in page
+
+
+def test_one_signs_out_everywhere_by_a_button(administrator: TestClient) -> None:
+    page = administrator.get("/").text
+    (action,) = re.findall(r'<form method="post" action="([^"]+everywhere)"', page)
+    assert administrator.post(action, data={"csrf_token": token_of(page)}).status_code == 303
+    assert administrator.get("/").status_code != 200
+
+
 def test_rejected_rows_to_the_file_and_line(pages: Pages, administrator: TestClient, awa: TestClient) -> None:
     with pages.warehouse() as warehouse:
         expected = warehouse.execute(
@@ -190,6 +222,14 @@ def test_the_form_is_filled_from_the_settings(pages: Pages, awa: TestClient) -> 
     assert (picture.status_code, picture.headers["content-type"]) == (200, "image/svg+xml")
     for forged in ("other.svg", "~2E~2E~2Fopco.toml", "~2Fetc~2Fpasswd", "uploads~2Fx"):
         assert awa.get(f"{FORM}/image/{forged}").status_code == 404
+
+
+def test_documents_are_dated_in_the_display_time_zone(pages: Pages) -> None:
+    before, pages.clock.time = pages.clock.time, datetime(2026, 11, 11, 23, 30, tzinfo=UTC)
+    try:
+        assert 'value="2026-11-12"' in pages.browser(AWA).get(FORM).text
+    finally:
+        pages.clock.time = before
 
 
 def form_of(browser: TestClient, **changed: str) -> dict[str, str]:
@@ -252,6 +292,55 @@ def test_images_that_are_sent_are_checked_and_kept_by_content(awa: TestClient, p
     assert [path.name for path in uploads.iterdir()] == [Path(name).name]
 
 
+def test_a_kept_image_that_is_gone_is_said_before_anything_is_made(awa: TestClient, pages: Pages) -> None:
+    gone = "uploads/" + "0" * 32 + ".png"
+    words = load_words("fr").text("form_image_gone")
+    answer = awa.post(FORM, data=form_of(awa, action="make", logo_kept=gone))
+    assert answer.status_code == 422
+    assert text_of(words) in text_of(answer.text)
+    assert awa.post(FORM, data=form_of(awa, action="live", logo_kept=gone)).json() == {"error": words}
+    assert awa.post(FORM, data=form_of(awa, action="live", logo_kept=gone, logo_choice="none")).status_code == 200
+    assert not pages.home.background_runs.exists()
+
+
+def test_images_cannot_fill_the_disk(awa: TestClient, pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "KEPT_IMAGES", RateLimitItemPerHour(1, 1, namespace="test_kept_images"))
+    png = (pages.home.assets / "stamp.png").read_bytes()
+
+    def sent(content: bytes) -> int:
+        files = {"stamp_upload": ("x.png", io.BytesIO(content))}
+        return int(awa.post(FORM, data=form_of(awa, action="preview"), files=files).status_code)
+
+    kept = {path.name for path in (pages.home.assets / "uploads").glob("*")}
+    # What follows the end of a PNG is no part of the picture, but makes it another file.
+    assert sent(png + b"1") == 200
+    assert sent(png + b"2") == 429
+    assert sent(png + b"1") == 200
+    added = {path.name for path in (pages.home.assets / "uploads").glob("*")} - kept
+    assert len(added) == 1
+    for name in added:
+        (pages.home.assets / "uploads" / name).unlink()
+
+
+def test_what_was_stopped_is_told_as_it_is(awa: TestClient, pages: Pages) -> None:
+    asked_at = datetime.now(UTC)
+    run_id = f"{asked_at:%Y%m%dT%H%M%S%f}-{'0' * 16}"
+    place = pages.home.background_runs / run_id
+    place.mkdir(parents=True)
+    order = {"run_id": run_id, "kind": "export", "asked_by": AWA, "asked_at": f"{asked_at:%Y-%m-%dT%H:%M:%SZ}"}
+    try:
+        for recipients, goes_on in (([], True), ([AWA], False)):
+            config = {"sessions": [SESSION], "recipients": recipients}
+            (place / "order.json").write_text(json.dumps({**order, "config": config}), encoding="utf-8")
+            page = text_of(awa.get(f"/exports/{run_id}").text)
+            assert ("reprendra au redémarrage" in page) is goes_on
+            assert ("ne reprendra pas" in page) is not goes_on
+            # A second message may be one too many.
+            assert ("peut-être déjà parti" in page) is not goes_on
+    finally:
+        shutil.rmtree(pages.home.background_runs)
+
+
 def test_what_is_wrong_in_the_form_is_said_beside_its_field(awa: TestClient, pages: Pages) -> None:
     answer = awa.post(FORM, data=form_of(awa, action="make", issued_on="31/11/2026", place="x" * 2001))
     assert answer.status_code == 422
@@ -261,9 +350,13 @@ def test_what_is_wrong_in_the_form_is_said_beside_its_field(awa: TestClient, pag
 
 
 def test_attestations_may_be_switched_off(demo_home: Path, tmp_path: Path) -> None:
-    off = {"attestations.offered": "false", "attestations.contact": "la scolarité <scolarite@exemple.fr>"}
-    with pages_of(demo_home, tmp_path, **off) as pages:
+    off = 'offered = false\ncontact = "la scolarité <scolarite@exemple.fr>"'
+    with pages_of(demo_home, tmp_path) as pages:
         browser = pages.browser(AWA)
+        assert '<form class="two"' in browser.get(FORM).text
+        # At once, without a restart.
+        with pages.home.settings_file.open("a", encoding="utf-8") as toml:
+            toml.write(f"\n[attestations]\n{off}\n")
         page = browser.get(FORM)
         assert "Demandez-les à : la scolarité <scolarite@exemple.fr>" in text_of(page.text).replace("\u202f", " ")
         assert '<form class="two"' not in page.text
@@ -307,9 +400,27 @@ def test_people_are_found_among_ones_own(administrator: TestClient, awa: TestCli
     assert found(awa, "users", "CELIK etienne") == found(awa, "users", "çelik") == {"u-1007"}
     # A learner of another instructor's session alone.
     assert found(administrator, "users", "grosjean") == {"u-1020"}
+    # As people say it, first name first.
+    assert found(awa, "users", "Étienne Çelik") == {"u-1007"}
+    assert found(awa, "users", "Étienne Grosjean") == set()
     assert found(awa, "users", "grosjean") == set()
     assert OF_BENOIT not in found(awa, "sessions", "manager")
     assert awa.get("/statistics/matches?kind=dim_learners&q=a").status_code == 404
+
+
+def test_more_matches_than_are_shown_are_spoken_of(administrator: TestClient) -> None:
+    def shown(*chosen: str) -> tuple[list[str], str]:
+        asked = {"kind": "users", "q": "a", "chosen": list(chosen)}
+        page = administrator.get("/statistics/matches", params=asked).text
+        return re.findall(r'name="users" value="([^"]+)"', page), text_of(page)
+
+    first, said = shown()
+    assert len(first) == 8
+    assert "Les 8 premiers résultats. Précisez" in said
+    # What is chosen already makes room for others.
+    following, _ = shown(*first)
+    assert len(following) == 8
+    assert not set(first) & set(following)
 
 
 def test_the_form_of_the_statistics_works_by_buttons(awa: TestClient) -> None:

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import re
 import string
+import threading
 from concurrent.futures.process import BrokenProcessPool
 from datetime import date, timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestration.home import Home
+from portal import failed_runs
 from portal.addresses import KeyConvertor, key, text_of
 from portal.charts import HEIGHT, WIDTH, column_chart, shares
 from portal.pages.exports import CHOICES
@@ -132,3 +136,22 @@ def test_a_preview_process_that_was_killed_is_replaced() -> None:
         assert previews._started().submit(int).result(60) == 0
     finally:
         previews.close()
+
+
+def test_failed_runs_are_read_by_one_thread_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Home] = []
+    goes_on, read = threading.Event(), threading.Event()
+
+    def slow(home: Home) -> list[failed_runs.FailedRun]:
+        asked.append(home)
+        goes_on.wait(60)
+        read.set()
+        return []
+
+    monkeypatch.setattr(failed_runs, "_failed", slow)
+    monkeypatch.setattr(failed_runs, "READ_EVERY_SECONDS", -1)
+    runs = failed_runs.FailedRuns(Home(tmp_path))
+    assert [runs.latest() for _ in range(5)] == [None] * 5
+    goes_on.set()
+    assert read.wait(60)
+    assert len(asked) == 1

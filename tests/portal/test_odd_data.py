@@ -1,0 +1,88 @@
+"""Pages of data that nobody expects, and that every LMS delivers one day."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pytest
+from starlette.testclient import TestClient
+
+from tests.portal.pages_home import ADMINISTRATOR, OF_BENOIT, SESSION, Pages, pages_of, rows_of, text_of
+
+pytestmark = pytest.mark.xdist_group("demo")
+
+FOR_EVER, TURNED = "S-2026-XLS-06", "S-2026-XLS-10"
+# Everything after the mark is written from right to left.
+TURNED_NAME = "\u202eTableur"
+NAMESAKES = ("u-1014", "u-1007")
+ODD = (
+    f"update dim_program_sessions set ends_at = timestamp '9999-12-31 23:59:59' where session_id = '{FOR_EVER}'",
+    f"update dim_program_sessions set starts_at = null where session_id = '{OF_BENOIT}'",
+    f"update dim_program_sessions set session_name = '{TURNED_NAME}' where session_id = '{TURNED}'",
+    # One column of an hour and a half.
+    f"update fct_opco_connections set retained_seconds = 0 where session_id = '{FOR_EVER}'",
+    "update fct_opco_connections set retained_seconds = 5400 where connection_id = ("
+    f"select min(connection_id) from fct_opco_connections where session_id = '{FOR_EVER}')",
+    *(
+        f"update {table} set last_name = 'Martin', first_name = 'Jean' where user_id in {NAMESAKES}"
+        for table in ("dim_learners", "fct_opco_connections")
+    ),
+)
+
+
+@pytest.fixture(scope="module")
+def odd(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    with pages_of(demo_home, tmp_path_factory.mktemp("odd")) as pages:
+        with duckdb.connect(str(pages.home.warehouse.resolve())) as warehouse:
+            for statement in ODD:
+                warehouse.execute(statement)
+        yield pages
+
+
+@pytest.fixture
+def administrator(odd: Pages) -> TestClient:
+    return odd.browser(ADMINISTRATOR)
+
+
+def test_a_session_without_an_end_that_anybody_means_breaks_no_page(administrator: TestClient) -> None:
+    """The last instant of the calendar is the next millennium in Paris, which Python's dates do not have."""
+    listed = {row[0].split()[-1]: row for row in rows_of(administrator.get("/sessions").text)[1:]}
+    assert listed[FOR_EVER][2:4] == ["01/06/2026", "31/12/9999"]
+    page = administrator.get(f"/sessions/{FOR_EVER}").text
+    assert "du 01/06/2026 au 31/12/9999" in text_of(page)
+    # Drawn from the first connection to the last, day by day.
+    assert "Temps passé par jour" in text_of(page)
+
+
+def test_the_scale_of_a_picture_says_its_minutes(administrator: TestClient) -> None:
+    (scale,) = re.findall(r'<div class="scale".*?</div>', administrator.get(f"/sessions/{FOR_EVER}").text)
+    assert text_of(scale).replace("\xa0", " ") == "1 h 30 1 h 30 min 0"
+
+
+def test_a_session_without_one_of_its_dates(administrator: TestClient) -> None:
+    assert "jusqu’au 11/12/2026 · ID" in text_of(administrator.get(f"/sessions/{OF_BENOIT}").text)
+
+
+def test_a_name_that_turns_the_writing_round_turns_nothing_beside_it(administrator: TestClient) -> None:
+    chosen = administrator.get(f"/statistics?sessions={TURNED}").text
+    found = administrator.get("/statistics/matches", params={"kind": "sessions", "q": "xls-10"}).text
+    for page in (chosen, found):
+        assert f"<bdi>{TURNED_NAME}</bdi>" in page
+        assert f"<bdi>{TURNED}</bdi>" in page
+
+
+def test_namesakes_are_told_apart(administrator: TestClient) -> None:
+    page = administrator.get(f"/sessions/{SESSION}").text
+    named = [row[0] for row in rows_of(page) if row[0].startswith("Martin Jean")]
+    assert [name.removeprefix("Martin Jean ID ").split()[0] for name in named] == sorted(NAMESAKES)
+    assert page.count("<small>ID ") == len(NAMESAKES)
+    form = administrator.get(f"/sessions/{SESSION}/attestations").text
+    for user_id in NAMESAKES:
+        assert f'<option value="{user_id}">Martin Jean ({user_id})</option>' in form.replace(" selected", "")
+    lines = administrator.get(f"/sessions/{SESSION}/flags/overlap").text
+    assert {row[0] for row in rows_of(lines) if row[0].startswith("Martin")} <= {
+        f"Martin Jean ID {user_id}" for user_id in NAMESAKES
+    }
