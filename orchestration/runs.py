@@ -81,24 +81,20 @@ def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
     """Yield the Dagster instance of the home. Raises OpcoError when its PostgreSQL cannot be reached."""
     stamp_home(home)
     prepare_instance(home)
-    event.listen(Engine, "connect", _leave_syncing_to_the_system)
-    try:
-        with contextlib.ExitStack() as stack:
-            try:
-                ref = InstanceRef.from_dir(str(home.dagster), overrides=NO_CAPTURE)
-                instance = stack.enter_context(dg.DagsterInstance.from_ref(ref))
-            except Exception as error:
-                # Dagster's PostgreSQL storage wraps what SQLAlchemy raises.
-                if not isinstance(error, SQLAlchemyError) and not isinstance(error.__cause__, SQLAlchemyError):
-                    raise
-                raise OpcoError(_unreachable(home, error)) from error
-            # Else Dagster opens a connection to PostgreSQL an event, some thousand times a build. No matter to SQLite.
-            instance.optimize_for_webserver(
-                statement_timeout=STATEMENT_MILLISECONDS, pool_recycle=3600, max_overflow=20
-            )
-            yield instance
-    finally:
-        event.remove(Engine, "connect", _leave_syncing_to_the_system)
+    if not event.contains(Engine, "connect", _leave_syncing_to_the_system):
+        event.listen(Engine, "connect", _leave_syncing_to_the_system)
+    with contextlib.ExitStack() as stack:
+        try:
+            ref = InstanceRef.from_dir(str(home.dagster), overrides=NO_CAPTURE)
+            instance = stack.enter_context(dg.DagsterInstance.from_ref(ref))
+        except Exception as error:
+            # Dagster's PostgreSQL storage wraps what SQLAlchemy raises.
+            if not isinstance(error, SQLAlchemyError) and not isinstance(error.__cause__, SQLAlchemyError):
+                raise
+            raise OpcoError(_unreachable(home, error)) from error
+        # Else Dagster opens a connection to PostgreSQL an event, some thousand times a build. No matter to SQLite.
+        instance.optimize_for_webserver(statement_timeout=STATEMENT_MILLISECONDS, pool_recycle=3600, max_overflow=20)
+        yield instance
 
 
 def _unreachable(home: Home, error: Exception) -> str:

@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from portal.access import Visible
 from portal.prepared import FOUND_AS
+from reports.warehouse import LOCAL_DAY
 
 SESSIONS_A_PAGE = 25
 LEARNERS_A_PAGE = 100
@@ -53,16 +54,6 @@ SESSION_SORTS = {
     "activity": "last_connection_at",
     "issued": "issued_at",
 }
-
-# "For ever" is written as the last day of the calendar, which a clock east of Greenwich has passed already.
-LOCAL_DAY = """
-    case
-        when {0} is not null
-            then least(
-                greatest(timezone($zone, {0} at time zone 'UTC')::date, date '0001-01-01'), date '9999-12-31'
-            )
-    end
-"""
 
 DATES = f"""
     {LOCAL_DAY.format("starts_at")} as starts_on,

@@ -8,6 +8,17 @@ import duckdb
 
 from warehouse.errors import OpcoError, UserError
 
+# The SQL of a UTC timestamp's day in the time zone `$zone`, as a date that Python has. "For ever" is written as the
+# last day of the calendar, which a clock east of Greenwich has passed already.
+LOCAL_DAY = """
+    case
+        when {0} is not null
+            then least(
+                greatest(timezone($zone, {0} at time zone 'UTC')::date, date '0001-01-01'), date '9999-12-31'
+            )
+    end
+"""
+
 
 def open_published(path: Path) -> duckdb.DuckDBPyConnection:
     """Open the published DuckDB file at `path` (a file or the link to one) for reading.

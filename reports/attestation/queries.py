@@ -22,6 +22,7 @@ from reports.attestation.model import (
     Step,
     Totals,
 )
+from reports.warehouse import LOCAL_DAY
 from warehouse.errors import UserError
 
 BUILD = """
@@ -38,12 +39,12 @@ select
 from warehouse_build
 """
 
-SESSION = """
+SESSION = f"""
 select
     session_id,
     session_name,
-    timezone($zone, starts_at at time zone 'UTC')::date as starts_on,
-    timezone($zone, ends_at at time zone 'UTC')::date as ends_on,
+    {LOCAL_DAY.format("starts_at")} as starts_on,
+    {LOCAL_DAY.format("ends_at")} as ends_on,
     program_template_id,
     program_template_name,
 from dim_program_sessions
@@ -185,7 +186,7 @@ from fct_opco_connections
 where session_id = $session_id and user_id in (select unnest($user_ids))
 window log_order as (
     partition by user_id
-    order by connected_at, disconnected_at nulls last, length(connection_id), connection_id
+    order by connected_at, disconnected_at nulls last, length(connection_id), connection_id, course_id
     rows unbounded preceding
 )
 order by user_id, number

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, dict[str, Any
     code, closing, said = opco(home, *BUILD)
     assert code == 0, said
     return home, closing
+
+
+def test_the_records_can_be_open_twice_in_one_process(home: Home) -> None:
+    with ExitStack() as first, ExitStack() as second:
+        first.enter_context(open_instance(home))
+        instance = second.enter_context(open_instance(home))
+        first.close()
+        assert instance.get_runs() == []
 
 
 def test_the_closing_line_of_a_build_tells_what_came_and_what_is_published(built: tuple[Home, dict[str, Any]]) -> None:

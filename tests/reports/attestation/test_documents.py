@@ -145,6 +145,28 @@ def test_a_learner_with_one_connection_gets_one_page_with_all_blocks(campus: Any
         assert words.casefold() not in page.casefold()
 
 
+def test_a_session_that_ends_never(campus: Any, issue: Issue) -> None:
+    campus.build()
+    # In Paris the year 10000, which is no date that Python has.
+    campus.session(SESSION, "Permanente", "2026-10-04 22:00:00", "9999-12-31 23:30:00")
+    campus.learner("U1", "Dupont", "Marie")
+    campus.connected("U1", SESSION, "C1", "2026-10-12 07:00:00", "2026-10-12 08:00:00")
+    campus.enrolled("U1", SESSION)
+    (page,) = pages(issue())
+    assert "du 05/10/2026 au 31/12/9999" in page
+
+
+def test_connections_of_one_id_and_instant_stand_in_the_order_of_their_courses(campus: Any, issue: Issue) -> None:
+    campus.build()
+    campus.session(SESSION, "Automne", None, None)
+    campus.learner("U1", "Dupont", "Marie")
+    for course_id in ("C3", "C1", "C2"):
+        campus.connected("U1", SESSION, course_id, "2026-10-12 07:00:00", "2026-10-12 07:00:00")
+    campus.connection.execute("update fct_opco_connections set connection_id = 'K'")
+    campus.enrolled("U1", SESSION)
+    assert [row["course_id"] for row in attached_rows(issue())] == ["C1", "C2", "C3"]
+
+
 def test_what_is_not_given_is_left_out(campus: Any, issue: Issue) -> None:
     one_learner(campus)
     campus.session("other", "Sans dates", None, None)
