@@ -148,7 +148,7 @@ def test_failed_runs_are_read_by_one_thread_at_a_time(tmp_path: Path, monkeypatc
         read.set()
         return []
 
-    monkeypatch.setattr(failed_runs, "_failed", slow)
+    monkeypatch.setattr(failed_runs, "read_failed_runs", slow)
     monkeypatch.setattr(failed_runs, "READ_EVERY_SECONDS", -1)
     runs = failed_runs.FailedRuns(Home(tmp_path))
     assert [runs.latest() for _ in range(5)] == [None] * 5
