@@ -46,8 +46,7 @@ class Wanted:
         return cls(
             days={name: str(said.get(name) or "").strip()[:20] for name in DAYS},
             lists={
-                kind: tuple(dict.fromkeys(str(one)[:500] for one in said.getlist(kind) if one))[:MOST_VALUES]
-                for kind in LISTS
+                kind: tuple(dict.fromkeys(str(one)[:500] for one in said.getlist(kind) if one)) for kind in LISTS
             },
             choices={
                 name: str(said[name]) if said.get(name) in allowed else getattr(defaults, name)
@@ -118,7 +117,7 @@ def matches(request: Request) -> Response:
     kind = request.query_params.get("kind", "")
     if kind not in LISTS:
         raise HTTPException(404)
-    chosen = tuple(request.query_params.getlist("chosen"))[:MOST_VALUES]
+    chosen = tuple(request.query_params.getlist("chosen"))
     search = asked.searched()
     matching = _matches(asked, kind, search, chosen) if search else None
     return asked.page("_matches.html", kind=kind, search=search, matches=matching)
@@ -233,6 +232,8 @@ def _counted(
     asked: Asked, wanted: Wanted, sessions: Sequence[str], named: Mapping[str, Sequence[queries.Row]]
 ) -> tuple[ExportCount | None, str]:
     """Return what the export would hold, or what is wrong with the filters: `_sessions` and `_named` of the form."""
+    if any(len(ids) > MOST_VALUES for ids in wanted.lists.values()):
+        return None, asked.words.text("download_too_many", most=MOST_VALUES)
     if any({row["id"] for row in named[kind]} != set(ids) for kind, ids in wanted.lists.items()):
         # Whoever may not be seen is not told from whoever does not exist.
         return None, asked.words.text("download_gone")

@@ -388,6 +388,8 @@ def test_the_statistics_count_what_the_export_would_hold(
     assert f"contiendrait {of_month} lignes" in count(awa, narrowed)
     assert "pas un jour du calendrier" in count(awa, "date_from=2026-02-30")
     assert "finit avant de commencer" in count(awa, "date_from=2026-10-02&date_to=2026-10-01")
+    # Nobody who was chosen is left out in silence.
+    assert "plus de 100 choix" in count(awa, "&".join(f"users=u-{number}" for number in range(1000, 1101)))
     assert awa.get(f"/statistics/count?sessions={OF_BENOIT}").status_code == 404
 
 
