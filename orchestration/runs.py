@@ -8,9 +8,11 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import yaml
 from dagster._core.instance.ref import InstanceRef
 from dagster._core.storage.tags import PARTITION_NAME_TAG
 from dagster._core.utils import make_new_run_id
@@ -26,7 +28,7 @@ from orchestration.log_lines import RUN_ID
 from orchestration.progress import Progress
 from orchestration.resources import run_resources
 from orchestration.settings import load_settings
-from warehouse.errors import OpcoError, UserError
+from warehouse.errors import OpcoError, UserError, tells_of_damage
 from warehouse.files import written_atomically
 
 INSTANCE_FILE = "dagster.yaml"
@@ -62,7 +64,7 @@ def prepare_instance(home: Home) -> None:
         wanted += f"storage:\n  postgres:\n    postgres_url: {url}\n"
     if said.postgres_password:
         os.environ["PGPASSWORD"] = said.postgres_password.get_secret_value()
-    found = path.read_text(encoding="utf-8") if path.exists() else INSTANCE_HEAD
+    found = path.read_text(encoding="utf-8", errors="replace") if path.exists() else INSTANCE_HEAD
     if found != wanted and found.startswith(INSTANCE_HEAD):
         with written_atomically(path) as temporary:
             temporary.write_text(wanted, encoding="utf-8")
@@ -78,7 +80,11 @@ def _leave_syncing_to_the_system(connection: Any, record: Any) -> None:
 
 @contextmanager
 def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
-    """Yield the Dagster instance of the home. Raises OpcoError when its PostgreSQL cannot be reached."""
+    """Yield the Dagster instance of the home.
+
+    Raises OpcoError when its PostgreSQL cannot be reached, or its SQLite is damaged (then or in what is done with it),
+    and UserError when somebody's own `dagster.yaml` cannot be read.
+    """
     stamp_home(home)
     prepare_instance(home)
     if not event.contains(Engine, "connect", _leave_syncing_to_the_system):
@@ -87,6 +93,8 @@ def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
         try:
             ref = InstanceRef.from_dir(str(home.dagster), overrides=NO_CAPTURE)
             instance = stack.enter_context(dg.DagsterInstance.from_ref(ref))
+        except (yaml.YAMLError, UnicodeDecodeError, dg.DagsterInvalidConfigError) as error:
+            raise UserError(_unreadable(home.dagster / INSTANCE_FILE, error)) from error
         except Exception as error:
             # Dagster's PostgreSQL storage wraps what SQLAlchemy raises.
             if not isinstance(error, SQLAlchemyError) and not isinstance(error.__cause__, SQLAlchemyError):
@@ -94,13 +102,33 @@ def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
             raise OpcoError(_unreachable(home, error)) from error
         # Else Dagster opens a connection to PostgreSQL an event, some thousand times a build. No matter to SQLite.
         instance.optimize_for_webserver(statement_timeout=STATEMENT_MILLISECONDS, pool_recycle=3600, max_overflow=20)
-        yield instance
+        try:
+            yield instance
+        except SQLAlchemyError as error:
+            if not tells_of_damage(error.__cause__ or error):
+                raise
+            raise OpcoError(_unreachable(home, error)) from error
+
+
+def _unreadable(path: Path, error: Exception) -> str:
+    said = str(error).strip().splitlines()[0]
+    return (
+        f"{path} is no file of Dagster's settings: {said}\n"
+        f"It does not begin with {INSTANCE_HEAD!r}, so that opco leaves it alone. Mend it, or remove it: opco then "
+        "writes its own."
+    )
 
 
 def _unreachable(home: Home, error: Exception) -> str:
     cause = error.__cause__ or error.__context__ or error
     said = str(getattr(cause, "orig", None) or cause).strip()
     url = load_settings(home).dagster.postgres_url
+    if tells_of_damage(cause):
+        return (
+            f"Dagster's history of runs is damaged ({said}). It holds no data, and a new one begins without it: stop "
+            f"opco dagster, remove {home.dagster / 'history'} and {home.dagster / 'schedules'}, and run the command "
+            "again."
+        )
     remedy = (
         "See that the database runs and lets this user in: the setting dagster.postgres_url and the variable "
         "OPCO_DAGSTER__POSTGRES_PASSWORD."

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from warehouse.errors import tells_of_damage
+
 logger = logging.getLogger("portal")
 
 FILE = "identity.sqlite"
@@ -147,10 +149,42 @@ class IdentityStore:
 
     @contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with closing(self._sound()) as database:
+            try:
+                with database:
+                    yield database
+            except sqlite3.DatabaseError as error:
+                if tells_of_damage(error):
+                    # This request fails; the next one begins anew.
+                    self._remove(error)
+                raise
+
+    def _sound(self) -> sqlite3.Connection:
+        """Return the database, open; a new one where a torn copy or a failing disk left one that is none."""
+        try:
+            return self._opened()
+        except sqlite3.DatabaseError as error:
+            if not tells_of_damage(error):
+                raise
+            self._remove(error)
+            return self._opened()
+
+    def _opened(self) -> sqlite3.Connection:
         if not self.path.exists():
             self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             self.path.touch(mode=0o600)
-        with closing(sqlite3.connect(self.path, timeout=10)) as database, database:
+        database = sqlite3.connect(self.path, timeout=10)
+        try:
             if not database.execute("select 1 from sqlite_schema where name = 'stays'").fetchone():
                 database.executescript(SCHEMA)
-            yield database
+        except sqlite3.DatabaseError:
+            database.close()
+            raise
+        return database
+
+    def _remove(self, error: sqlite3.DatabaseError) -> None:
+        """Remove a damaged database: that everybody signs in again is better than that nobody can."""
+        logger.error("%s is damaged (%s): it begins anew, and everybody has to sign in again", self.path, error)
+        # What SQLite left to roll back belongs to the damaged one alone.
+        self.path.with_name(f"{self.path.name}-journal").unlink(missing_ok=True)
+        self.path.unlink(missing_ok=True)

@@ -137,7 +137,10 @@ def parse_manifest(content: bytes, where: str) -> Manifest:
         asked_for = tuple(values.pop("asked_for"))
         return Manifest(**values, documents=documents, cancelled=cancelled, left_out=left_out, asked_for=asked_for)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise OpcoError(f"{where} is no manifest of attestations ({type(error).__name__}: {error}).") from error
+        raise OpcoError(
+            f"{where} is no manifest of attestations ({type(error).__name__}: {error}). Restore it from a backup: an "
+            "issue without it can neither be verified nor gone on from."
+        ) from error
 
 
 def read_manifest(issue: Path) -> Manifest:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -18,6 +19,7 @@ import pytest
 from orchestration.cli import run
 from orchestration.home import HOME_VARIABLE, Home
 from orchestration.runs import open_instance
+from warehouse.errors import OpcoError, UserError
 from warehouse.project import PROJECT_DIR
 
 BUILD = ["build", "--raw", str(PROJECT_DIR / "demo" / "raw"), "--as-of", "2026-11-10T06:00:00Z"]
@@ -46,6 +48,35 @@ def test_the_records_can_be_open_twice_in_one_process(home: Home) -> None:
         instance = second.enter_context(open_instance(home))
         first.close()
         assert instance.get_runs() == []
+
+
+@pytest.mark.parametrize("damage", ["no database", "cut off"])
+@pytest.mark.parametrize("name", ["history/runs.db", "history/runs/index.db", "schedules/schedules.db"])
+def test_damaged_records_are_told_with_what_to_do(home: Home, name: str, damage: str) -> None:
+    asset = dg.AssetKey("one")
+    with open_instance(home) as instance:
+        instance.report_runless_asset_event(dg.AssetMaterialization(asset))
+    file = home.dagster / name
+    content = file.read_bytes()
+    file.write_bytes(b"\xff" * len(content) if damage == "no database" else content[: len(content) // 2])
+    said = f"damaged .*remove {home.dagster}/history and"
+    with pytest.raises(OpcoError, match=said), open_instance(home) as instance:
+        instance.get_latest_materialization_event(asset)
+    for folder in ("history", "schedules"):
+        shutil.rmtree(home.dagster / folder)
+    with open_instance(home) as instance:
+        assert instance.get_latest_materialization_event(asset) is None
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"storage: [", b"telemetry: 1"])
+def test_somebodys_own_instance_file_that_is_none_is_left_alone(home: Home, content: bytes) -> None:
+    home.dagster.mkdir(parents=True)
+    file = home.dagster / "dagster.yaml"
+    file.write_bytes(content)
+    said = r"dagster\.yaml is no file of Dagster's settings(?s:.*)Mend it, or remove it"
+    with pytest.raises(UserError, match=said), open_instance(home):
+        pytest.fail("opened")
+    assert file.read_bytes() == content
 
 
 def test_the_closing_line_of_a_build_tells_what_came_and_what_is_published(built: tuple[Home, dict[str, Any]]) -> None:

@@ -36,6 +36,15 @@ def test_the_status_of_an_empty_home(opco: Opco, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_the_status_where_dagster_cannot_tell(home: Home) -> None:
+    with open_instance(home):
+        pass
+    (home.dagster / "history" / "runs.db").write_bytes(b"\xff" * 5000)
+    closing = status_closing(home, datetime(2026, 11, 21, 1, tzinfo=UTC), to_the_last_byte=False)
+    assert (closing["fault"], closing["runs"]) == ("nothing was published yet", [])
+    assert "last runs not told: Dagster's history of runs is damaged" in "\n".join(status_lines(closing))
+
+
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [

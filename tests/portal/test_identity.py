@@ -322,6 +322,21 @@ def test_who_reads_the_database_can_use_nothing_in_it(portal: SmallPortal) -> No
     assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
 
 
+@pytest.mark.parametrize("damage", ["no database", "cut off", "a page"])
+def test_a_damaged_database_begins_anew(portal: SmallPortal, damage: str) -> None:
+    browser = portal.signed_in(CLAIRE)
+    file = portal.identity.store.path
+    content = file.read_bytes()
+    if damage == "a page":
+        # The tables' roots: what is damaged is found by reading them.
+        file.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    else:
+        file.write_bytes(b"\xff" * len(content) if damage == "no database" else content[:4096])
+    assert browser.get(f"{PATH}/").status_code == (500 if damage == "a page" else 401)
+    assert browser.get(f"{PATH}/").status_code == 401
+    assert portal.signed_in(CLAIRE).get(f"{PATH}/").status_code == 200
+
+
 def test_old_links_and_stays_are_forgotten(portal: SmallPortal) -> None:
     portal.signed_in(CLAIRE)
     portal.clock.forward(days=2)

@@ -71,7 +71,7 @@ def test_a_name_that_turns_the_writing_round_turns_nothing_beside_it(administrat
     found = administrator.get("/statistics/matches", params={"kind": "sessions", "q": "xls-10"}).text
     for page in (chosen, found):
         assert f"<bdi>{TURNED_NAME}</bdi>" in page
-        assert f"<bdi>{TURNED}</bdi>" in page
+        assert f'<bdi class="whole">{TURNED}</bdi>' in page
 
 
 def test_namesakes_are_told_apart(administrator: TestClient) -> None:

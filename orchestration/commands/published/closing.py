@@ -19,6 +19,7 @@ from orchestration.settings import load_settings
 from orchestration.terminal import counted, size
 from warehouse.archive import read_manifest
 from warehouse.build_file import count_rejects
+from warehouse.errors import OpcoError
 from warehouse.published import PublishedBuild, fault_of, published_builds, shown_file
 
 if TYPE_CHECKING:
@@ -98,17 +99,21 @@ def _kept(build: PublishedBuild) -> dict[str, Any]:
 
 
 def _last_runs(home: Home) -> tuple[list[dict[str, Any]], str | None]:
-    """Return the last runs, or none and why: SQLite is opened only by who may write to it."""
+    """Return the last runs, or none and why: whatever keeps Dagster from telling, what is published is told."""
     if not home.dagster.is_dir():
         return [], None
+    # SQLite is opened only by who may write to it.
     if load_settings(home).dagster.postgres_url is None and not os.access(home.dagster, os.W_OK):
         return [], f"the account {getpass.getuser()} may not write to {home.dagster}"
     from orchestration.dead_runs import close_dead_runs
     from orchestration.runs import open_instance
 
-    with open_instance(home) as instance:
-        close_dead_runs(instance)
-        return [_run(record) for record in instance.get_run_records(limit=RUNS_SHOWN)], None
+    try:
+        with open_instance(home) as instance:
+            close_dead_runs(instance)
+            return [_run(record) for record in instance.get_run_records(limit=RUNS_SHOWN)], None
+    except OpcoError as error:
+        return [], str(error)
 
 
 def _next(home: Home, now: datetime) -> list[dict[str, str]]:
