@@ -45,9 +45,7 @@ class Wanted:
         defaults = asked.settings.export
         return cls(
             days={name: str(said.get(name) or "").strip()[:20] for name in DAYS},
-            lists={
-                kind: tuple(dict.fromkeys(str(one)[:500] for one in said.getlist(kind) if one)) for kind in LISTS
-            },
+            lists={kind: tuple(dict.fromkeys(str(one)[:500] for one in said.getlist(kind) if one)) for kind in LISTS},
             choices={
                 name: str(said[name]) if said.get(name) in allowed else getattr(defaults, name)
                 for name, allowed in CHOICES.items()
