@@ -268,7 +268,7 @@ def test_the_closing_lines_tell_what_went_and_what_stays(home: Home, instance: d
     would = clean_lines(cleaned(home, instance, dry_run=True))
     assert would[:3] == [
         "Would free 2.0 kB",
-        "     2.0 kB  1 earlier published builds",
+        "     2.0 kB  1 earlier published build",
         "             var/published/builds/20261101T000000Z-a.duckdb",
     ]
     assert would[-1] == "Nothing was changed."

@@ -37,14 +37,17 @@ if TYPE_CHECKING:
     import dagster as dg
 
 TITLES = {
-    "builds": "earlier published builds",
-    "exports": "export files past their retention",
-    "deliveries": "copies behind links that have expired",
-    "leftovers": "files that killed processes left",
-    "orders": "records of what was asked for on pages, past their retention",
-    "runs": "records of runs past their retention",
-    "archive": "superseded versions in the archive",
-    "attestations": "documents of superseded issues",
+    "builds": ("earlier published build", "earlier published builds"),
+    "exports": ("export file past its retention", "export files past their retention"),
+    "deliveries": ("copy behind a link that has expired", "copies behind links that have expired"),
+    "leftovers": ("file that a killed process left", "files that killed processes left"),
+    "orders": (
+        "record of what was asked for on a page, past its retention",
+        "records of what was asked for on pages, past their retention",
+    ),
+    "runs": ("record of a run past its retention", "records of runs past their retention"),
+    "archive": ("superseded version in the archive", "superseded versions in the archive"),
+    "attestations": ("superseded issue: its documents", "superseded issues: their documents"),
 }
 KEPT = {
     "archive": "raw",
@@ -275,7 +278,7 @@ def clean_lines(closing: Closing) -> list[str]:
     would = "Would free" if closing["dry_run"] else "Freed"
     lines = [f"{would} {size(closing['bytes'])}"]
     for kind, one in closing["cleaned"].items():
-        lines.append(f"  {size(one['bytes']):>9}  {one['count']:,} {TITLES[kind]}")
+        lines.append(f"  {size(one['bytes']):>9}  {counted(one['count'], *TITLES[kind])}")
         if closing["dry_run"]:
             lines += [f"             {name}" for name in one["names"]]
     if closing["compacted_bytes"]:
