@@ -35,7 +35,7 @@ MOST_CHARACTERS = 200
 
 @dataclass(frozen=True)
 class Freshness:
-    """How old the data are: `count` of `unit` (`fresh_minutes`, `fresh_hours`, `fresh_days`)."""
+    """How old the data are: `count` of `unit` (`fresh_now`, `fresh_minutes`, `fresh_hours`, `fresh_days`)."""
 
     unit: str
     count: int
@@ -117,6 +117,8 @@ class Asked:
         age = self.now - self.build.data_as_of.replace(tzinfo=UTC)
         minutes = max(0, int(age.total_seconds() // 60))
         is_old = age > FRESH
+        if minutes < 1:
+            return Freshness("fresh_now", minutes, is_old)
         if minutes < 60:
             return Freshness("fresh_minutes", minutes, is_old)
         if minutes < 48 * 60:

@@ -7,7 +7,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pypdfium2
@@ -118,6 +118,23 @@ def test_a_session_shows_what_its_attestations_would(pages: Pages, awa: TestClie
     assert page.count('<rect class="column"') == len(days) + len(courses)
     assert duration(sum(seconds for _, seconds, _ in learners)) in text_of(page)
     assert "Données au 10/11/2026 19:00, il y a 6 heures." in text_of(page)
+
+
+@pytest.mark.parametrize(
+    ("later", "said"),
+    [
+        ({"seconds": 59}, "il y a moins d’une minute."),
+        ({"seconds": 60}, "il y a 1 minute."),
+        ({"hours": 47, "minutes": 59}, "il y a 47 heures."),
+        ({"hours": 48}, "il y a 2 jours."),
+    ],
+)
+def test_how_old_the_data_are(pages: Pages, later: dict[str, float], said: str) -> None:
+    before, pages.clock.time = pages.clock.time, datetime(2026, 11, 10, 18, tzinfo=UTC) + timedelta(**later)
+    try:
+        assert f"Données au 10/11/2026 19:00, {said}" in text_of(pages.browser(AWA).get(f"/sessions/{SESSION}").text)
+    finally:
+        pages.clock.time = before
 
 
 def test_each_flag_has_its_lines(pages: Pages, awa: TestClient) -> None:
