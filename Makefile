@@ -49,7 +49,7 @@ bench-sizes: setup ## Measure what homes take in time and on the disk (EVENTS="1
 dagster: setup ## Open Dagster's web server on this project's home
 	@$(BIN)/opco dagster
 
-pictures: setup ## Draw the README's pictures from the demo (run make demo first)
+pictures: setup ## Draw the README's pictures from the demo (run make demo and make acceptance first)
 	@$(BIN)/python scripts/pictures.py
 
 lock: ## Resolve requirements.lock anew from pyproject.toml

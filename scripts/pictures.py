@@ -1,9 +1,15 @@
-"""Draws the pictures of the README and of docs/ from the demo campus: run `make demo` first, then `make pictures`."""
+"""Draws the pictures of the README and of docs/ from the demo campus: run `make demo` and `make acceptance` first.
+
+Those of the portal are what the test of every page in Chromium sees, cut to the height of a screen.
+"""
 
 from __future__ import annotations
 
 import io
+import os
+import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pymupdf_fonts
@@ -25,6 +31,10 @@ BLOCKS = {
     "7": "Fait à",
     "8": "Données au",
 }
+
+PAGES = ("dashboard", "sessions", "session", "flag", "attestations", "issue", "statistics", "rejected-rows", "sign-in")
+SCREEN, GAP = 980, 24  # pixels
+GROUND = "#8a97a5"
 
 
 def drawn(page: pypdfium2.PdfPage) -> Image.Image:
@@ -49,6 +59,42 @@ def numbered(page: pypdfium2.PdfPage) -> Image.Image:
     return picture
 
 
+def sheet(pictures: list[Image.Image], across: int, gap: int) -> Image.Image:
+    """Return pictures in rows of `across`, with `gap` pixels between them; each takes the room of the largest."""
+    width = max(picture.width for picture in pictures) + gap
+    height = max(picture.height for picture in pictures) + gap
+    rows = -(-len(pictures) // across)
+    drawing = Image.new("RGB", (width * min(across, len(pictures)) - gap, height * rows - gap), GROUND)
+    for place, picture in enumerate(pictures):
+        drawing.paste(picture, (place % across * width, place // across * height))
+    return drawing
+
+
+def of_the_portal() -> None:
+    """Draw each page as on a desk, and all of them on a phone and in the dark."""
+    with tempfile.TemporaryDirectory() as folder:
+        tests = [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "tests/acceptance/test_portal_in_chromium.py",
+            "-k",
+            "every_page",
+        ]
+        subprocess.run(tests, cwd=PROJECT, env={**os.environ, "OPCO_SCREENSHOTS": folder}, check=True)
+
+        def screen(page: str, look: str) -> Image.Image:
+            with Image.open(f"{folder}/{page}-{look}.png") as whole:
+                return whole.convert("RGB").crop((0, 0, whole.width, min(whole.height, SCREEN)))
+
+        for page in PAGES:
+            save(screen(page, "desk"), f"portal-{page}.png")
+        save(sheet([screen(page, "phone") for page in PAGES], 5, GAP), "portal-on-a-phone.png")
+        dark = [screen(page, "dark") for page in PAGES]
+        save(sheet([one.resize((one.width // 2, one.height // 2)) for one in dark], 3, GAP), "portal-in-the-dark.png")
+
+
 def save(picture: Image.Image, name: str) -> None:
     """Write a picture small."""
     path = PICTURES / name
@@ -57,17 +103,14 @@ def save(picture: Image.Image, name: str) -> None:
 
 
 def main() -> None:
-    """Draw the first page of one attestation, and all of it with its blocks numbered."""
+    """Draw the first page of one attestation, all of it with its blocks numbered, and the portal."""
     issues = sorted((PROJECT / "demo/var/attestations/S-2026-MGMT-09").glob(f"issue-*/{DOCUMENT}"))
     if not issues:
         sys.exit("No attestation of the demo to draw. Run: make demo")
     document = pypdfium2.PdfDocument(issues[0])
     save(drawn(document[0]), "attestation.png")
-    pages = [numbered(page) for page in document]
-    sheet = Image.new("RGB", (sum(page.width + 12 for page in pages) - 12, pages[0].height), "#8a97a5")
-    for place, page in enumerate(pages):
-        sheet.paste(page, (place * (page.width + 12), 0))
-    save(sheet, "attestation-blocks.png")
+    save(sheet([numbered(page) for page in document], len(document), 12), "attestation-blocks.png")
+    of_the_portal()
 
 
 if __name__ == "__main__":
