@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any
 
@@ -43,11 +44,16 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[Home, dict[str, Any
 
 
 def test_the_records_can_be_open_twice_in_one_process(home: Home) -> None:
-    with ExitStack() as first, ExitStack() as second:
-        first.enter_context(open_instance(home))
-        instance = second.enter_context(open_instance(home))
-        first.close()
-        assert instance.get_runs() == []
+    def open_twice() -> None:
+        with ExitStack() as first, ExitStack() as second:
+            first.enter_context(open_instance(home))
+            instance = second.enter_context(open_instance(home))
+            first.close()
+            assert instance.get_runs() == []
+
+    # Dagster keeps the instance that was opened last in a context variable; closed in this order, they would leave a
+    # closed one there for all tests that follow.
+    copy_context().run(open_twice)
 
 
 @pytest.mark.parametrize("damage", ["no database", "cut off"])
