@@ -99,15 +99,15 @@ def open_instance(home: Home) -> Iterator[dg.DagsterInstance]:
             # Dagster's PostgreSQL storage wraps what SQLAlchemy raises.
             if not isinstance(error, SQLAlchemyError) and not isinstance(error.__cause__, SQLAlchemyError):
                 raise
-            raise OpcoError(_unreachable(home, error)) from error
+            raise OpcoError(_fault_of_records(home, error)) from error
         # Else Dagster opens a connection to PostgreSQL an event, some thousand times a build. No matter to SQLite.
         instance.optimize_for_webserver(statement_timeout=STATEMENT_MILLISECONDS, pool_recycle=3600, max_overflow=20)
         try:
             yield instance
         except SQLAlchemyError as error:
-            if not tells_of_damage(error.__cause__ or error):
+            if not tells_of_damage(_cause(error)):
                 raise
-            raise OpcoError(_unreachable(home, error)) from error
+            raise OpcoError(_fault_of_records(home, error)) from error
 
 
 def _unreadable(path: Path, error: Exception) -> str:
@@ -119,16 +119,21 @@ def _unreadable(path: Path, error: Exception) -> str:
     )
 
 
-def _unreachable(home: Home, error: Exception) -> str:
-    cause = error.__cause__ or error.__context__ or error
+def _cause(error: BaseException) -> BaseException:
+    return error.__cause__ or error.__context__ or error
+
+
+def _fault_of_records(home: Home, error: Exception) -> str:
+    """Return what keeps Dagster's records from being used, and what to do."""
+    cause = _cause(error)
     said = str(getattr(cause, "orig", None) or cause).strip()
-    url = load_settings(home).dagster.postgres_url
     if tells_of_damage(cause):
         return (
             f"Dagster's history of runs is damaged ({said}). It holds no data, and a new one begins without it: stop "
             f"opco dagster, remove {home.dagster / 'history'} and {home.dagster / 'schedules'}, and run the command "
             "again."
         )
+    url = load_settings(home).dagster.postgres_url
     remedy = (
         "See that the database runs and lets this user in: the setting dagster.postgres_url and the variable "
         "OPCO_DAGSTER__POSTGRES_PASSWORD."
