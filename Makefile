@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test acceptance lint bench bench-export bench-attest bench-faults dagster pictures lock bench-nightly bench-sizes bench-portal
+.PHONY: help docs setup demo portal test acceptance lint bench bench-export bench-attest bench-faults dagster pictures lock bench-nightly bench-start bench-sizes bench-portal bench-moodle
 
 BIN := .venv/bin
 
@@ -15,7 +15,7 @@ demo: setup ## Build the demo campus, export it and make the attestations of one
 test: setup ## Run all tests (ARGS="-k name" for some)
 	@$(BIN)/python -m pytest -n 2 --ignore=tests/acceptance $(ARGS)
 
-acceptance: setup ## Run the tests that need LibreOffice, Chromium, PostgreSQL, rsync or systemd-analyze, installing what is missing
+acceptance: setup ## Run the tests that need LibreOffice, Chromium, PostgreSQL, MariaDB, rsync or systemd-analyze, installing what is missing
 	@scripts/acceptance.sh
 	@$(BIN)/python -m pytest tests/acceptance $(ARGS)
 
@@ -34,6 +34,9 @@ bench-export: setup ## Measure exports against a bare COPY (LINES=5000000)
 bench-portal: setup ## Measure the pages on 5 million connections (ARGS="--connections 1000000")
 	@$(BIN)/python -m benchmarks.portal $(ARGS)
 
+bench-moodle: setup ## Measure the reading of a Moodle against the servers' own clients (ARGS="--events 5000000")
+	@$(BIN)/python -m benchmarks.moodle $(ARGS)
+
 bench-attest: setup ## Measure the attestations against their floor (DOCUMENTS=200)
 	@$(BIN)/python -m benchmarks.attest --documents $(or $(DOCUMENTS),200)
 
@@ -43,8 +46,14 @@ bench-faults: setup ## Kill builds, exports and attestation runs, and publish un
 bench-nightly: setup ## Measure a night in which nothing is new against dbt alone
 	@$(BIN)/python -m benchmarks.nightly
 
+bench-start: setup ## Measure what a build takes beside its data, against importing its libraries
+	@$(BIN)/python -m benchmarks.start
+
 bench-sizes: setup ## Measure what homes take in time and on the disk (EVENTS="1000 100000 1000000")
 	@$(BIN)/python -m benchmarks.sizes --events $(or $(EVENTS),1000 100000 1000000)
+
+portal: demo ## Open the demo's pages, signed in, with nothing else set up (PORT=8000)
+	@$(BIN)/python scripts/demo_portal.py
 
 dagster: setup ## Open Dagster's web server on this project's home
 	@$(BIN)/opco dagster
@@ -52,5 +61,8 @@ dagster: setup ## Open Dagster's web server on this project's home
 pictures: setup ## Draw the README's pictures from the demo (run make demo and make acceptance first)
 	@$(BIN)/python scripts/pictures.py
 
-lock: ## Resolve requirements.lock anew from pyproject.toml
+docs: setup ## Write the generated parts of docs/ anew
+	@$(BIN)/python scripts/generate_docs.py
+
+lock: ## Resolve both requirements locks anew from pyproject.toml
 	@scripts/lock.sh

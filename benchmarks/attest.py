@@ -24,36 +24,32 @@ from pathlib import Path
 import duckdb
 import pypdfium2
 
-from reports.attestation import AttestationInputs, issue_attestations
-from reports.attestation.images import read_image
-from reports.attestation.making import calm_collector
+from reports.attestation.inputs import AttestationInputs
 from reports.attestation.model import LearnerRecord
-from reports.attestation.queries import (
-    read_build,
-    read_evidence_levels,
-    read_inexplicit_end_kinds,
-    read_learner_records,
-    read_session,
-)
+from reports.attestation.queries import read_build, read_code_texts, read_learner_records, read_session
 from reports.attestation.rendering import Renderer
-from reports.warehouse import open_published
+from reports.issuing.workers import calm_collector
+from reports.printing.images import read_images
+from tests.issuing import issue_from
 from warehouse.project import PROJECT_DIR
+from warehouse.published import open_published
 
 ASSETS = PROJECT_DIR / "demo" / "assets"
 INPUTS = AttestationInputs(
-    organisation_name="Atelier des Trois Rives",
+    name="Atelier des Trois Rives",
     legal_representative="Hélène Vasseur",
     capacity="Directrice",
     place="Rennes",
     training_duration="10 h 30 à distance",
     footer="Atelier des Trois Rives (société fictive), 12, quai de l’Exemple, 35000 Rennes. SIRET 900 000 007 00019.",
-    logo=Path("logo.svg"),
-    stamp=Path("stamp.png"),
+    logo="logo.svg",
+    stamp="stamp.png",
 )
 TURNS = {"S-30": 15, "S-300": 7, "S-3000": 3}
 DAY = date(2027, 1, 15)
+NUMBER = "S-30/U-0/1"
 FLOOR_STYLE = """
-@font-face { font-family: M; src: url(attestation:font/mono) }
+@font-face { font-family: M; src: url(opco:font/mono) }
 pre { font: 7.2pt/1.5 M; white-space: pre-wrap }
 """
 
@@ -65,21 +61,20 @@ def warehouse(folder: Path, documents: int) -> Path:
         connection.execute("set TimeZone = 'UTC'")
         connection.execute(f"set variable documents = {documents:d}")
         connection.execute(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
-        for seed in ("end_kinds", "evidence_levels"):
+        for seed in ("end_kinds", "evidence_levels", "connection_flags"):
             connection.execute(f"create table {seed} as from read_csv('{PROJECT_DIR}/seeds/{seed}.csv', header = true)")
     return path
 
 
 def prepared(path: Path, session_id: str) -> tuple[Renderer, LearnerRecord]:
     """Return a session's renderer and the record of its first learner."""
-    parts = {"logo": INPUTS.logo, "stamp": INPUTS.stamp}
-    images = {part: read_image(ASSETS, name, part) for part, name in parts.items() if name}
+    images = read_images(ASSETS, INPUTS.images)
     with closing(open_published(path)) as connection:
         build = read_build(connection)
         session = read_session(connection, session_id, build)
-        ends, levels = read_inexplicit_end_kinds(connection, "fr"), read_evidence_levels(connection, "fr")
+        texts = read_code_texts(connection, "fr")
         (record,) = read_learner_records(connection, session_id, ["U-0"], build)
-    return Renderer(INPUTS, images, session, build, ends, levels, 1, DAY), record
+    return Renderer(INPUTS, images, session, build, texts, DAY), record
 
 
 def floor_of(renderer: Renderer, record: LearnerRecord) -> tuple[Callable[[], object], int, int]:
@@ -87,7 +82,7 @@ def floor_of(renderer: Renderer, record: LearnerRecord) -> tuple[Callable[[], ob
     # With the fonts of the documents: bare, but not on the machine's fonts.
     from weasyprint import CSS, HTML  # type: ignore[import-untyped]
 
-    made = renderer.render(record)
+    made = renderer.render(record, NUMBER)
     pages = pypdfium2.PdfDocument(made.content)
     text = "\n".join(page.get_textpage().get_text_range().replace("\r\n", "\n") for page in pages)
     engine = renderer.engine
@@ -116,7 +111,7 @@ def measure_one(path: Path) -> None:
         renderer, record = prepared(path, session_id)
         floor, size, pages = floor_of(renderer, record)
         floor()
-        whole = partial(renderer.render, record)
+        whole = partial(renderer.render, record, NUMBER)
         pairs = [(cpu_seconds(whole), cpu_seconds(floor)) for _ in range(turns)]
         ours, bare = (min(pair[side] for pair in pairs) for side in (0, 1))
         median = statistics.median(one / other for one, other in pairs)
@@ -165,7 +160,7 @@ def measure_many(path: Path, folder: Path, documents: int) -> None:
     for workers in (1, 2):
         with Memory() as memory:
             start, before = time.perf_counter(), processor_seconds_of_children()
-            issue_attestations(
+            issue_from(
                 path,
                 "S-MANY",
                 INPUTS,

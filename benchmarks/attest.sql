@@ -1,10 +1,12 @@
 -- A published warehouse, as far as attestations read it: sessions of 30, 300 and 3,000 connections a learner, and one
 -- of as many learners as the variable `documents` says, with 30 connections each. Ten activities a session.
+create table load_reconciliation (table_name varchar);
+
 create table warehouse_build as
 select
     'bench' as build_id, timestamp '2027-01-15 02:00:00' as data_as_of, 15::bigint as inactivity_timeout_minutes,
     null::bigint as max_connection_minutes, 480::bigint as long_connection_minutes, 'UTC' as raw_timezone,
-    'Europe/Paris' as display_timezone, '0.1.0' as opco_version;
+    'Europe/Paris' as display_timezone, '0.1.0' as opco_version, 2::bigint as rules_edition;
 
 create table sizes as
 from (values ('S-30', 1, 30), ('S-300', 1, 300), ('S-3000', 1, 3000), ('S-MANY', getvariable('documents'), 30))
@@ -14,7 +16,8 @@ create table dim_program_sessions as
 select
     session_id, 'Manager une équipe à distance, promotion ' || session_id as session_name,
     timestamp '2026-01-05 08:00:00' as starts_at, timestamp '2026-12-18 17:00:00' as ends_at,
-    'T-MGMT' as program_template_id, 'Manager une équipe à distance' as program_template_name
+    'T-MGMT' as program_template_id, 'Manager une équipe à distance' as program_template_name,
+    126000::bigint as planned_duration_seconds
 from sizes;
 
 create table dim_learners as
@@ -43,18 +46,20 @@ select
     (600 + number * 37 % 1800)::bigint as elapsed_seconds, 0::bigint as capped_seconds,
     if(number % 10 = 0, 60, 0)::bigint as overlap_seconds,
     (elapsed_seconds - overlap_seconds)::bigint as retained_seconds,
-    number % 10 = 0 as is_overlapped_in_session, false as is_overlapped_outside_session
+    number % 10 = 0 as is_overlapped_in_session, false as is_overlapped_outside_session,
+    if(number % 10 = 0, ['overlap'], []) as flags
 from sizes, range(learners) as one (learner), range(connections) as another (number)
 inner join dim_courses on dim_courses.course_id = 'C-' || number % 8;
 
 create table fct_learner_sessions as
 select
-    user_id, session_id, true as has_played, count(*) as connection_count, 0::bigint as open_connection_count,
+    user_id, session_id, true as is_enrolled, false as is_instructor, true as has_played, count(*) as connection_count, 0::bigint as open_connection_count,
     sum(elapsed_seconds)::bigint as elapsed_seconds, 0::bigint as capped_seconds,
     sum(overlap_seconds)::bigint as overlap_seconds, sum(retained_seconds)::bigint as retained_seconds,
     min(connected_at) as first_connected_at, max(disconnected_at) as last_connection_at,
     count(distinct timezone('Europe/Paris', connected_at at time zone 'UTC')::date) as connection_day_count,
-    87.5::decimal(9, 6) as progress_pct, 81.25::decimal(9, 6) as score_pct
+    87.5::decimal(9, 6) as progress_pct, 81.25::decimal(9, 6) as score_pct,
+    'platform' as progress_source, 'assessments' as score_source
 from fct_opco_connections
 group by user_id, session_id;
 

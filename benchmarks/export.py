@@ -20,9 +20,10 @@ from unittest.mock import patch
 
 import duckdb
 
-from reports.export import ExportFilters, ExportOptions, write_export
 from reports.export.checks import check_file
 from reports.export.columns import export_columns
+from reports.export.filters import ExportFilters
+from reports.export.write import ExportOptions, write_export
 from warehouse.project import PROJECT_DIR
 from warehouse.sql import quoted_identifier
 

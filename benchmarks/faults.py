@@ -27,10 +27,10 @@ import duckdb
 
 from benchmarks.export import multiply
 from warehouse.archive import read_manifest
-from warehouse.files import TEMPORARY
+from warehouse.files import TEMPORARY, sha256_of
 from warehouse.project import PROJECT_DIR
 from warehouse.publish import publish
-from warehouse.published import fault_of, published_builds, shown_file
+from warehouse.published import BuildRecord, fault_of, published_builds, shown_file, write_record
 
 OPCO = Path(sys.executable).with_name("opco")
 CAMPUS = PROJECT_DIR / "tests" / "data" / "campus"
@@ -242,7 +242,9 @@ def export_home(folder: Path, source: Path, rows: int) -> Path:
     """Make a home whose published file has so many connections that its export takes a while."""
     builds = folder / "var/published/builds"
     builds.mkdir(parents=True)
-    multiply(source, builds / "large.duckdb", rows)
+    large = builds / "large.duckdb"
+    multiply(source, large, rows)
+    write_record(large, BuildRecord("large", "", "", large.stat().st_size, sha256_of(large), {}))
     (folder / "var/published/opco.duckdb").symlink_to("builds/large.duckdb")
     return folder
 
@@ -318,6 +320,7 @@ def make_build_file(file: Path, build_id: str, rows: int) -> None:
     file.unlink(missing_ok=True)
     with duckdb.connect(str(file)) as connection:
         connection.execute("create schema marts")
+        connection.execute("create table marts.load_reconciliation (table_name varchar)")
         connection.execute(
             "create table marts.warehouse_build as select ? as build_id, timestamp '2026-11-20' as data_as_of",
             [build_id],

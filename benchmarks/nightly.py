@@ -12,10 +12,10 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.run import Cost, cost_of
-from orchestration.dbt_project import dbt_environment, dbt_executable, dbt_variables
-from orchestration.home import Home
-from orchestration.runs import open_instance
-from orchestration.settings import load_settings
+from orchestration.defs.warehouse.dbt_project import dbt_environment, dbt_executable, dbt_variables
+from orchestration.home.paths import Home
+from orchestration.home.settings import load_settings
+from orchestration.runs.jobs import open_instance
 from warehouse.project import PROJECT_DIR
 
 NIGHTS = 3

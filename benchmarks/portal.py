@@ -28,12 +28,14 @@ from queue import Empty
 import duckdb
 
 from benchmarks.generate import generate
-from orchestration.home import Home
-from orchestration.settings import load_settings
+from orchestration.home.paths import Home
+from orchestration.home.settings import load_settings
 from portal.identity.service import Identity
-from reports.attestation.manifest import Manifest
-from reports.attestation.naming import session_folder
+from reports.issuing.manifest import Manifest
+from reports.issuing.naming import session_folder
+from warehouse.files import sha256_of
 from warehouse.project import PROJECT_DIR
+from warehouse.published import BuildRecord, write_record
 
 ADMINISTRATOR = "admin@exemple.fr"
 PORT = 8765
@@ -74,7 +76,7 @@ def issue_some(home: Home, size: Size) -> None:
     """Give a share of the sessions an issue, as far as the pages read it."""
     for number in range(int(size.sessions * ISSUED_SHARE)):
         session_id = f"S-{number}"
-        folder = home.attestations / session_folder(session_id) / "issue-1"
+        folder = session_folder(home.attestations, session_id) / "issue-1"
         folder.mkdir(parents=True)
         empty = dict.fromkeys(("documents", "cancelled", "left_out", "asked_for"), ())
         manifest = Manifest(
@@ -275,6 +277,7 @@ def main() -> None:
         opco("build", "--raw", str(PROJECT_DIR / "demo" / "raw"), "--as-of", "2026-11-10T06:00:00Z", home=place)
         large = home.published / "builds" / "large.duckdb"
         large_warehouse(home.warehouse, large, size)
+        write_record(large, BuildRecord("large", "", "", large.stat().st_size, sha256_of(large), {}))
         home.warehouse.unlink()
         home.warehouse.symlink_to(large)
         issue_some(home, size)

@@ -80,15 +80,33 @@ order by hash(learner), connected_at;
 create table fct_learner_sessions as from demo.fct_learner_sessions limit 0;
 insert into fct_learner_sessions by name
 select
-    user_id, session_id, true as is_enrolled, true as has_played, count(*) as connection_count,
+    user_id, session_id, true as is_enrolled, false as is_instructor, true as has_played,
+    count(*) as connection_count,
     count(*) filter (where disconnected_at is null) as open_connection_count, sum(elapsed_seconds) as elapsed_seconds,
     sum(capped_seconds) as capped_seconds, sum(overlap_seconds) as overlap_seconds,
     sum(retained_seconds) as retained_seconds, min(connected_at) as first_connected_at,
     max(disconnected_at) as last_connection_at, count(distinct connected_on) as connection_day_count,
     (hash(user_id) % 1000)::int / 10 as progress_pct, (hash(user_id || 's') % 1000)::int / 10 as score_pct,
-    'enrollment' as progress_source, 'enrollment' as score_source
+    'platform' as progress_source, 'platform' as score_source
 from fct_opco_connections
 group by user_id, session_id;
+
+create table fct_program_sessions as from demo.fct_program_sessions limit 0;
+insert into fct_program_sessions by name
+select
+    session_id, any_value(session_name) as session_name, any_value(program_template_id) as program_template_id,
+    any_value(program_template_name) as program_template_name, any_value(starts_at) as starts_at,
+    any_value(ends_at) as ends_at,
+    count(user_id) as learner_count, learner_count as enrolled_count, learner_count as played_count,
+    coalesce(sum(connection_count), 0) as connection_count,
+    coalesce(sum(open_connection_count), 0) as open_connection_count, 0 as flagged_connection_count,
+    coalesce(sum(elapsed_seconds), 0) as elapsed_seconds, coalesce(sum(capped_seconds), 0) as capped_seconds,
+    coalesce(sum(overlap_seconds), 0) as overlap_seconds, coalesce(sum(retained_seconds), 0) as retained_seconds,
+    min(first_connected_at) as first_connected_at, max(last_connection_at) as last_connection_at,
+    0 as connection_day_count, avg(progress_pct) as mean_progress_pct, avg(score_pct) as mean_score_pct
+from dim_program_sessions
+left join fct_learner_sessions using (session_id)
+group by session_id;
 
 create table fct_learner_session_steps as from demo.fct_learner_session_steps limit 0;
 insert into fct_learner_session_steps by name
@@ -121,7 +139,7 @@ create table dim_custom_fields as from demo.dim_custom_fields;
 create table fct_assessment_results as from demo.fct_assessment_results;
 create table bridge_learner_custom_fields as from demo.bridge_learner_custom_fields;
 create table rejected_rows as from demo.rejected_rows;
-create table load_balance as from demo.load_balance;
+create table load_reconciliation as from demo.load_reconciliation;
 create table warehouse_build as from demo.warehouse_build;
 create table connection_flags as from demo.connection_flags;
 create table end_kinds as from demo.end_kinds;

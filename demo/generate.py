@@ -971,7 +971,7 @@ def enrollment_rows(log: Log) -> list[Sequence[Cell]]:
             elif session.session_id == "S-2026-XLS-10" and user_id == "u-1028":
                 unenrolled_at, status = "2026-10-23 18:00:00+02:00", "withdrawn"
             elif session.session_id == "S-2026-XLS-10" and user_id == "u-1036":
-                progress = "85 %"
+                progress = "17/20"
             rows.append(
                 (
                     enrollment_id,

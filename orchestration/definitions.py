@@ -4,9 +4,11 @@ from pathlib import Path
 
 import dagster as dg
 
-from orchestration.home import Home
-from orchestration.home_stamp import check_home
-from orchestration.resources import run_resources
+from orchestration.home.paths import Home, keep_from_others
+from orchestration.home.settings import load_settings
+from orchestration.home.stamp import check_home
+from orchestration.runs.json_logs import log_as_json
+from orchestration.runs.resources import run_resources
 
 
 @dg.definitions
@@ -14,6 +16,9 @@ def defs() -> dg.Definitions:
     """Load every domain; in-process, because each process of a run would import everything again."""
     home = Home.find()
     check_home(home)
+    keep_from_others(home)
+    if load_settings(home).logs.format == "json":
+        log_as_json()
     return dg.Definitions.merge(
         dg.load_from_defs_folder(path_within_project=Path(__file__).parent),
         dg.Definitions(resources=run_resources(home), executor=dg.in_process_executor),

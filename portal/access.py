@@ -71,17 +71,17 @@ def visible_sessions(person: Person) -> Visible:
     )
 
 
-def may_see(connection: duckdb.DuckDBPyConnection, person: Person, session_id: str) -> bool:
+def may_see(db: duckdb.DuckDBPyConnection, person: Person, session_id: str) -> bool:
     """Tell whether `person` may see the program session `session_id`, which may not exist."""
     visible = visible_sessions(person)
-    found = connection.execute(
+    found = db.execute(
         f"select 1 from ({visible.sql}) where session_id = $asked_session",
         {**visible.parameters, "asked_session": session_id},
     ).fetchone()
     return found is not None
 
 
-def sessions_of_export(connection: duckdb.DuckDBPyConnection, person: Person, asked: Sequence[str]) -> tuple[str, ...]:
+def sessions_of_export(db: duckdb.DuckDBPyConnection, person: Person, asked: Sequence[str]) -> tuple[str, ...]:
     """Return the session ids that an export of `person` is to be limited to; `asked` are session ids.
 
     Only an administrator who asks for none gets none, which means every session. Raises HTTPException 404 when one
@@ -92,9 +92,7 @@ def sessions_of_export(connection: duckdb.DuckDBPyConnection, person: Person, as
     visible = visible_sessions(person)
     seen = {
         session_id
-        for (session_id,) in connection.execute(
-            f"select session_id from ({visible.sql})", visible.parameters
-        ).fetchall()
+        for (session_id,) in db.execute(f"select session_id from ({visible.sql})", visible.parameters).fetchall()
     }
     if not seen or not seen.issuperset(asked):
         raise HTTPException(404)
@@ -131,7 +129,7 @@ def route(
     """Return the route of `endpoint`, behind its gate.
 
     `endpoint` is called with `request.state.form` (of an unsafe method, its CSRF token checked), and where `who` is
-    not `public` also with `request.state.person` and `request.state.connection`, a cursor on the build on which access
+    not `public` also with `request.state.person` and `request.state.db`, a cursor on the build on which access
     was judged. A plain function runs in a thread, together with its gate; a coroutine function is for public routes
     alone, as a cursor is one thread's.
     """
@@ -164,8 +162,8 @@ def _guarded(endpoint: Endpoint, who: Who) -> Callable[[Request], Awaitable[Resp
         """Judge and, where the endpoint is a plain function, answer: in one thread, on one cursor."""
         if who.kind == "public":
             return cast("Response", endpoint(request))
-        with request.app.state.warehouse.cursor() as connection:
-            _admit(request, connection, who)
+        with request.app.state.warehouse.cursor() as db:
+            _admit(request, db, who)
             return cast("Response", endpoint(request))
 
     async def gate(request: Request) -> Response:
@@ -184,15 +182,15 @@ def _guarded(endpoint: Endpoint, who: Who) -> Callable[[Request], Awaitable[Resp
     return gate
 
 
-def _admit(request: Request, connection: duckdb.DuckDBPyConnection, who: Who) -> None:
+def _admit(request: Request, db: duckdb.DuckDBPyConnection, who: Who) -> None:
     """Put the person and the cursor into the request's state. Raises HTTPException for who may not pass."""
-    person: Person | None = request.app.state.identity.person(request, connection)
+    person: Person | None = request.app.state.identity.person(request, db)
     if person is None:
         raise HTTPException(401)
     request.state.person = person
-    request.state.connection = connection
+    request.state.db = db
     if who.kind == "administrator" and not person.is_administrator:
         raise HTTPException(403)
-    if who.kind == "session" and not may_see(connection, person, request.path_params[who.session_parameter]):
+    if who.kind == "session" and not may_see(db, person, request.path_params[who.session_parameter]):
         # As for a session that does not exist: a guessed id tells nothing.
         raise HTTPException(404)

@@ -17,10 +17,11 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount
 
-from orchestration.background import BackgroundRuns
-from orchestration.home import Home
-from orchestration.settings import Settings
-from portal import access, errors, security
+from orchestration.defs.attestations.issuing import document_limits
+from orchestration.home.paths import Home
+from orchestration.home.settings import Settings
+from orchestration.runs.background import BackgroundRuns
+from portal import access, audit, errors, security
 from portal.failed_runs import FailedRuns
 from portal.identity import pages as identity_pages
 from portal.identity.service import Identity
@@ -71,8 +72,20 @@ def make_app(home: Home, settings: Settings, *, now: Callable[[], datetime] = la
         except BadLinkError as error:
             logger.warning("refused a link from %s: %s", client_of(request), error)
             return _no_such_link()
-        part = " (a part)" if request.headers.get("range") else ""
+        is_part = "range" in request.headers
+        part = " (a part)" if is_part else ""
         logger.info("%s of delivery %s to %s%s", request.method, delivery.delivery_id, client_of(request), part)
+        if request.method == "GET":
+            # Before it is sent, as all that the log holds.
+            audit.record(
+                request,
+                "link_downloaded",
+                delivery_id=delivery.delivery_id,
+                file=delivery.file_name,
+                sha256=delivery.sha256,
+                recipients=list(delivery.recipients),
+                is_part=is_part,
+            )
         return FileResponse(
             content,
             headers={**LINK_HEADERS, "ETag": f'"{delivery.sha256}"'},
@@ -109,13 +122,14 @@ def make_app(home: Home, settings: Settings, *, now: Callable[[], datetime] = la
         lifespan=_lifespan,
     )
     app.state.home, app.state.settings, app.state.now = home, settings, now
+    app.state.nouns = tuple(settings.platform.model_dump(exclude_none=True).items())
     app.state.identity = identity
     app.state.deliveries = store
     app.state.warehouse = PublishedWarehouse(home.warehouse, prepare)
     app.state.issues = Issues(home.attestations)
-    app.state.runs = BackgroundRuns(home)
+    app.state.runs = BackgroundRuns(home, settings.runs)
     app.state.failed_runs = FailedRuns(home)
-    app.state.previews = Previews()
+    app.state.previews = Previews(document_limits(settings))
     access.declared_routes(app.routes)
     return app
 
@@ -125,7 +139,7 @@ async def _lifespan(app: Starlette) -> AsyncIterator[None]:
     cleaning = asyncio.create_task(_clean(app.state.deliveries, app.state.now))
     # What was stopped with the machine goes on.
     threading.Thread(target=_resume, args=[app.state.runs], daemon=True).start()
-    app.state.failed_runs.latest()
+    app.state.failed_runs.latest(wait=0)
     try:
         yield
     finally:

@@ -12,13 +12,12 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from reports.attestation.issue import zip_name
-from reports.attestation.manifest import MANIFEST, IssuedDocument, Manifest, issue_folders, read_manifest
-from reports.attestation.naming import session_folder
-from reports.attestation.removal import RECORD, Removal, read_removal
+from reports.issuing.manifest import MANIFEST, IssuedDocument, Manifest, issue_folders, read_manifest
+from reports.issuing.naming import session_folder, zip_of
+from reports.issuing.removal import RECORD, Removal, read_removal
 from warehouse.errors import OpcoError
 
-LOOKED_AT_EVERY_SECONDS = 5.0
+READ_EVERY_SECONDS = 5.0
 
 
 COLUMNS = pa.schema([("session_id", pa.string()), ("issue_number", pa.int64()), ("issued_at", pa.timestamp("us"))])
@@ -36,7 +35,7 @@ class Issue:
     @property
     def zip_path(self) -> Path:
         """The ZIP of all its documents."""
-        return self.folder / zip_name(self.manifest.session_id, self.number)
+        return zip_of(self.folder, self.manifest.session_id, self.number)
 
     @property
     def issued_on(self) -> date:
@@ -69,53 +68,53 @@ class Issues:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._lock = threading.Lock()
-        self._looked_at = 0.0
+        self._read_at = 0.0
         self._latest: dict[str, _Latest] = {}
         self._build_id: str | None = None
         self._table = NOTHING
 
     def of_session(self, session_id: str) -> list[Issue]:
         """Return the readable issues of a session, the latest first."""
-        folders = reversed(issue_folders(self._folder / session_folder(session_id)))
+        folders = reversed(issue_folders(session_folder(self._folder, session_id)))
         found = (_issue(session_id, number, folder) for number, folder in folders)
         return [issue for issue in found if issue is not None]
 
     def find(self, session_id: str, number: int) -> Issue | None:
         """Return one issue of a session; None when there is none."""
-        return _issue(session_id, number, self._folder / session_folder(session_id) / f"issue-{number}")
+        return _issue(session_id, number, session_folder(self._folder, session_id) / f"issue-{number}")
 
-    def latest(self, connection: duckdb.DuckDBPyConnection, build_id: str) -> pa.Table:
+    def latest(self, db: duckdb.DuckDBPyConnection, build_id: str) -> pa.Table:
         """Return the latest issue of each session of a build, as it was a few seconds ago at most.
 
         Columns: `session_id`, `issue_number`, `issued_at` (UTC).
         """
         with self._lock:
             is_new = self._build_id != build_id
-            if time.monotonic() - self._looked_at > LOOKED_AT_EVERY_SECONDS:
+            if time.monotonic() - self._read_at > READ_EVERY_SECONDS:
                 before = self._latest
-                self._look()
-                self._looked_at = time.monotonic()
+                self._read_folders()
+                self._read_at = time.monotonic()
                 is_new = is_new or before != self._latest
             if is_new:
-                self._table = self._listed(connection)
+                self._table = self._listed(db)
                 self._build_id = build_id
             return self._table
 
     def forget(self) -> None:
         """Look again at once: something was issued."""
-        self._looked_at = 0.0
+        self._read_at = 0.0
 
-    def _listed(self, connection: duckdb.DuckDBPyConnection) -> pa.Table:
-        ids = connection.execute("select session_id from dim_program_sessions").fetchall() if self._latest else []
+    def _listed(self, db: duckdb.DuckDBPyConnection) -> pa.Table:
+        ids = db.execute("select session_id from dim_program_sessions").fetchall() if self._latest else []
         found = [
             (session_id, one.number, one.made_at)
             for (session_id,) in ids
-            if (one := self._latest.get(session_folder(session_id))) is not None
+            if (one := self._latest.get(session_folder(self._folder, session_id).name)) is not None
         ]
         return pa.table([list(column) for column in zip(*found, strict=True)], schema=COLUMNS) if found else NOTHING
 
-    def _look(self) -> None:
-        """Read the folders that changed since the last look."""
+    def _read_folders(self) -> None:
+        """Read the folders that changed since they were last read."""
         latest: dict[str, _Latest] = {}
         for path in self._folder.iterdir() if self._folder.is_dir() else ():
             try:
@@ -136,8 +135,8 @@ class Issues:
 
 def _issue(session_id: str, number: int, folder: Path) -> Issue | None:
     try:
-        said = (folder / MANIFEST).stat()
-        manifest = _manifest(folder, (said.st_ino, said.st_mtime_ns))
+        stat = (folder / MANIFEST).stat()
+        manifest = _manifest(folder, (stat.st_ino, stat.st_mtime_ns))
     except (OSError, OpcoError):
         return None
     # Two ids never share a folder; a folder that was moved by hand is not trusted.
@@ -146,6 +145,6 @@ def _issue(session_id: str, number: int, folder: Path) -> Issue | None:
 
 @lru_cache(maxsize=256)
 def _manifest(folder: Path, version: tuple[int, int]) -> Manifest:
-    """Return the manifest of an issue. Who starts a home's attestations anew has other ones in the same folders."""
+    """Return the manifest of an issue. A home whose attestations were started over has others in the same folders."""
     del version
     return read_manifest(folder)

@@ -14,7 +14,9 @@ from starlette.requests import Request
 
 from portal.security import client_of
 
-LINKS_PER_ADDRESS = RateLimitItemPerMinute(5, 15, namespace="links_per_address")
+# Somebody else who asks for a person's links is not to keep that person from asking; a mailbox is not to be flooded.
+LINKS_PER_ADDRESS_AND_CLIENT = RateLimitItemPerMinute(5, 15, namespace="links_per_address_and_client")
+LINKS_PER_ADDRESS = RateLimitItemPerMinute(15, 15, namespace="links_per_address")
 # A whole organisation may come from one address on a Monday morning.
 LINKS_PER_CLIENT = RateLimitItemPerMinute(60, 15, namespace="links_per_client")
 SIGN_INS_PER_CLIENT = RateLimitItemPerMinute(120, 15, namespace="sign_ins_per_client")
@@ -22,8 +24,8 @@ SIGN_INS_PER_CLIENT = RateLimitItemPerMinute(120, 15, namespace="sign_ins_per_cl
 STARTED_RUNS = RateLimitItemPerMinute(20, 10, namespace="started_runs")
 EMAILED_EXPORTS = RateLimitItemPerHour(10, 1, namespace="emailed_exports")
 
-# Each takes its place on the disk for good.
-KEPT_IMAGES = RateLimitItemPerHour(60, 1, namespace="kept_images")
+# Each is decoded, and takes its place on the disk for months at least.
+SENT_IMAGES = RateLimitItemPerHour(60, 1, namespace="sent_images")
 
 
 class Limits:

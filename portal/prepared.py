@@ -1,7 +1,7 @@
 """What the pages ask of a build again and again, put together once when it is opened, and kept in memory beside it.
 
-A published file never changes, so neither do these tables: sums of the marts by session, day, flag and course, and
-names as they are searched. Rows of a session stand together, so that a page reads only these. For five million
+A published file never changes, so neither do these tables: sums of the marts by day, flag and course, and names as they
+are searched. Rows of a session stand together, so that a page reads only these. For five million
 connections that takes about a second and 65 MB.
 """
 
@@ -13,46 +13,14 @@ FOUND_AS = "lower(strip_accents({}))"
 """How a text is compared with what is searched for: neither case nor accents count."""
 
 TABLES = {
-    # One row per program session, with its totals.
+    # One row per program session, with its totals and how it is sorted and searched.
     "sessions": f"""
-        with figures as (
-            select
-                session_id,
-                count(*) as learner_count,
-                count(*) filter (where has_played) as played_count,
-                cast(sum(connection_count) as bigint) as connection_count,
-                cast(sum(open_connection_count) as bigint) as open_connection_count,
-                cast(sum(elapsed_seconds) as bigint) as elapsed_seconds,
-                cast(sum(capped_seconds) as bigint) as capped_seconds,
-                cast(sum(overlap_seconds) as bigint) as overlap_seconds,
-                cast(sum(retained_seconds) as bigint) as retained_seconds,
-                min(first_connected_at) as first_connected_at,
-                max(last_connection_at) as last_connection_at
-            from fct_learner_sessions
-            group by session_id
-        )
         select
-            session_id,
-            session_name,
-            program_template_id,
-            program_template_name,
-            starts_at,
-            ends_at,
-            coalesce(learner_count, 0) as learner_count,
-            coalesce(played_count, 0) as played_count,
-            coalesce(connection_count, 0) as connection_count,
-            coalesce(open_connection_count, 0) as open_connection_count,
-            coalesce(elapsed_seconds, 0) as elapsed_seconds,
-            coalesce(capped_seconds, 0) as capped_seconds,
-            coalesce(overlap_seconds, 0) as overlap_seconds,
-            coalesce(retained_seconds, 0) as retained_seconds,
-            first_connected_at,
-            last_connection_at,
+            *,
             {FOUND_AS.format("session_name")} as name_order,
             {FOUND_AS.format("program_template_name")} as template_order,
             {FOUND_AS.format("concat_ws(' ', session_name, program_template_name, session_id)")} as found_as
-        from dim_program_sessions
-        left join figures using (session_id)
+        from fct_program_sessions
         order by session_id
     """,
     # One row per learner per program session, in the alphabetical order of section E.
@@ -70,6 +38,8 @@ TABLES = {
             retained_seconds,
             progress_pct,
             score_pct,
+            progress_source,
+            score_source,
             last_connection_at,
             count(*) over (partition by session_id, last_name, first_name) > 1 as has_namesake,
             row_number() over (
@@ -81,7 +51,7 @@ TABLES = {
                     user_id
             ) as position
         from fct_learner_sessions
-        inner join dim_learners using (user_id)
+        inner join (select user_id, last_name, first_name, is_deleted from dim_learners) as learners using (user_id)
         order by session_id, position
     """,
     # One row per program session per local day with a connection.
@@ -142,8 +112,8 @@ TABLES = {
 }
 
 
-def prepare(connection: duckdb.DuckDBPyConnection) -> None:
+def prepare(db: duckdb.DuckDBPyConnection) -> None:
     """Make the tables of the schema `prepared`, in memory, for all cursors of the build that is open."""
-    connection.execute("attach if not exists ':memory:' as prepared (read_write)")
+    db.execute("attach if not exists ':memory:' as prepared (read_write)")
     for table, query in TABLES.items():
-        connection.execute(f"create table if not exists prepared.{table} as {query}")
+        db.execute(f"create table if not exists prepared.{table} as {query}")

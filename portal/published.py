@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from reports.warehouse import open_published
+from warehouse.published import open_published
 
 
 @dataclass
@@ -18,20 +18,18 @@ class _Open:
     """A build that is open; `users` counts the requests that read it now."""
 
     file: Path
-    connection: duckdb.DuckDBPyConnection
+    db: duckdb.DuckDBPyConnection
     users: int = 0
 
 
 class PublishedWarehouse:
     """The published warehouse at `path`, the link to the latest build.
 
-    Each request reads one build from its beginning to its end. The link is resolved anew for each; a build that it
+    Each request reads one build from its beginning to its end. The link is resolved for each; a build that it
     leads to no more is closed when the last request that reads it has ended.
     """
 
-    def __init__(
-        self, path: Path, prepare: Callable[[duckdb.DuckDBPyConnection], None] = lambda _connection: None
-    ) -> None:
+    def __init__(self, path: Path, prepare: Callable[[duckdb.DuckDBPyConnection], None] = lambda _db: None) -> None:
         """`prepare` is called with each build once it is open."""
         self.path = path
         self._prepare = prepare
@@ -44,7 +42,7 @@ class PublishedWarehouse:
         used = self._enter()
         try:
             # Cursors of one file may be used by several threads at a time, one thread each.
-            cursor = used.connection.cursor()
+            cursor = used.db.cursor()
             try:
                 cursor.execute("set TimeZone = 'UTC'")
                 yield cursor
@@ -71,21 +69,21 @@ class PublishedWarehouse:
             return used
 
     def _opened(self, file: Path) -> duckdb.DuckDBPyConnection:
-        connection = open_published(file)
+        db = open_published(file)
         try:
-            self._prepare(connection)
+            self._prepare(db)
         except BaseException:
-            connection.close()
+            db.close()
             raise
-        return connection
+        return db
 
     def _leave(self, used: _Open) -> None:
         with self._lock:
             used.users -= 1
             if used is not self._current and not used.users:
-                used.connection.close()
+                used.db.close()
 
     def _retire(self, successor: _Open | None) -> None:
         before, self._current = self._current, successor
         if before is not None and not before.users:
-            before.connection.close()
+            before.db.close()

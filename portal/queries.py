@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import duckdb
@@ -16,7 +16,7 @@ import pyarrow as pa
 
 from portal.access import Visible
 from portal.prepared import FOUND_AS
-from reports.warehouse import LOCAL_DAY
+from warehouse.published import LAST_DAY, LOCAL_DAY
 
 SESSIONS_A_PAGE = 25
 LEARNERS_A_PAGE = 100
@@ -43,6 +43,12 @@ class Page:
         return max(1, -(-self.total // self.size))
 
 
+def read_last_activity(db: duckdb.DuckDBPyConnection) -> datetime | None:
+    """Return the last beginning or end of a connection of the build, aware; None where there is none."""
+    ((last,),) = db.execute("select last_activity_at from warehouse_build").fetchall()
+    return last.replace(tzinfo=UTC) if last else None
+
+
 SESSION_SORTS = {
     "name": "name_order",
     "template": "template_order",
@@ -57,7 +63,7 @@ SESSION_SORTS = {
 
 DATES = f"""
     {LOCAL_DAY.format("starts_at")} as starts_on,
-    {LOCAL_DAY.format("ends_at")} as ends_on,
+    {LAST_DAY} as ends_on,
     timezone($zone, last_connection_at at time zone 'UTC') as last_connection_local,
 """
 
@@ -223,7 +229,7 @@ limit $limit offset $offset
 
 
 def list_sessions(
-    connection: duckdb.DuckDBPyConnection,
+    db: duckdb.DuckDBPyConnection,
     visible: Visible,
     issued: pa.Table,
     zone: str,
@@ -240,7 +246,7 @@ def list_sessions(
     that are over then, were played and have no attestations.
     """
     return _sessions(
-        connection,
+        db,
         visible,
         issued,
         zone,
@@ -253,11 +259,11 @@ def list_sessions(
 
 
 def list_waiting_sessions(
-    connection: duckdb.DuckDBPyConnection, visible: Visible, issued: pa.Table, zone: str, now: datetime, size: int
+    db: duckdb.DuckDBPyConnection, visible: Visible, issued: pa.Table, zone: str, now: datetime, size: int
 ) -> Page:
     """Return the visible sessions that are over at `now` (UTC), were played and have no attestations; latest first."""
     return _sessions(
-        connection,
+        db,
         visible,
         issued,
         zone,
@@ -270,7 +276,7 @@ def list_waiting_sessions(
 
 
 def _sessions(
-    connection: duckdb.DuckDBPyConnection,
+    db: duckdb.DuckDBPyConnection,
     visible: Visible,
     issued: pa.Table,
     zone: str,
@@ -282,48 +288,48 @@ def _sessions(
     size: int,
 ) -> Page:
     # As a list of values it would be planned for half a second.
-    connection.register("issued", issued)
+    db.register("issued", issued)
     query = SESSIONS.format(visible=visible.sql, condition=condition, order=order, dates=DATES)
-    return paged(connection, query, {**visible.parameters, **parameters, "zone": zone}, page, size)
+    return paged(db, query, {**visible.parameters, **parameters, "zone": zone}, page, size)
 
 
-def read_session_figures(connection: duckdb.DuckDBPyConnection, session_id: str, zone: str) -> Row | None:
+def read_session_figures(db: duckdb.DuckDBPyConnection, session_id: str, zone: str) -> Row | None:
     """Return a session with its totals; None when there is none of this id."""
-    found = rows(connection, SESSION, {"session_id": session_id, "zone": zone})
+    found = rows(db, SESSION, {"session_id": session_id, "zone": zone})
     return found[0] if found else None
 
 
-def list_learners(connection: duckdb.DuckDBPyConnection, session_id: str, zone: str, page: int) -> Page:
+def list_learners(db: duckdb.DuckDBPyConnection, session_id: str, zone: str, page: int) -> Page:
     """Return a page of a session's learners, in the alphabetical order of section E."""
-    return paged(connection, LEARNERS, {"session_id": session_id, "zone": zone}, page, LEARNERS_A_PAGE)
+    return paged(db, LEARNERS, {"session_id": session_id, "zone": zone}, page, LEARNERS_A_PAGE)
 
 
-def read_days(connection: duckdb.DuckDBPyConnection, session_id: str) -> list[tuple[date, int]]:
+def read_days(db: duckdb.DuckDBPyConnection, session_id: str) -> list[tuple[date, int]]:
     """Return the retained seconds of the connections that began on each local day, as the attestations' calendar."""
-    return connection.execute(DAYS, {"session_id": session_id}).fetchall()
+    return db.execute(DAYS, {"session_id": session_id}).fetchall()
 
 
-def read_flags(connection: duckdb.DuckDBPyConnection, session_id: str) -> list[Row]:
+def read_flags(db: duckdb.DuckDBPyConnection, session_id: str) -> list[Row]:
     """Return how many connections of a session carry each flag (T7)."""
-    return rows(connection, FLAGS, {"session_id": session_id})
+    return rows(db, FLAGS, {"session_id": session_id})
 
 
-def list_courses(connection: duckdb.DuckDBPyConnection, session_id: str) -> list[Row]:
+def list_courses(db: duckdb.DuckDBPyConnection, session_id: str) -> list[Row]:
     """Return the courses of a session in the attestations' order, with the time that all learners spent in them."""
-    return rows(connection, COURSES, {"session_id": session_id})
+    return rows(db, COURSES, {"session_id": session_id})
 
 
 def list_flag_lines(
-    connection: duckdb.DuckDBPyConnection, session_id: str, flag: str, zone: str, language: str, page: int
+    db: duckdb.DuckDBPyConnection, session_id: str, flag: str, zone: str, language: str, page: int
 ) -> Page:
     """Return a page of a session's connections that carry a flag, in the order of time."""
     query = FLAG_LINES.format(language=language)
-    return paged(connection, query, {"session_id": session_id, "flag": flag, "zone": zone}, page, LINES_A_PAGE)
+    return paged(db, query, {"session_id": session_id, "flag": flag, "zone": zone}, page, LINES_A_PAGE)
 
 
-def read_codes(connection: duckdb.DuckDBPyConnection, table: str, code: str, language: str) -> dict[str, Row]:
+def read_codes(db: duckdb.DuckDBPyConnection, table: str, code: str, language: str) -> dict[str, Row]:
     """Return the wording of a code list (`connection_flags`, `reject_reasons`) by code."""
-    return {row["code"]: row for row in rows(connection, CODES.format(code=code, table=table, language=language), {})}
+    return {row["code"]: row for row in rows(db, CODES.format(code=code, table=table, language=language), {})}
 
 
 @dataclass(frozen=True)
@@ -335,7 +341,7 @@ class Matches:
 
 
 def find_matches(
-    connection: duckdb.DuckDBPyConnection,
+    db: duckdb.DuckDBPyConnection,
     visible: Visible,
     all_seen: bool,
     kind: str,
@@ -354,49 +360,47 @@ def find_matches(
         f" where not list_contains($chosen::varchar[], id) limit {MATCHES_SHOWN + 1}"
     )
     asked = {**words, "all_seen": all_seen, "chosen": list(chosen)}
-    matching = rows(connection, query, _used(query, visible, asked))
+    matching = rows(db, query, _used(query, visible, asked))
     return Matches(matching[:MATCHES_SHOWN], len(matching) <= MATCHES_SHOWN)
 
 
 def find_named(
-    connection: duckdb.DuckDBPyConnection, visible: Visible, all_seen: bool, kind: str, ids: Sequence[str]
+    db: duckdb.DuckDBPyConnection, visible: Visible, all_seen: bool, kind: str, ids: Sequence[str]
 ) -> list[Row]:
     """Return those of `ids` that a filter of `kind` can name, with their names, among those to be seen."""
     if not ids:
         return []
     query = MATCHES[kind].format(visible=visible.sql, found=f"{IDS[kind]} in (select unnest($ids::varchar[]))")
-    return rows(connection, query, _used(query, visible, {"ids": list(ids), "all_seen": all_seen}))
+    return rows(db, query, _used(query, visible, {"ids": list(ids), "all_seen": all_seen}))
 
 
-def read_rejected(connection: duckdb.DuckDBPyConnection, language: str) -> list[Row]:
-    """Return how many rows were rejected, or kept with an emptied cell, by reason, and in which tables."""
-    return rows(connection, REJECTED.format(language=language), {})
+def read_rejected(db: duckdb.DuckDBPyConnection, language: str) -> list[Row]:
+    """Return how many rows were rejected, or kept with a nulled cell, by reason, and in which tables."""
+    return rows(db, REJECTED.format(language=language), {})
 
 
 def list_rejected(
-    connection: duckdb.DuckDBPyConnection, language: str, table: str | None, reason: str | None, page: int
+    db: duckdb.DuckDBPyConnection, language: str, table: str | None, reason: str | None, page: int
 ) -> Page:
     """Return a page of the rejected rows."""
     query = REJECTED_LINES.format(language=language)
-    return paged(connection, query, {"table": table, "reason": reason}, page, LINES_A_PAGE)
+    return paged(db, query, {"table": table, "reason": reason}, page, LINES_A_PAGE)
 
 
-def rows(connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Any]) -> list[Row]:
+def rows(db: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Any]) -> list[Row]:
     """Return the rows of a query by column name."""
-    cursor = connection.execute(query, dict(parameters))
+    cursor = db.execute(query, dict(parameters))
     names = [column[0] for column in cursor.description or []]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def paged(
-    connection: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Any], page: int, size: int
-) -> Page:
+def paged(db: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Any], page: int, size: int) -> Page:
     """Return a page of a query with `$limit`, `$offset` and a column `total`; the first page beyond the end."""
     number = max(1, page)
-    found = rows(connection, query, {**parameters, "limit": size, "offset": (number - 1) * size})
+    found = rows(db, query, {**parameters, "limit": size, "offset": (number - 1) * size})
     if not found and number > 1:
         number = 1
-        found = rows(connection, query, {**parameters, "limit": size, "offset": 0})
+        found = rows(db, query, {**parameters, "limit": size, "offset": 0})
     return Page(found, number, found[0]["total"] if found else 0, size)
 
 

@@ -15,22 +15,23 @@ from starlette.responses import HTMLResponse
 
 from portal.security import csrf_token
 from portal.wording import Words, load_words, preferred_language
-from reports.attestation.wording import DASH
+from reports.language import DASH
 
-PLACE = Path(__file__).parent
-STATIC = PLACE / "static"
+FOLDER = Path(__file__).parent
+STATIC = FOLDER / "static"
 
 
 def words_of(request: Request) -> Words:
-    """Return the words of the language that the browser asks for."""
-    return load_words(preferred_language(request.headers.get("accept-language")))
+    """Return the words of the language that the browser asks for, with the platform's nouns."""
+    nouns: tuple[tuple[str, str], ...] = getattr(request.app.state, "nouns", ())
+    return load_words(preferred_language(request.headers.get("accept-language")), nouns)
 
 
 def address(request: Request, name: str, /, query: Mapping[str, Any] | None = None, **path: Any) -> str:
     """Return the path of the route `name`, with a query where one is given; what is None in it is left out."""
     found = str(request.app.url_path_for(name, **path))
-    said = {key: value for key, value in (query or {}).items() if value not in (None, "", ())}
-    return f"{found}?{urlencode(said, doseq=True)}" if said else found
+    parameters = {key: value for key, value in (query or {}).items() if value not in (None, "", ())}
+    return f"{found}?{urlencode(parameters, doseq=True)}" if parameters else found
 
 
 def page(
@@ -62,8 +63,8 @@ def page(
             }
         )
     )
-    said = {"Content-Language": words.language, "Vary": "Accept-Language, Cookie", **(headers or {})}
-    return HTMLResponse(content, status_code=status, headers=said)
+    all_headers = {"Content-Language": words.language, "Vary": "Accept-Language, Cookie", **(headers or {})}
+    return HTMLResponse(content, status_code=status, headers=all_headers)
 
 
 class _Token:
@@ -84,7 +85,7 @@ def _digest(file: str) -> str:
 @cache
 def _templates() -> jinja2.Environment:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(PLACE / "templates"),
+        loader=jinja2.FileSystemLoader(FOLDER / "templates"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

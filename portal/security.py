@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
+from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 from itsdangerous import Signer
@@ -51,6 +52,7 @@ HEADERS = {
     "X-Frame-Options": "DENY",
     "X-Robots-Tag": "noindex, nofollow",
 }
+MOST_PEERS_NAMED = 100
 YEAR_SECONDS = 31_536_000
 
 
@@ -62,6 +64,7 @@ def middleware(base_url: str, secret: str, trusted_proxies: Sequence[str]) -> li
     """
     return [
         Middleware(SecurityHeaders, is_https=is_https(base_url)),
+        Middleware(UntrustedProxies, trusted_proxies=trusted_proxies),
         Middleware(ProxyHeadersMiddleware, trusted_hosts=list(trusted_proxies)),
         Middleware(KnownHost, base_url=base_url),
         Middleware(BodyLimit),
@@ -168,6 +171,35 @@ class SecurityHeaders:
         await self.app(scope, receive, send_with_headers if scope["type"] == "http" else send)
 
 
+class UntrustedProxies:
+    """Says once of each peer that it forwards what others ask, and is not among the trusted proxies."""
+
+    def __init__(self, app: ASGIApp, trusted_proxies: Sequence[str]) -> None:
+        self.app = app
+        self.networks = [ip_network(one) for one in trusted_proxies]
+        self._named: set[str] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and "x-forwarded-for" in Headers(scope=scope):
+            peer = client_of(HTTPConnection(scope))
+            if len(self._named) < MOST_PEERS_NAMED and peer not in self._named and not self._is_trusted(peer):
+                self._named.add(peer)
+                logger.warning(
+                    "%s sends X-Forwarded-For and is not among portal.trusted_proxies: all who come by it count as one "
+                    "client, and share its limits. If it is your proxy, name it there",
+                    peer,
+                )
+        await self.app(scope, receive, send)
+
+    def _is_trusted(self, peer: str) -> bool:
+        try:
+            address = ip_address(peer)
+        except ValueError:
+            return False
+        return any(address in network for network in self.networks)
+
+
 class KnownHost:
     """Answers under the portal's own host only; the health check under any, as it is asked from close by."""
 
@@ -175,7 +207,7 @@ class KnownHost:
         self.app = app
         address = urlsplit(base_url)
         self.health = address.path.rstrip("/") + "/health"
-        self.host = address.hostname or ""
+        self.host, self.scheme = address.hostname or "", address.scheme
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -189,10 +221,12 @@ class KnownHost:
         if scope["type"] != "http" or scope["path"] == self.health:
             await answer(scope, receive, send)
             return
+        # As people reach it, whatever a proxy says or leaves out: a redirection leads there.
+        scope["scheme"] = self.scheme
         await TrustedHostMiddleware(answer, [self.host], www_redirect=False)(scope, receive, send)
         if not is_answered:
-            said = Headers(scope=scope).get("host", "")[:100]
-            logger.warning("refused the host %r: base_url names %r; a proxy has to pass Host on", said, self.host)
+            host = Headers(scope=scope).get("host", "")[:100]
+            logger.warning("refused the host %r: base_url names %r; a proxy has to pass Host on", host, self.host)
 
 
 class TooLargeError(HTTPException):
@@ -203,7 +237,7 @@ class TooLargeError(HTTPException):
 
 
 class BodyLimit:
-    """Stops reading a body beyond `MAX_BODY_BYTES`, said or not said beforehand."""
+    """Stops reading a body beyond `MAX_BODY_BYTES`, whether its length was announced or not."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -213,8 +247,8 @@ class BodyLimit:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        said = Headers(scope=scope).get("content-length", "0")
-        is_too_large = not said.isdecimal() or int(said) > MAX_BODY_BYTES
+        length = Headers(scope=scope).get("content-length", "0")
+        is_too_large = not length.isdecimal() or int(length) > MAX_BODY_BYTES
         received = 0
 
         async def receive_within_limit() -> Message:

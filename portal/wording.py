@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -10,13 +9,15 @@ from decimal import Decimal
 from functools import cache
 from pathlib import Path
 
-from reports.attestation.model import Language
-from reports.attestation.wording import (
+from reports.attestation.wording import load_wording
+from reports.language import (
     DASH,
     NARROW_NO_BREAK_SPACE,
+    Language,
+    as_entry,
     duration,
-    french_typography,
-    load_wording,
+    is_singular,
+    read_catalogue,
     short_date,
 )
 
@@ -37,9 +38,8 @@ class Words:
 
     def counted(self, key: str, count: int, **values: object) -> str:
         """Return the words for a number of things: those of `<key>_one` or of `<key>_many`."""
-        # In French none and one are singular, in English one is.
-        is_one = count == 1 or (count == 0 and self.language == "fr")
-        return self.text(f"{key}_{'one' if is_one else 'many'}", count=self.number(count), **values)
+        ending = "one" if is_singular(self.language, count) else "many"
+        return self.text(f"{key}_{ending}", count=self.number(count), **values)
 
     def number(self, value: int) -> str:
         """Return a whole number with its thousands apart."""
@@ -90,13 +90,20 @@ class Words:
         return f"{byte_count / factor:.1f}".replace(".", point) + f" {prefix}{unit}"
 
 
+NOUNS = {
+    "sessions": ("nav_sessions", "download_filter_sessions"),
+    "session": ("sessions_name",),
+    "program_template": ("sessions_template",),
+    "course": ("course",),
+}
+"""The headings in which a noun stands alone, by its setting; sentences keep ours, with which they agree."""
+
+
 @cache
-def load_words(language: Language) -> Words:
-    """Read the catalogue of a language; French double punctuation gets its narrow no-break spaces."""
-    texts: dict[str, str] = tomllib.loads((CATALOGUES / f"{language}.toml").read_text(encoding="utf-8"))
-    if language == "fr":
-        texts = {key: french_typography(text) for key, text in texts.items()}
-    return Words(language, texts)
+def load_words(language: Language, nouns: tuple[tuple[str, str], ...] = ()) -> Words:
+    """Read the catalogue of a language; `nouns` are those of the settings [platform] that are set, by name."""
+    headings = {key: as_entry(noun) for name, noun in nouns for key in NOUNS[name]}
+    return Words(language, read_catalogue(CATALOGUES, language) | headings)
 
 
 def preferred_language(accepted: str | None) -> Language:

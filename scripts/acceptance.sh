@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the acceptance tests need beside what make setup installs: LibreOffice, without its windows, Chromium, a
-# PostgreSQL server, what judges systemd's units, and rsync.
+# PostgreSQL server, a MariaDB server, what judges systemd's units, and rsync.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/provide.sh
@@ -15,6 +15,10 @@ has_postgres() {
 if ! has_postgres; then
     provide "PostgreSQL, which the acceptance tests keep Dagster's runs in," postgresql
     has_postgres || stop "PostgreSQL was installed, but there is no initdb in /usr/lib/postgresql."
+fi
+if ! command -v mariadbd >/dev/null && ! [ -x /usr/sbin/mariadbd ]; then
+    provide "MariaDB, which the acceptance tests keep a Moodle in," mariadb-server
+    [ -x /usr/sbin/mariadbd ] || command -v mariadbd >/dev/null || stop "MariaDB was installed, but there is no mariadbd."
 fi
 if ! command -v systemd-analyze >/dev/null; then
     provide "systemd-analyze, which the acceptance tests judge the units with," systemd

@@ -55,6 +55,8 @@ Made in {time.monotonic() - start:.0f} seconds from {built["load"]["rows"]:,} ra
 Try next:
   .venv/bin/opco export --home demo --session {SESSION} --language fr
   .venv/bin/opco attest {SESSION} --home demo --place Lyon --output /tmp/attestations
+  .venv/bin/opco sessions --home demo
+  make portal
   .venv/bin/opco dagster --home demo
 """
     )

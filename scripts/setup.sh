@@ -1,13 +1,20 @@
 #!/bin/sh
 # Sets up .venv with the locked packages, and the system libraries that the PDFs need. Does nothing when all is there.
-# PYTHON=/path/to/python chooses the interpreter.
+# PYTHON=/path/to/python chooses the interpreter. With --production nothing is installed that only tests need.
 set -eu
 cd "$(dirname "$0")/.."
+
+case "${1:-}" in
+--production) lock=requirements.production.lock ;;
+"") lock=requirements.lock ;;
+*) echo "scripts/setup.sh takes nothing, or --production." >&2 && exit 2 ;;
+esac
 
 stamp=.venv/setup-stamp
 # A clone that was moved, or another interpreter asked for, needs a new environment as well.
 wanted="$(pwd)
-${PYTHON:-any} $(cat requirements.lock pyproject.toml scripts/setup.sh scripts/provide.sh | cksum)"
+$lock
+${PYTHON:-any} $(cat "$lock" pyproject.toml scripts/setup.sh scripts/provide.sh | cksum)"
 if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && .venv/bin/python -c '' 2>/dev/null; then
     exit 0
 fi
@@ -62,7 +69,7 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
 fi
 
 if [ "$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true)" != "$minor" ] ||
-    ! .venv/bin/python -m pip --version >/dev/null 2>&1 || { [ -f "$stamp" ] && [ "$(head -n 1 "$stamp")" != "$(pwd)" ]; }; then
+    ! .venv/bin/python -m pip --version >/dev/null 2>&1 || { [ -f "$stamp" ] && [ "$(head -n 2 "$stamp")" != "$(printf '%s\n' "$wanted" | head -n 2)" ]; }; then
     echo "Making .venv with Python $minor…"
     rm -rf .venv
     "$python" -m venv .venv
@@ -73,7 +80,8 @@ pip() {
     .venv/bin/python -m pip --disable-pip-version-check --no-input "$@"
 }
 # The lock names every package with its hashes; dependencies are not asked for again (see pyproject.toml).
-pip install -qq --no-deps --require-hashes -r requirements.lock ||
+# pip itself is among them.
+pip install -qq --no-deps --require-hashes -r "$lock" ||
     stop "The locked packages could not be installed. Is the package index reachable? (pip's own message stands above)"
 pip install -qq --no-deps --no-build-isolation -e .
 printf '%s' "$wanted" >"$stamp"

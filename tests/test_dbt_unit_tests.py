@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestration.dbt_project import dbt_environment, dbt_executable
-from orchestration.home import Home
-from orchestration.settings import load_settings
-from tests.conftest import PROJECT_DIR
+from orchestration.defs.warehouse.dbt_project import dbt_environment, dbt_executable
+from orchestration.home.paths import Home
+from orchestration.home.settings import load_settings
+from warehouse.project import PROJECT_DIR
 
 pytestmark = pytest.mark.xdist_group("campus")
 

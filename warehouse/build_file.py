@@ -15,9 +15,10 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.archive import FileVersion, Manifest, read_manifest
+from warehouse.archive import FileVersion, Manifest, missing_file, read_manifest
 from warehouse.contract import RawTable, raw_tables
-from warehouse.errors import OpcoError
+from warehouse.errors import OpcoError, UserError
+from warehouse.project import RULES_EDITION
 from warehouse.readers import literal_path
 from warehouse.sql import quoted_literal
 
@@ -37,7 +38,7 @@ class BuildIdentity:
 
 @dataclass(frozen=True)
 class Rejects:
-    """Rows of one table that one reason rejected, or whose cell it emptied."""
+    """Rows of one table that one reason rejected, or whose cell it nulled."""
 
     table_name: str
     reason: str
@@ -45,42 +46,63 @@ class Rejects:
     count: int
 
 
-def prepare_build_file(archive: Path, build_file: Path, identity: BuildIdentity, *, goes_on: bool = False) -> None:
-    """Write schema `raw` of the build file anew: a view per raw table, what is archived, and what this build is.
+@dataclass(frozen=True)
+class GoneRows:
+    """Rows of one growing table that one load made gone.
 
-    With `goes_on`, the build keeps what the last one made: the views of growing tables hold only files that the last
-    build had not read, those of snapshot tables only what was delivered since, and `raw.this_build` says whether
-    anything else than growing tables changed since.
+    They stay and count as before (`is_kept`), or their ids say something else now and they count no more. `days` holds
+    how many there are of each day (ISO, where a person reads; None: no date), in order.
+    """
+
+    table_name: str
+    load_number: int
+    is_kept: bool
+    count: int
+    days: list[tuple[str | None, int]]
+
+
+def prepare_build_file(archive: Path, build_file: Path, identity: BuildIdentity, *, incremental: bool = False) -> None:
+    """Rewrite schema `raw` of the build file: a view per raw table, what is archived, and what this build is.
+
+    The views hold every version of every file: what is delivered no more may stay. An `incremental` build keeps what
+    the last one made: the views of growing tables hold only versions that were delivered since and that the last build
+    had not read as delivered, those of snapshot tables only what was delivered since, and `raw.this_build` says
+    whether anything else than growing tables changed since.
     Raises OpcoError when the archive misses a file that its manifest names, or the build file is locked.
     """
     manifest = read_manifest(archive)
     build_file.parent.mkdir(parents=True, exist_ok=True)
-    with open_build_file(build_file) as connection:
-        connection.execute("begin")
+    with open_build_file(build_file) as db:
+        db.execute("begin")
         before = _Delivered()
-        if goes_on:
-            ((last_load,),) = connection.execute("select load_number from raw.this_build").fetchall()
-            before = _Delivered.by(connection, last_load)
-        connection.execute("drop schema if exists raw cascade")
-        connection.execute("create schema raw")
-        _create_raw_files(connection, archive, manifest)
-        _create_raw_tables(connection, manifest)
-        now = _Delivered.by(connection, identity.load_number)
-        _create_this_build(connection, identity, have_snapshots_changed=not before.same_beside_growing(now))
-        current, numbers = manifest.current_files(), _file_numbers(manifest)
+        if incremental:
+            ((last_load,),) = db.execute("select load_number from raw.this_build").fetchall()
+            before = _Delivered.by(db, last_load)
+        db.execute("drop schema if exists raw cascade")
+        db.execute("create schema raw")
+        current = {version for versions in manifest.current_files().values() for version in versions}
+        numbers = manifest.numbers
+        read = [one for one in manifest.held_files if _is_read(one, numbers[one], one in current, before)]
+        _create_raw_files(db, archive, manifest, read)
+        _create_raw_tables(db, manifest)
+        now = _Delivered.by(db, identity.load_number)
+        _create_this_build(
+            db,
+            identity,
+            earlier_load_number=before.load_number,
+            have_snapshots_changed=not before.same_beside_growing(now) or before.lacks_snapshots_of(manifest),
+        )
         for table in raw_tables().values():
-            versions = current[table.name]
-            if table.keeps_gone:  # what is delivered no more stays as it was last delivered
-                versions = [
-                    file
-                    for file in manifest.files
-                    if file.table_name == table.name
-                    and (file in versions or file.last_load_number > before.load_number)
-                ]
-            elif table.is_growing:
-                versions = [file for file in versions if numbers[file] not in before.files[table.name]]
-            _create_view(connection, archive, table, versions)
-        connection.execute("commit")
+            _create_view(db, archive, table, [one for one in read if one.table_name == table.name])
+        db.execute("commit")
+
+
+def _is_read(version: FileVersion, number: int, is_current: bool, before: _Delivered) -> bool:
+    """Whether an incremental build on what `before` holds reads the version; a full refresh reads all."""
+    is_new = version.last_load_number > before.load_number
+    if raw_tables()[version.table_name].is_growing:
+        return is_new and number not in before.files[version.table_name]
+    return is_new or is_current
 
 
 @dataclass(frozen=True)
@@ -92,14 +114,14 @@ class _Delivered:
     load_number: int = 0
 
     @classmethod
-    def by(cls, connection: duckdb.DuckDBPyConnection, load_number: int) -> _Delivered:
+    def by(cls, db: duckdb.DuckDBPyConnection, load_number: int) -> _Delivered:
         """Return what schema `raw` says, as it was made after the load of this number."""
         files: dict[str, set[int]] = {name: set() for name in raw_tables()}
-        for table, number in connection.execute(
+        for table, number in db.execute(
             "select table_name, file_number from raw.raw_files where is_current"
         ).fetchall():
             files[table].add(number)
-        tables = connection.execute("select table_name from raw.raw_tables where is_delivered").fetchall()
+        tables = db.execute("select table_name from raw.raw_tables where is_delivered").fetchall()
         return cls(
             {name: frozenset(numbers) for name, numbers in files.items()},
             frozenset(name for (name,) in tables),
@@ -112,28 +134,32 @@ class _Delivered:
             table.is_growing or self.files[table.name] == other.files[table.name] for table in raw_tables().values()
         )
 
-
-def _file_numbers(manifest: Manifest) -> dict[FileVersion, int]:
-    """Return the number of each file version: its place in the manifest, which only grows."""
-    return {version: number for number, version in enumerate(manifest.files, start=1)}
+    def lacks_snapshots_of(self, manifest: Manifest) -> bool:
+        """Whether loads since brought a snapshot table in a version that is not among these."""
+        return any(
+            version.last_load_number > self.load_number
+            and not raw_tables()[version.table_name].is_growing
+            and number not in self.files[version.table_name]
+            for version, number in manifest.numbers.items()
+        )
 
 
 def remove_build_file(build_file: Path) -> None:
-    """Remove the build file, whatever state it is in: a full build makes it again from the archive."""
+    """Remove the build file, whatever state it is in: a full refresh rebuilds it from the archive."""
     for path in (build_file, build_file.with_name(f"{build_file.name}.wal")):
         path.unlink(missing_ok=True)
-    # What a killed build had laid aside for want of memory.
+    # What a killed build had laid aside when memory ran short.
     shutil.rmtree(build_file.with_name(f"{build_file.name}.tmp"), ignore_errors=True)
 
 
 def what_is_wrong(build_file: Path) -> str | None:
-    """Return why the file that stands there is no build file that a build can go on from; None when it is one.
+    """Return why no incremental build can start from the file that is there; None when one can.
 
     Raises OpcoError when another program holds it open for writing.
     """
     try:
-        with duckdb.connect(str(build_file), read_only=True) as connection:
-            connection.execute("select load_number from raw.this_build").fetchall()
+        with duckdb.connect(str(build_file), read_only=True) as db:
+            db.execute("select load_number from raw.this_build").fetchall()
     except duckdb.Error as error:
         cause = str(error).splitlines()[0]
         if "set lock" in cause:
@@ -144,13 +170,13 @@ def what_is_wrong(build_file: Path) -> str | None:
 
 def read_rejects(build_file: Path) -> list[Rejects]:
     """Return the counts of the build's `rejected_rows` by table and reason, most first."""
-    with open_build_file(build_file, read_only=True) as connection:
-        return count_rejects(connection, "marts.rejected_rows")
+    with open_build_file(build_file, read_only=True) as db:
+        return count_rejects(db, "marts.rejected_rows")
 
 
-def count_rejects(connection: duckdb.DuckDBPyConnection, rejected_rows: str) -> list[Rejects]:
+def count_rejects(db: duckdb.DuckDBPyConnection, rejected_rows: str) -> list[Rejects]:
     """Return the counts of the table `rejected_rows` (its name, as SQL) by table and reason, most first."""
-    rows = connection.execute(
+    rows = db.execute(
         f"""
         select table_name, reason, row_kept, count(*) as row_count
         from {rejected_rows}
@@ -161,10 +187,55 @@ def count_rejects(connection: duckdb.DuckDBPyConnection, rejected_rows: str) -> 
     return [Rejects(*row) for row in rows]
 
 
-def count_touched(build_file: Path) -> int:
-    """Return how many learners the build made anew (rule T8)."""
-    with open_build_file(build_file, read_only=True) as connection:
-        ((count,),) = connection.execute("select count(*) from intermediate.int_learners__touched").fetchall()
+def read_gone(build_file: Path) -> list[GoneRows]:
+    """Return what the loads since the build before made gone; after a full refresh, what the last load did."""
+    with open_build_file(build_file, read_only=True) as db:
+        return gone_since(
+            db,
+            "marts.gone_rows",
+            """
+            (select case when earlier_load_number = 0 then load_number - 1 else earlier_load_number end
+             from raw.this_build)
+            """,
+        )
+
+
+def gone_since(db: duckdb.DuckDBPyConnection, gone_rows: str, earlier_load: str) -> list[GoneRows]:
+    """Return what the loads after `earlier_load` made gone; both are SQL, a table's name and a number."""
+    rows = db.execute(
+        f"""
+        with by_day as (
+            select table_name, load_number, is_kept, strftime(happened_on, '%Y-%m-%d') as day, count(*) as row_count
+            from {gone_rows}
+            where load_number > {earlier_load}
+            group by all
+        )
+
+        select
+            table_name, load_number, is_kept, cast(sum(row_count) as bigint),
+            list((day, row_count) order by day nulls last)
+        from by_day
+        group by table_name, load_number, is_kept
+        order by load_number, table_name, is_kept desc
+        """
+    ).fetchall()
+    return [GoneRows(*row) for row in rows]
+
+
+def read_conflicts(build_file: Path) -> dict[str, int]:
+    """Return how many delivered rows of each table say something else than another of their key; none left out."""
+    with open_build_file(build_file, read_only=True) as db:
+        return dict(
+            db.execute(
+                "select table_name, conflicting from marts.load_reconciliation where conflicting > 0 order by all"
+            ).fetchall()
+        )
+
+
+def count_affected_learners(build_file: Path) -> int:
+    """Return how many learners the build rebuilt (rule T8)."""
+    with open_build_file(build_file, read_only=True) as db:
+        ((count,),) = db.execute("select count(*) from intermediate.int_learners__affected").fetchall()
     return int(count)
 
 
@@ -172,67 +243,84 @@ def open_build_file(build_file: Path, *, read_only: bool = False) -> duckdb.Duck
     """Open the build file, in UTC. Raises OpcoError when it cannot be opened, as when a build holds it."""
     try:
         # The newest storage format: texts take a fifth less time to write, and only this DuckDB opens the file.
-        connection = duckdb.connect(
-            str(build_file), read_only=read_only, config={"storage_compatibility_version": "latest"}
-        )
+        db = duckdb.connect(str(build_file), read_only=read_only, config={"storage_compatibility_version": "latest"})
     except duckdb.Error as error:
         raise OpcoError(
             f"{build_file}: the build file cannot be opened ({str(error).splitlines()[0]}). "
             "If another program holds it open, close that program; else make it again from the archive: opco rebuild"
         ) from error
-    connection.execute("set TimeZone = 'UTC'")
-    return connection
+    db.execute("set TimeZone = 'UTC'")
+    return db
 
 
 def _archive_path(archive: Path, version: FileVersion) -> Path:
     path = archive.resolve() / version.archive_file
     if not path.exists():
-        raise OpcoError(f"{path}: the archive lacks this file, which its manifest names. Restore it from a backup.")
+        raise missing_file(path)
     return path
 
 
-def _create_raw_files(connection: duckdb.DuckDBPyConnection, archive: Path, manifest: Manifest) -> None:
+def _create_raw_files(
+    db: duckdb.DuckDBPyConnection, archive: Path, manifest: Manifest, read: Sequence[FileVersion]
+) -> None:
     current = {version for versions in manifest.current_files().values() for version in versions}
-    connection.execute(
+    db.execute(
         """
         create table raw.raw_files (
             file_number bigint not null, table_name varchar not null, file varchar not null,
             archive_path varchar not null, sha256 varchar not null, row_count bigint not null,
-            loaded_at timestamp not null, last_load_number bigint not null, is_current boolean not null
+            loaded_at timestamp not null, last_load_number bigint not null, is_current boolean not null,
+            is_read boolean not null
+        );
+        create table raw.raw_deliveries (
+            file_number bigint not null, table_name varchar not null,
+            first_load_number bigint not null, last_load_number bigint not null
         )
         """
     )
+    numbers, stood_until, is_read = manifest.numbers, manifest.stood_until(), set(read)
+    held = manifest.held_files
     rows = [
         (
-            number,
+            numbers[version],
             version.table_name,
             version.file,
             str(_archive_path(archive, version)),
             version.sha256,
             version.row_count,
             version.loaded_at.rstrip("Z"),
-            version.last_load_number,
+            stood_until[version],
             version in current,
+            version in is_read,
         )
-        for version, number in _file_numbers(manifest).items()
-        if version in current or raw_tables()[version.table_name].keeps_gone
+        for version in held
+    ]
+    deliveries = [
+        (numbers[version], version.table_name, first, last)
+        for version in held
+        for first, last in manifest.delivered_in(version)
     ]
     if rows:
-        connection.executemany("insert into raw.raw_files values (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        db.executemany("insert into raw.raw_files values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        db.executemany("insert into raw.raw_deliveries values (?, ?, ?, ?)", deliveries)
 
 
-def _create_raw_tables(connection: duckdb.DuckDBPyConnection, manifest: Manifest) -> None:
-    connection.execute("create table raw.raw_tables (table_name varchar not null, is_delivered boolean not null)")
+def _create_raw_tables(db: duckdb.DuckDBPyConnection, manifest: Manifest) -> None:
+    db.execute("create table raw.raw_tables (table_name varchar not null, is_delivered boolean not null)")
     current = manifest.current_files()
-    connection.executemany(
+    db.executemany(
         "insert into raw.raw_tables values (?, ?)", [(name, bool(versions)) for name, versions in current.items()]
     )
 
 
 def _create_this_build(
-    connection: duckdb.DuckDBPyConnection, identity: BuildIdentity, *, have_snapshots_changed: bool
+    db: duckdb.DuckDBPyConnection,
+    identity: BuildIdentity,
+    *,
+    earlier_load_number: int,
+    have_snapshots_changed: bool,
 ) -> None:
-    connection.execute(
+    db.execute(
         """
         create table raw.this_build as
         select
@@ -242,7 +330,9 @@ def _create_this_build(
             timezone('UTC', cast($data_as_of as timestamptz)) as data_as_of,
             cast($load_number as bigint) as load_number,
             $opco_version as opco_version,
+            cast($rules_edition as bigint) as rules_edition,
             $duckdb_version as duckdb_version,
+            cast($earlier_load_number as bigint) as earlier_load_number,
             cast($have_snapshots_changed as boolean) as have_snapshots_changed
         """,
         {
@@ -252,34 +342,61 @@ def _create_this_build(
             "data_as_of": identity.data_as_of.isoformat(),
             "load_number": identity.load_number,
             "opco_version": version("opco-warehouse"),
+            "rules_edition": RULES_EDITION,
             "duckdb_version": duckdb.__version__,
+            "earlier_load_number": earlier_load_number,
             "have_snapshots_changed": have_snapshots_changed,
         },
     )
 
 
 def _create_view(
-    connection: duckdb.DuckDBPyConnection, archive: Path, table: RawTable, versions: Sequence[FileVersion]
+    db: duckdb.DuckDBPyConnection, archive: Path, table: RawTable, versions: Sequence[FileVersion]
 ) -> None:
     cells = "".join(f", records.{name}" for name in table.column_names)
+    nulls = "".join(f", cast(null as varchar) as {name}" for name in table.column_names)
+    records = (
+        "select cast(null as varchar) as file, cast(null as bigint) as line, "
+        "cast(null as varchar) as malformed_line, cast(null as varchar[]) as unfit_columns, "
+        f"cast(null as varchar) as archive_path{nulls} where false"
+    )
     if versions:
         paths = ", ".join(quoted_literal(literal_path(_archive_path(archive, version))) for version in versions)
         options = "filename = 'archive_path', union_by_name = true, hive_partitioning = false"
-        records = f"read_parquet([{paths}], {options})"
-    else:
-        nulls = "".join(f", cast(null as varchar) as {name}" for name in table.column_names)
-        records = (
-            "(select cast(null as varchar) as file, cast(null as bigint) as line, "
-            "cast(null as varchar) as malformed_line, cast(null as varchar[]) as unfit_columns, "
-            f"cast(null as varchar) as archive_path{nulls} where false)"
-        )
-    connection.execute(
+        # What was archived before the contract listed a column lacks it: the empty relation gives it.
+        records += f" union all by name from read_parquet([{paths}], {options})"
+    db.execute(
         f"""
         create view raw.{table.name} as
         select
             records.file, records.line, records.malformed_line, records.unfit_columns,
             raw_files.file_number, raw_files.loaded_at, raw_files.last_load_number, raw_files.is_current{cells}
-        from {records} as records
+        from ({records}) as records
         inner join raw.raw_files as raw_files on records.archive_path = raw_files.archive_path
         """
     )
+
+
+def needed_versions(build_file: Path, last_load_number: int) -> set[int]:
+    """Return the numbers of the file versions of which the last build holds a row that stays, or may come to count.
+
+    What staging holds of earlier versions is just that. Raises UserError where the last load was not built: what its
+    deliveries left to earlier versions is not known then.
+    """
+    tables = [f"select file_number from staging.stg_{name}" for name in raw_tables()]
+    tables.append("select last_present_file_number from staging.stg_users")
+    try:
+        with open_build_file(build_file, read_only=True) as db:
+            # The marts name their build last: one that stopped half-way is not it.
+            whole = db.execute(
+                "select this_build.load_number from raw.this_build semi join marts.warehouse_build using (build_id)"
+            ).fetchall()
+            rows = db.execute(" union ".join(tables)).fetchall()
+    except duckdb.CatalogException:
+        whole, rows = [], []
+    if whole != [(last_load_number,)]:
+        raise UserError(
+            "The last build does not hold the last load, so it is not known which earlier versions of files are still "
+            "needed: nothing was cleaned. Build first: opco rebuild"
+        )
+    return {number for (number,) in rows if number is not None}

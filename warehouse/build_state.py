@@ -1,19 +1,20 @@
-"""What the last whole build was made of, and so whether the next one may go on from its build file.
+"""What the last whole build was made of, and so whether the next one may be incremental.
 
-A build goes on from the last one (rule T8: with the same result) only while nothing but deliveries and the clock has
-moved. Whatever else changed makes a full build, which reads the archive from its beginning.
+A build is incremental (rule T8: with the same result as a full refresh) only while nothing but deliveries and the clock
+has moved. Whatever else changed takes a full refresh, which reads the archive from its beginning.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from pathlib import Path
 
 from warehouse.archive import INSTANT, Manifest
 from warehouse.files import written_atomically
+from warehouse.project import RULES_EDITION
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,9 @@ class BuildState:
     """What a whole build was made of.
 
     `project` stands for the models and the packages that ran them, `rules` holds the settings of the rules by name,
-    `files_digest` stands for the archive's first `file_count` file versions. `why_full` says why it was made in full;
-    None where it went on from the build before.
+    `files_digest` stands for the archive's first `file_count` file versions. `full_refresh_reason` is None where the
+    build was incremental; `archive_head` is the archive's head that it was made of. States of the first edition of the
+    rules do not name their edition.
     """
 
     build_id: str
@@ -31,7 +33,9 @@ class BuildState:
     rules: dict[str, str | int | None]
     file_count: int
     files_digest: str
-    why_full: str | None = None
+    full_refresh_reason: str | None = None
+    rules_edition: int = 1
+    archive_head: str | None = None
 
 
 def state_of(
@@ -39,7 +43,16 @@ def state_of(
 ) -> BuildState:
     """Return the state that a build of all that `manifest` names leaves."""
     count = len(manifest.files)
-    return BuildState(build_id, clock_at.strftime(INSTANT), project, rules, count, _digest(manifest, count))
+    return BuildState(
+        build_id,
+        clock_at.strftime(INSTANT),
+        project,
+        rules,
+        count,
+        _digest(manifest, count),
+        rules_edition=RULES_EDITION,
+        archive_head=manifest.head,
+    )
 
 
 def write_state(path: Path, state: BuildState) -> None:
@@ -51,15 +64,24 @@ def write_state(path: Path, state: BuildState) -> None:
 def read_state(path: Path) -> BuildState | None:
     """Return the state of the last whole build; None where the last one stopped half-way, or none was made."""
     try:
-        return BuildState(**json.loads(path.read_text(encoding="utf-8")))
+        state = json.loads(path.read_text(encoding="utf-8"))
+        # An earlier release wrote what has no name here, or another.
+        return BuildState(**{one.name: state[one.name] for one in fields(BuildState) if one.name in state})
     except (OSError, ValueError, TypeError):
         return None
 
 
-def why_in_full(earlier: BuildState | None, now: BuildState, manifest: Manifest, build_file: Path) -> str | None:
-    """Return why a build cannot go on from the `earlier` one and is made in full; None when it can."""
+def reason_for_full_refresh(
+    earlier: BuildState | None, now: BuildState, manifest: Manifest, build_file: Path
+) -> str | None:
+    """Return why a build on top of the `earlier` one has to be a full refresh; None when it can be incremental."""
     if earlier is None or not build_file.exists():
-        return "no whole build is there to go on from"
+        return "there is no complete build to start from"
+    if earlier.rules_edition != now.rules_edition:
+        return (
+            f"the rules changed (edition {now.rules_edition}, after {earlier.rules_edition}): "
+            "figures may differ, the changelog says which"
+        )
     if earlier.project != now.project:
         return "the models, or the programs that run them, changed"
     changed = [name for name, value in now.rules.items() if earlier.rules.get(name) != value]

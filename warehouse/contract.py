@@ -1,9 +1,10 @@
-"""The raw contract as Python sees it; it stands once, as a var in `dbt_project.yml`."""
+"""The raw contract as Python sees it; declared once, as a var in `dbt_project.yml`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 import yaml
 
@@ -14,7 +15,7 @@ DBT_PROJECT_FILE = PROJECT_DIR / "dbt_project.yml"
 
 @dataclass(frozen=True)
 class RawColumn:
-    """A column that the contract lists; `kind` is id, text, instant, seconds, whole, pct, bool or list."""
+    """A column that the contract lists; `kind` is id, text, instant, day, seconds, whole, pct, bool or list."""
 
     name: str
     kind: str
@@ -26,13 +27,12 @@ class RawTable:
     """A table of the raw contract.
 
     `delivery` is snapshot or growing; `presence` is required, optional, or either (one of the tables so
-    marked must have been delivered); `keeps_gone` says whether rows no longer delivered stay, marked gone.
+    marked must have been delivered).
     """
 
     name: str
     delivery: str
     presence: str
-    keeps_gone: bool
     columns: tuple[RawColumn, ...]
 
     @property
@@ -52,15 +52,21 @@ class RawTable:
 
 
 @cache
+def project_vars() -> dict[str, Any]:
+    """Return the vars of the dbt project: the rules' defaults, and the raw contract. Read once a process."""
+    found: dict[str, Any] = yaml.safe_load(DBT_PROJECT_FILE.read_text(encoding="utf-8")).get("vars", {})
+    return found
+
+
+@cache
 def raw_tables() -> dict[str, RawTable]:
     """Return the tables of the raw contract by name, in the contract's order."""
-    contract = yaml.safe_load(DBT_PROJECT_FILE.read_text(encoding="utf-8"))["vars"]["raw_contract"]
+    contract = project_vars()["raw_contract"]
     return {
         name: RawTable(
             name,
             table["delivery"],
             table["presence"],
-            table.get("keeps_gone", False),
             tuple(
                 RawColumn(column, definition["kind"], definition.get("is_required", False))
                 for column, definition in table["columns"].items()

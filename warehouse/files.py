@@ -68,7 +68,7 @@ def make_folder(folder: Path) -> None:
 
 
 def temporary_beside(target: Path) -> Path:
-    """Return a hidden name beside `target` that is free, and that tells which process writes there."""
+    """Return a hidden name beside `target` that is free, and that names the process that writes there."""
     # The longest name that file systems take is 255 bytes.
     name = target.name.encode()[:120].decode(errors="ignore")
     return target.with_name(f".{name}.{_host()}.{os.getpid()}.{secrets.token_hex(4)}{TEMPORARY}")
@@ -115,7 +115,7 @@ def _host() -> str:
 
 
 def try_lock(stream: IO[Any], *, shared: bool = False) -> bool:
-    """Take the lock of an open file if it is free, and tell whether it was. The kernel drops it with its process."""
+    """Take the lock of an open file if it is free, and return whether it was. The kernel drops it with its process."""
     try:
         fcntl.flock(stream, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 
-from warehouse.archive import FileVersion, Manifest, new_archive_file, read_manifest, remove_orphans, write_manifest
+from warehouse.archive import (
+    FileVersion,
+    Manifest,
+    brought_over,
+    fault_of_file,
+    new_archive_file,
+    read_whole_manifest,
+    remove_orphans,
+    write_manifest,
+)
 from warehouse.contract import raw_tables
 from warehouse.errors import OpcoError
-from warehouse.files import written_atomically
-from warehouse.forgotten import BLANKS, PERSONAL, Forgotten, Marks, RewrittenFile, Scrubber
+from warehouse.files import sha256_of, written_atomically
+from warehouse.forgotten import BLANKS, PERSONAL, Forgotten, Identifiers, Redactor, RewrittenFile
 from warehouse.readers import literal_path
 from warehouse.sql import quoted_literal
 
@@ -29,18 +38,18 @@ def delivered_user_ids(archive: Path, manifest: Manifest) -> list[str]:
     """Return every id that a delivered row of a table of personal data has."""
     tables = (_files(archive, manifest, name) for name in PERSONAL)
     query = " union ".join(f"select trim(user_id, {BLANKS}) as user_id from {files}" for files in tables if files)
-    with duckdb.connect() as connection:
-        found = connection.execute(f"from ({query}) where user_id <> ''").fetchall()
+    with duckdb.connect() as db:
+        found = db.execute(f"from ({query}) where user_id <> ''").fetchall()
     return [user_id for (user_id,) in found]
 
 
-def marks_of(archive: Path, manifest: Manifest, user_id: str) -> Marks:
+def identifiers_of(archive: Path, manifest: Manifest, user_id: str) -> Identifiers:
     """Return the texts by which a learner is known, as delivered: e-mail, user name, names, values of their own.
 
     A text that another learner has too is no mark; a first and a last name in one row always are.
     """
-    with duckdb.connect() as connection:
-        found = connection.execute(
+    with duckdb.connect() as db:
+        found = db.execute(
             f"""
             with cells as ({_personal_cells(archive, manifest)}),
 
@@ -66,7 +75,7 @@ def marks_of(archive: Path, manifest: Manifest, user_id: str) -> Marks:
         if is_own and text != user_id and _tells_alone(kind, text):
             single[text] = None
     pairs = {(row["first_name"], row["last_name"]): None for row in names.values() if len(row) == 2}
-    return Marks(tuple(single), tuple(pairs))
+    return Identifiers(tuple(single), tuple(pairs))
 
 
 def _tells_alone(kind: str, text: str) -> bool:
@@ -99,37 +108,45 @@ def _files(archive: Path, manifest: Manifest, table_name: str) -> str | None:
 
 
 def rows_to_forget(
-    archive: Path, manifest: Manifest, scrubber: Scrubber, progress: Callable[[int, int, str], None]
+    archive: Path, manifest: Manifest, redactor: Redactor, progress: Callable[[int, int, str], None]
 ) -> list[tuple[FileVersion, int]]:
     """Return the files of the archive that hold the learners' data, and how many rows of each do."""
     found = []
-    for place, table in enumerate(raw_tables().values(), start=1):
-        progress(place, len(raw_tables()), table.name)
+    for number, table in enumerate(raw_tables().values(), start=1):
+        progress(number, len(raw_tables()), table.name)
         versions = {archive / one.archive_file: one for one in manifest.held_files if one.table_name == table.name}
-        touched = scrubber.count(list(versions), table)
+        touched = redactor.count(list(versions), table)
         found += [(version, touched[path]) for path, version in versions.items() if path in touched]
     return found
 
 
 def forget_in_archive(
-    archive: Path, record: Forgotten, scrubber: Scrubber, holding: list[tuple[FileVersion, int]]
+    archive: Path, record: Forgotten, redactor: Redactor, holding: list[tuple[FileVersion, int]]
 ) -> Forgotten:
-    """Write the files of `holding` anew without the learners' data, and put `record` on record; return it completed.
+    """Write the files of `holding` again without the learners' data, and put `record` on record; return it completed.
 
     The manifest is replaced in one rename: a process that is killed before leaves the archive as it was, one that is
     killed after leaves old files that the next load, or this function asked again, removes. Raises OpcoError, with
-    nothing changed, where a file cannot be written.
+    nothing changed, where a file cannot be written, or is not what was archived: it would be taken for that ever after.
     """
-    manifest = read_manifest(archive)
-    rewritten: dict[FileVersion, FileVersion] = {}
+    manifest = read_whole_manifest(archive)
+    rewritten: dict[str, FileVersion] = {}
+    for version, _ in holding:
+        if fault := fault_of_file(archive, version):
+            raise OpcoError(
+                f"The archive was changed by other means than opco:\n  {archive / version.archive_file} "
+                f"({version.file}): {fault}\nNothing was forgotten. Restore this file from a backup, or deliver the "
+                "same file again: opco build --raw FOLDER reads it again, and says so."
+            )
     try:
         for version, touched in holding:
             archive_file = new_archive_file(version.table_name, version.sha256)
             with written_atomically(archive / archive_file) as temporary:
-                rows = scrubber.scrub(archive / version.archive_file, temporary, raw_tables()[version.table_name])
-            rewritten[version] = replace(
+                rows = redactor.redact(archive / version.archive_file, temporary, raw_tables()[version.table_name])
+            rewritten[version.archive_file] = replace(
                 version,
                 archive_file=archive_file,
+                archive_sha256=sha256_of(archive / archive_file),
                 row_count=rows,
                 forgotten_rows=version.forgotten_rows + touched,
             )
@@ -137,7 +154,7 @@ def forget_in_archive(
         remove_orphans(archive, manifest)
         if isinstance(error, (OSError, duckdb.Error)):
             raise OpcoError(
-                f"{archive}: the files could not be written anew ({str(error).splitlines()[0]}). The archive is as it "
+                f"{archive}: the files could not be rewritten ({str(error).splitlines()[0]}). The archive is as it "
                 "was. Mend the cause (room, rights, the disk) and run the command again."
             ) from error
         raise
@@ -149,11 +166,14 @@ def forget_in_archive(
     return record
 
 
-def write_record(archive: Path, record: Forgotten, rewritten: dict[FileVersion, FileVersion] | None = None) -> None:
-    """Put `record` into the archive's manifest, in place of an earlier one of the same learner."""
-    manifest = read_manifest(archive)
+def write_record(archive: Path, record: Forgotten, rewritten: Mapping[str, FileVersion] | None = None) -> None:
+    """Put `record` into the archive's manifest, in place of an earlier one of the same learner.
+
+    `rewritten` holds what takes the place of a file version, by its archive file. Errors as `read_whole_manifest`.
+    """
+    manifest = brought_over(archive, read_whole_manifest(archive))
     others = tuple(one for one in manifest.forgotten if one.user_id != record.user_id)
-    files = tuple((rewritten or {}).get(version, version) for version in manifest.files)
+    files = tuple((rewritten or {}).get(version.archive_file, version) for version in manifest.files)
     manifest = replace(manifest, files=files, forgotten=(*others, record))
-    write_manifest(archive, manifest)
+    manifest = write_manifest(archive, manifest, "forgetting", f"learner {record.user_id}: {record.reason}")
     remove_orphans(archive, manifest)

@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 
 from warehouse.contract import RawTable
+from warehouse.readers import BLANKS as TRIMMED
 from warehouse.readers import literal_path
 from warehouse.sql import quoted_literal
 
@@ -22,7 +23,7 @@ USERS = "users"
 LEFT_OUT = ("user_custom_field_values", "user_labels")
 PERSONAL = (USERS, *LEFT_OUT)
 FORGOTTEN = "(forgotten)"
-BLANKS = r"e' \t\r\n'"
+BLANKS = quoted_literal(TRIMMED)
 # An account of nobody's name is a deleted one; when it was deleted may stay.
 KEPT_CELLS = {
     "user_id": "user_id",
@@ -68,7 +69,7 @@ class Forgotten:
 
 
 @dataclass(frozen=True)
-class Marks:
+class Identifiers:
     """Texts by which a learner is known wherever they stand as words, in any case; of a pair, both in one row."""
 
     single: tuple[str, ...] = ()
@@ -84,7 +85,7 @@ class Marks:
         )
 
     def condition(self, text: str) -> str:
-        """Return the SQL that tells whether the SQL text `text` holds one of them."""
+        """Return the SQL condition that the SQL text `text` holds one of them."""
         alone = [_word_in_sql(text, (one,)) for one in self.single]
         both = [f"({_word_in_sql(text, (a,))} and {_word_in_sql(text, (b,))})" for a, b in self.pairs]
         return f"({' or '.join((*alone, *both)) or 'false'})"
@@ -101,19 +102,19 @@ def _word_in_sql(text: str, words: Collection[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Scrubber:
+class Redactor:
     """Takes the data of learners out of files of the archive.
 
-    `marks`, known only while their data is still there, find what names them without their id: records that could
+    `identifiers`, known only while their data is still there, find what names them without their id: records that could
     not be read, and rows of no id.
     """
 
     user_ids: Sequence[str]
-    marks: Marks = field(default_factory=Marks)
+    identifiers: Identifiers = field(default_factory=Identifiers)
 
     def count(self, paths: Sequence[Path], table: RawTable) -> dict[Path, int]:
         """Return how many rows of each archive file of `table` hold their data; files that hold none are left out."""
-        if not paths or not self.user_ids or (table.name not in PERSONAL and not self.marks):
+        if not paths or not self.user_ids or (table.name not in PERSONAL and not self.identifiers):
             return {}
         found = self._ask(
             f"select archived_as, count(*) from {_archived(paths)} "
@@ -122,7 +123,7 @@ class Scrubber:
         )
         return {Path(name): count for name, count in found}
 
-    def scrub(self, source: Path, target: Path, table: RawTable) -> int:
+    def redact(self, source: Path, target: Path, table: RawTable) -> int:
         """Write an archive file of `table` to `target` without their data, and return how many rows that has."""
         theirs, unreadable = self._theirs(table), self._unreadable(table)
         cells = [
@@ -139,22 +140,22 @@ class Scrubber:
         return int(rows)
 
     def _ask(self, query: str, table: RawTable) -> list[tuple[Any, ...]]:
-        with duckdb.connect() as connection:
+        with duckdb.connect() as db:
             parameters = {"user_ids": list(self.user_ids)} if table.name in PERSONAL else {}
-            return connection.execute(query, parameters).fetchall()
+            return db.execute(query, parameters).fetchall()
 
     def _theirs(self, table: RawTable) -> str:
         if table.name not in PERSONAL:
             return "false"
         by_id = f"coalesce(trim(user_id, {BLANKS}) in (select unnest($user_ids)), false)"
-        if not self.marks:
+        if not self.identifiers:
             return by_id
         texts = ", ".join(name for name in table.column_names if name != "user_id")
         of_nobody = f"nullif(trim(user_id, {BLANKS}), '') is null and malformed_line is null"
-        return f"({by_id} or ({of_nobody} and {self.marks.condition(f'concat_ws(chr(31), {texts})')}))"
+        return f"({by_id} or ({of_nobody} and {self.identifiers.condition(f'concat_ws(chr(31), {texts})')}))"
 
     def _unreadable(self, table: RawTable) -> str:
-        conditions = [self.marks.condition("malformed_line")] if self.marks else []
+        conditions = [self.identifiers.condition("malformed_line")] if self.identifiers else []
         if table.name in PERSONAL:
             conditions.append(_word_in_sql("malformed_line", self.user_ids))
         return f"(malformed_line is not null and ({' or '.join(conditions) or 'false'}))"

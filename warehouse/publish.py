@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -29,6 +30,7 @@ from warehouse.sql import quoted_identifier, quoted_literal
 
 # What a file needs beside the blocks of its tables.
 ROOM_TO_SPARE = 16 * 1024 * 1024
+WRITING = 0o222
 
 
 @dataclass(frozen=True)
@@ -43,18 +45,21 @@ class PublishSummary:
     removed: tuple[str, ...]
 
 
-def publish(build_file: Path, published: Path, build_id: str, keep: int) -> PublishSummary:
+def publish(
+    build_file: Path, published: Path, build_id: str, keep: int, archive_head: str | None = None
+) -> PublishSummary:
     """Copy schema `marts` of the build file to `published/builds/<build_id>.duckdb` and set the link to it.
 
     Tables stand in schema `main`, with the models' descriptions as comments. A build whose file is there and whole is
-    only shown again. The newest `keep` builds stay. Raises OpcoError, with nothing changed for readers, when the build
-    file holds another build than `build_id`, when the disk has no room, or when the copy fails.
+    only shown again. Its record names `archive_head`, the archive's head that it was made of. The newest `keep` builds
+    stay. Raises OpcoError, with nothing changed for readers, when the build file holds another build than `build_id`,
+    when the disk has no room, or when the copy fails.
     """
     target = published / BUILDS / f"{build_id}{SUFFIX}"
     make_folder(target.parent)
     record = None if fault_of(target, to_the_last_byte=True) else read_record(target)
     if record is None:
-        record = _write(build_file, target, build_id)
+        record = _write(build_file, target, build_id, archive_head)
     set_link(published, target)
     removed = remove_older(published, keep)
     return PublishSummary(
@@ -67,7 +72,7 @@ def publish(build_file: Path, published: Path, build_id: str, keep: int) -> Publ
     )
 
 
-def _write(build_file: Path, target: Path, build_id: str) -> BuildRecord:
+def _write(build_file: Path, target: Path, build_id: str, archive_head: str | None) -> BuildRecord:
     try:
         with written_atomically(target) as temporary:
             data_as_of, row_counts = _copy_marts(build_file, temporary, build_id)
@@ -78,7 +83,10 @@ def _write(build_file: Path, target: Path, build_id: str) -> BuildRecord:
                 byte_count=temporary.stat().st_size,
                 sha256=sha256_of(temporary),
                 row_counts=row_counts,
+                archive_head=archive_head,
             )
+            # Tools that open a database for writing unless told otherwise would change it.
+            temporary.chmod(stat.S_IMODE(temporary.stat().st_mode) & ~WRITING)
             # First the record: a file under its name always has one.
             write_record(target, record)
     except (duckdb.Error, OSError) as error:
@@ -92,55 +100,55 @@ def _write(build_file: Path, target: Path, build_id: str) -> BuildRecord:
 
 
 def _copy_marts(build_file: Path, target: Path, build_id: str) -> tuple[datetime, dict[str, int]]:
-    with duckdb.connect() as connection:
+    with duckdb.connect() as db:
         # The order of rows in a table means nothing, and to keep it takes a third of the copying.
-        connection.execute("set preserve_insertion_order = false")
-        connection.execute(f"attach {quoted_literal(build_file)} as build (read_only)")
-        found = connection.execute("select build_id, data_as_of from build.marts.warehouse_build").fetchall()
+        db.execute("set preserve_insertion_order = false")
+        db.execute(f"attach {quoted_literal(build_file)} as build (read_only)")
+        found = db.execute("select build_id, data_as_of from build.marts.warehouse_build").fetchall()
         if [row[0] for row in found] != [build_id]:
             raise OpcoError(f"{build_file} holds another build than {build_id}. Run the build again.")
-        tables = connection.execute(
+        tables = db.execute(
             """
             select table_name, comment from duckdb_tables()
             where database_name = 'build' and schema_name = 'marts' order by table_name
             """
         ).fetchall()
-        _check_room(connection, target.parent, [table for table, _ in tables])
-        connection.execute(f"attach {quoted_literal(target)} as published")
+        _check_room(db, target.parent, [table for table, _ in tables])
+        db.execute(f"attach {quoted_literal(target)} as published")
         row_counts = {}
         for table, comment in tables:
             name = quoted_identifier(table)
-            connection.execute(f"create table published.main.{name} as from build.marts.{name}")
-            counted = connection.execute(f"select count(*) from published.main.{name}").fetchone()
+            db.execute(f"create table published.main.{name} as from build.marts.{name}")
+            counted = db.execute(f"select count(*) from published.main.{name}").fetchone()
             row_counts[table] = counted[0] if counted else 0
             if comment:
-                connection.execute(f"comment on table published.main.{name} is {quoted_literal(comment)}")
-        for table, column, comment in connection.execute(
+                db.execute(f"comment on table published.main.{name} is {quoted_literal(comment)}")
+        for table, column, comment in db.execute(
             """
             select table_name, column_name, comment from duckdb_columns()
             where database_name = 'build' and schema_name = 'marts' and comment is not null
             order by table_name, column_index
             """
         ).fetchall():
-            place = f"published.main.{quoted_identifier(table)}.{quoted_identifier(column)}"
-            connection.execute(f"comment on column {place} is {quoted_literal(comment)}")
-        connection.execute("detach published")
+            column_name = f"published.main.{quoted_identifier(table)}.{quoted_identifier(column)}"
+            db.execute(f"comment on column {column_name} is {quoted_literal(comment)}")
+        db.execute("detach published")
     return found[0][1], row_counts
 
 
-def _check_room(connection: duckdb.DuckDBPyConnection, folder: Path, tables: list[str]) -> None:
+def _check_room(db: duckdb.DuckDBPyConnection, folder: Path, tables: list[str]) -> None:
     """Raise OpcoError where the disk of `folder` has less room than the marts take in the build file."""
-    connection.execute("use build.marts")
+    db.execute("use build.marts")
     blocks = " union ".join(
         f"select block_id from pragma_storage_info({quoted_literal(quoted_identifier(table))})" for table in tables
     )
-    ((needed,),) = connection.execute(
+    ((needed,),) = db.execute(
         f"""
         select (select count(*) from ({blocks})) * block_size + {ROOM_TO_SPARE}
         from pragma_database_size() where database_name = 'build'
         """
     ).fetchall()
-    connection.execute("use memory")
+    db.execute("use memory")
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise OpcoError(

@@ -8,23 +8,44 @@ one open keeps it, whatever is published, taken back or removed meanwhile.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 
+from warehouse.archive import INSTANT
 from warehouse.errors import OpcoError, UserError
 from warehouse.files import fsync_path, make_folder, remove_leftovers, sha256_of, temporary_beside, written_atomically
 
 LINK = "opco.duckdb"
 BUILDS = "builds"
 SUFFIX = ".duckdb"
+# The SQL of a UTC timestamp's day in the time zone `$zone`, as a date that Python has. "For ever" is written as the
+# last day of the calendar, which a clock east of Greenwich has passed already.
+LOCAL_DAY = """
+    case
+        when {0} is not null
+            then least(
+                greatest(timezone($zone, {0} at time zone 'UTC')::date, date '0001-01-01'), date '9999-12-31'
+            )
+    end
+"""
+# The last day of a session in the time zone `$zone`: an end on midnight is that of the day before (T7).
+LAST_DAY = LOCAL_DAY.format("(ends_at - interval 1 microsecond)")
+# A published table that no earlier release had.
+OF_THIS_RELEASE = "load_reconciliation"
+# Its record says when it was published, before it has its name.
+PUBLISHING_TAKES = timedelta(seconds=2)
 
 
 @dataclass(frozen=True)
 class BuildRecord:
-    """What a published file was when it was published. Instants are UTC, as text."""
+    """What a published file was when it was published. Instants are UTC, as text.
+
+    `archive_head` is the archive's head that it was made of, None of an earlier program's.
+    """
 
     build_id: str
     published_at: str
@@ -32,6 +53,7 @@ class BuildRecord:
     byte_count: int
     sha256: str
     row_counts: Mapping[str, int]
+    archive_head: str | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +65,61 @@ class PublishedBuild:
     byte_count: int
     record: BuildRecord | None
     is_shown: bool
+
+
+def open_published(path: Path) -> duckdb.DuckDBPyConnection:
+    """Open the published DuckDB file at `path` (a file or the link to one) for reading.
+
+    Raises UserError when nothing, no published warehouse, or one of an earlier release is there, and OpcoError when
+    the file is there but cannot be read: locked by a writer, damaged, or of another file format.
+    """
+    # The link may be replaced at any moment: what is read, and named in errors, is one build.
+    file = path.resolve()
+    if not file.exists():
+        raise UserError(f"There is no published warehouse at {path}. Make one with: opco build --raw FOLDER")
+    if file.is_dir():
+        raise UserError(f"{path} is a folder, not a published warehouse. Name the file opco.duckdb in it.")
+    try:
+        db = duckdb.connect(str(file), read_only=True)
+        db.execute("set TimeZone = 'UTC'")
+        tables = {name for (name,) in db.execute("select table_name from duckdb_tables()").fetchall()}
+        if "warehouse_build" in tables:
+            # Damage shows in what is read.
+            db.execute("from warehouse_build").fetchall()
+    except duckdb.Error as error:
+        cause = str(error).splitlines()[0]
+        raise OpcoError(f"The published warehouse {file} cannot be read: {cause}\n{_reading_remedy(cause)}") from error
+    if "warehouse_build" not in tables:
+        db.close()
+        raise UserError(
+            f"{path} is a DuckDB file but not a published warehouse: it has no table warehouse_build. "
+            "Name the file published/opco.duckdb, made with: opco build --raw FOLDER"
+        )
+    if OF_THIS_RELEASE not in tables:
+        db.close()
+        raise UserError(
+            f"{path} was published by an earlier release, and lacks what this one reads. "
+            "Bring it over with: opco rebuild (the next opco build or night does so as well)"
+        )
+    return db
+
+
+def file_of(db: duckdb.DuckDBPyConnection) -> Path:
+    """Return the published file that is open: the link may lead to another one by now."""
+    ((path,),) = db.execute("select path from duckdb_databases() where database_name = current_database()").fetchall()
+    return Path(path)
+
+
+def _reading_remedy(cause: str) -> str:
+    """Say what to do about DuckDB's message `cause`."""
+    if "set lock" in cause or "different configuration" in cause:
+        return "Another program holds it open for writing: close that program, then try again."
+    if "ermission denied" in cause:
+        return "Ask for the right to read this file, then try again."
+    return (
+        f"DuckDB {duckdb.__version__} reads it here. `opco status` says what is kept, `opco rollback` shows an earlier "
+        "build, `opco rebuild` makes the warehouse again from the archive."
+    )
 
 
 def published_builds(published: Path) -> list[PublishedBuild]:
@@ -82,22 +159,88 @@ def read_record(path: Path) -> BuildRecord | None:
 def fault_of(path: Path, *, to_the_last_byte: bool) -> str | None:
     """Return why a published file is not what was published, None when nothing is known against it.
 
-    `to_the_last_byte` holds its bytes against the record's checksum; else its size is, and that DuckDB opens it as the
-    build that its name says.
+    `to_the_last_byte` compares its bytes with the record's checksum; else its size is, and that DuckDB opens it as the
+    build that its name says. Where somebody wrote to it since, it says so.
     """
-    if not path.is_file():
-        return "the file is gone"
-    record = read_record(path)
-    if record is not None and path.stat().st_size != record.byte_count:
-        return f"it has {path.stat().st_size:,} bytes, and {record.byte_count:,} were published"
-    if record is not None and to_the_last_byte and sha256_of(path) != record.sha256:
-        return f"its checksum is not that of what was published, {record.sha256}"
+    fault = _fault_of_bytes(path, to_the_last_byte=to_the_last_byte)
+    if fault is not None:
+        return fault
+    return _fault_of_database(path)
+
+
+def _fault_of_database(path: Path) -> str | None:
     try:
-        with duckdb.connect(str(path), read_only=True) as connection:
-            found = connection.execute("select build_id from warehouse_build").fetchall()
+        with duckdb.connect(str(path), read_only=True) as db:
+            found = db.execute("select build_id from warehouse_build").fetchall()
     except duckdb.Error as error:
         return f"DuckDB {duckdb.__version__} cannot read it: {str(error).splitlines()[0]}"
     return None if found == [(path.stem,)] else "it holds another build than its name says"
+
+
+def _fault_of_bytes(path: Path, *, to_the_last_byte: bool = True) -> str | None:
+    """Return how the bytes of a published file differ from its record, None when they do not."""
+    if not path.is_file():
+        return "the file is gone"
+    record = read_record(path)
+    if record is None:
+        lost = f"its record {record_of(path).name}, which says what was published, cannot be read"
+        return lost if to_the_last_byte else None
+    if changes_beside(path).exists():
+        return f"{changes_beside(path).name} stands beside it, with what somebody changed in it"
+    found, fault = path.stat(), None
+    if found.st_size != record.byte_count:
+        fault = f"it has {found.st_size:,} bytes, and {record.byte_count:,} were published"
+    elif to_the_last_byte and sha256_of(path) != record.sha256:
+        fault = f"its checksum is not that of what was published, {record.sha256}"
+    if fault is not None and (written_at := _written_since(path, record)):
+        return f"somebody wrote to it at {written_at:%Y-%m-%dT%H:%M:%SZ}: {fault}"
+    return fault
+
+
+def was_written_to(path: Path) -> bool:
+    """Whether somebody wrote to a published file that DuckDB reads all the same: it was changed, and is not damaged.
+
+    A disk that fails, or a power cut, leaves the time of a file's last writing as it was.
+    """
+    record = read_record(path)
+    if record is None or not path.is_file():
+        return False
+    is_changed = changes_beside(path).exists() or _written_since(path, record) is not None
+    return is_changed and _fault_of_database(path) is None
+
+
+def _written_since(path: Path, record: BuildRecord) -> datetime | None:
+    """Return when a published file was written to, where that was after it was published."""
+    written_at = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    published_at = datetime.strptime(record.published_at, INSTANT).replace(tzinfo=UTC)
+    return written_at if written_at - published_at > PUBLISHING_TAKES else None
+
+
+def changes_beside(path: Path) -> Path:
+    """Return where DuckDB keeps what was changed in a database and is not in its file yet."""
+    return path.with_name(f"{path.name}.wal")
+
+
+def require_as_published(file: Path) -> BuildRecord:
+    """Return the record of a published file, once its size and checksum are found to be what was published.
+
+    To be called before anything is issued from it: a second a gigabyte. Raises OpcoError saying what differs.
+    """
+    fault, record = _fault_of_bytes(file), read_record(file)
+    if fault is None and record is not None:
+        return record
+    raise OpcoError(
+        f"The published file {file} is not what was published: {fault}. Nothing was issued from it.\n"
+        "Make the warehouse again from the archive (opco rebuild), or show an earlier build (opco rollback)."
+    )
+
+
+def unknown_head(published: Path, heads: Collection[str]) -> str | None:
+    """Return which kept build was made of an archive whose `heads` are others, None where there is none."""
+    for build in published_builds(published):
+        if build.record and build.record.archive_head and build.record.archive_head not in heads:
+            return build.build_id
+    return None
 
 
 def set_link(published: Path, target: Path) -> None:
@@ -141,8 +284,8 @@ def check_place(published: Path) -> None:
 def roll_back(published: Path, build_id: str | None = None) -> PublishedBuild:
     """Show readers an earlier build again: `build_id`, or the one before that which is shown. Nothing is removed.
 
-    Return the build that is shown now. Raises UserError when there is no such build, and OpcoError when its file is
-    not what was published.
+    Return the build that is shown now. Raises UserError when there is no such build, or an earlier release made it, and
+    OpcoError when its file is not what was published.
     """
     builds = published_builds(published)
     kept = "\n".join(f"  {build.build_id}{'  (published)' if build.is_shown else ''}" for build in builds)
@@ -166,6 +309,7 @@ def roll_back(published: Path, build_id: str | None = None) -> PublishedBuild:
         raise OpcoError(
             f"{target.path} is not shown: {wrong}. Name another build, or make the warehouse again: opco rebuild"
         )
+    open_published(target.path).close()
     set_link(published, target.path)
     return target
 
@@ -180,6 +324,7 @@ def remove_older(published: Path, keep: int) -> list[PublishedBuild]:
     removed = older_builds(published, keep)
     for build in removed:
         build.path.unlink(missing_ok=True)
+        changes_beside(build.path).unlink(missing_ok=True)
         record_of(build.path).unlink(missing_ok=True)
     for record in (published / BUILDS).glob("[!.]*.json"):  # of a build that was killed before it had its name
         if not record.with_suffix(SUFFIX).exists():

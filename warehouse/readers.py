@@ -2,7 +2,7 @@
 
 Every cell stays text as delivered. Text files are read line by line, in constant memory, by Python's own
 `csv` in strict mode and `json`: DuckDB's readers give no line numbers for good rows, rewrite JSON numbers
-and stop on mixed line ends.
+and stop on mixed line ends. What a file may cost is bounded: a line, a cell, what it unpacks to.
 """
 
 from __future__ import annotations
@@ -10,13 +10,14 @@ from __future__ import annotations
 import codecs
 import csv
 import gzip
+import io
 import json
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import duckdb
 import pyarrow as pa
@@ -26,22 +27,42 @@ from warehouse.contract import RawTable
 from warehouse.errors import UserError
 from warehouse.sql import quoted_identifier, quoted_literal
 
-BLANKS = " \t\r\n"
+# What is trimmed from cells and names: the no-break spaces, the zero-width space and the byte order mark too.
+BLANKS = " \t\r\n\u00a0\u202f\u200b\ufeff"
 DELIMITERS = (",", ";", "\t")
 BATCH_ROWS = 50_000
 MALFORMED_LENGTH = 200
-# A quoted cell may hold a whole document; the csv module's own limit is 128 KiB.
-CELL_LIMIT = 2**31 - 1
+LINE_LIMIT = 16 * 1024**2
+# A quoted cell may hold a whole document, of many lines; a longer one is a quote that nobody closed.
+CELL_LIMIT = 64 * 1024**2
+MOST_NESTED = 100
+"""So deep may the lists and objects of a JSON line be nested; Python's own limit would depend on who calls."""
+CHUNK_BYTES = 1024**2
+UTF_8 = "utf-8"
 TEXT_SUFFIXES = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz")
 SUFFIXES = (*TEXT_SUFFIXES, ".parquet")
 
 
 @dataclass(frozen=True)
+class ReadSettings:
+    """The settings [raw]: the encoding of text files that are not UTF-8, and the bytes that a file may unpack to."""
+
+    encoding: str | None = None
+    max_unpacked: int = 64 * 10**9
+
+
+@dataclass(frozen=True)
 class FileReading:
-    """What reading one file gave: records (malformed ones included) and the columns the contract does not list."""
+    """What reading one file gave: records (malformed ones included), and columns that the contract does not list.
+
+    `columns` are those that it does list. `read_as` is the encoding of a text file; empty where it is not UTF-8 and no
+    setting says what it is.
+    """
 
     rows: int
     unlisted_columns: tuple[str, ...]
+    read_as: str = UTF_8
+    columns: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 def archive_schema(table: RawTable) -> pa.Schema:
@@ -57,25 +78,51 @@ def archive_schema(table: RawTable) -> pa.Schema:
     )
 
 
-def read_file(source: Path, table: RawTable, file: str, target: Path) -> FileReading:
+def read_file(
+    source: Path, table: RawTable, file: str, target: Path, settings: ReadSettings | None = None
+) -> FileReading:
     """Read one delivered file of `table`, known as `file` in the raw folder, into the Parquet file `target`.
 
     Raises UserError where the contract stops the load: a missing required column, a listed column twice, a
-    malformed or missing header, a quote never closed, a broken gzip or Parquet file.
+    malformed or missing header, a quote never closed, a line too long, a broken gzip or Parquet file, one that unpacks
+    to more than it may, a snapshot table's text that is in no known encoding.
     """
-    if source.name.endswith(".parquet"):
-        return _read_parquet(source, table, file, target)
+    settings = settings or ReadSettings()
+    if file.endswith(".parquet"):
+        return _read_parquet(source, table, file, target, settings)
     with pq.ParquetWriter(target, archive_schema(table), compression="zstd") as writer:
         batches = _Batches(table, file, writer)
         try:
-            if source.name.endswith((".csv", ".csv.gz")):
-                unlisted = _read_csv(source, table, file, batches)
-            else:
-                unlisted = _read_json_lines(source, table, file, batches)
+            text = _TextFile(source, table, file, settings)
+            names = (_read_csv if file.endswith((".csv", ".csv.gz")) else _read_json_lines)(text, batches)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise UserError(f"{file}: the gzip file is broken ({error}). Deliver it again.") from error
         batches.flush()
-    return FileReading(batches.rows, unlisted)
+    return _reading(table, batches.rows, names, text.read_as)
+
+
+def check_header(source: Path, table: RawTable, file: str, settings: ReadSettings) -> None:
+    """Raise UserError for what `read_file` would refuse in the header of a file, without reading its rows."""
+    if file.endswith(".parquet"):
+        try:
+            names = pq.read_schema(source).names
+        except pa.ArrowException:
+            # Reading says how it is broken.
+            return
+    elif file.endswith((".csv", ".csv.gz")):
+        try:
+            _, names = _csv_header(_TextFile(source, table, file, settings, is_judged_by_all=False))
+        except (EOFError, gzip.BadGzipFile, zlib.error):
+            return
+    else:
+        return
+    _check_header(table, file, [_column_name(name) for name in names])
+
+
+def _reading(table: RawTable, rows: int, names: Collection[str], read_as: str) -> FileReading:
+    listed = frozenset(table.column_names)
+    unlisted = tuple(dict.fromkeys(name for name in names if name not in listed))
+    return FileReading(rows, unlisted, read_as, listed.intersection(names))
 
 
 @dataclass
@@ -145,21 +192,144 @@ class _Batches:
 
 @dataclass(frozen=True)
 class _Line:
-    """A physical line of a text file; bytes that are no UTF-8 stand as surrogates."""
+    """A physical line of a text file; bytes that are no text in its encoding stand as surrogates."""
 
     text: str
-    is_utf8: bool
+    is_text: bool
 
 
-def _lines(source: Path) -> Iterator[_Line]:
-    """Yield the lines of a text file, which end at LF alone, without the byte order mark."""
-    with gzip.open(source) if source.name.endswith(".gz") else source.open("rb") as stream:
-        for number, line in enumerate(stream):
-            content = line.removeprefix(codecs.BOM_UTF8) if number == 0 else line
+class _TextFile:
+    """A text file, in UTF-8 or in the encoding of the setting; `is_utf8` says what the lines read so far were."""
+
+    def __init__(
+        self, source: Path, table: RawTable, file: str, settings: ReadSettings, *, is_judged_by_all: bool = True
+    ) -> None:
+        self.source = source
+        self.table = table
+        self.file = file
+        self.settings = settings
+        self.is_utf8 = True
+        self.encoding = UTF_8
+        # One record of a log that is no UTF-8 is malformed; of what the platform is now, nothing may be missing.
+        if is_judged_by_all and (settings.encoding or not table.is_growing):
+            looks_like = self.looks_like()
+            if looks_like and not settings.encoding:
+                raise UserError(f"{file}: table {table.name} is not UTF-8. {_advice(looks_like)}")
+            if looks_like and settings.encoding:
+                self.encoding = settings.encoding
+
+    @property
+    def read_as(self) -> str:
+        """What `FileReading` says of it."""
+        return self.encoding if self.is_utf8 or self.encoding != UTF_8 else ""
+
+    def lines(self) -> Iterator[_Line]:
+        """Yield the lines, which end at LF alone, without the byte order mark."""
+        return self._utf8_lines() if self.encoding == UTF_8 else self._other_lines()
+
+    def _utf8_lines(self) -> Iterator[_Line]:
+        with self._bytes() as stream:
+            unpacked = number = 0
+            while line := stream.readline(LINE_LIMIT + 3):
+                number += 1
+                unpacked += len(line)
+                is_long = len(line) > LINE_LIMIT and len(line.rstrip(b"\r\n")) > LINE_LIMIT
+                self._check(number, unpacked, is_long=is_long)
+                content = line.removeprefix(codecs.BOM_UTF8) if number == 1 else line
+                try:
+                    yield _Line(content.decode(), True)
+                except UnicodeDecodeError:
+                    self.is_utf8 = False
+                    yield _Line(content.decode(errors="surrogateescape"), False)
+
+    def _other_lines(self) -> Iterator[_Line]:
+        with (
+            self._bytes() as stream,
+            io.TextIOWrapper(stream, self.encoding, errors="surrogateescape", newline="\n") as text,
+        ):
+            number = 0
             try:
-                yield _Line(content.decode(), True)
+                while line := text.readline(LINE_LIMIT + 3):
+                    number += 1
+                    is_long = len(line) > LINE_LIMIT and len(line.rstrip("\r\n")) > LINE_LIMIT
+                    self._check(number, stream.tell(), is_long=is_long)
+                    content = line.removeprefix("\ufeff") if number == 1 else line
+                    is_text = not SURROGATES.search(content)
+                    if not is_text and not self.table.is_growing:
+                        raise self._in_neither(number)
+                    yield _Line(content, is_text)
+            except UnicodeError as error:
+                raise self._in_neither(number + 1) from error
+
+    def _in_neither(self, line: int) -> UserError:
+        return UserError(
+            f"{self.file}, line {line}: is neither UTF-8 nor {self.encoding}. Correct the setting raw.encoding, or "
+            "deliver it as UTF-8."
+        )
+
+    def looks_like(self) -> str | None:
+        """Return which encoding a file that is not UTF-8 looks like; None when it is UTF-8."""
+        decoder = codecs.getincrementaldecoder(UTF_8)()
+        unpacked = 0
+        with self._bytes() as stream:
+            while chunk := stream.read(CHUNK_BYTES):
+                # What UTF-16 without its mark looks like: no text of ours has a NUL in its first line.
+                if not unpacked and b"\0" in chunk.partition(b"\n")[0]:
+                    return _likely_encoding(chunk)
+                unpacked += len(chunk)
+                self._check(0, unpacked)
+                try:
+                    decoder.decode(chunk)
+                except UnicodeDecodeError:
+                    return _likely_encoding(chunk)
+            try:
+                decoder.decode(b"", final=True)
             except UnicodeDecodeError:
-                yield _Line(content.decode(errors="surrogateescape"), False)
+                return _likely_encoding(b"")
+        return None
+
+    def _bytes(self) -> IO[bytes]:
+        return gzip.open(self.source) if self.file.endswith(".gz") else self.source.open("rb")  # type: ignore[return-value]
+
+    def _check(self, number: int, unpacked: int, *, is_long: bool = False) -> None:
+        """Raise UserError for a line that is too long, or a file that unpacks to more than it may."""
+        if is_long:
+            raise UserError(
+                f"{self.file}, line {number}: is longer than {LINE_LIMIT // 1024**2} MiB. Is it the right file? "
+                "Records end with LF or CRLF."
+            )
+        if unpacked > self.settings.max_unpacked and self.file.endswith(".gz"):
+            raise too_large(self.file, self.settings)
+
+
+def too_large(file: str, settings: ReadSettings) -> UserError:
+    """Return the error for a file that unpacks to more than it may."""
+    return UserError(
+        f"{file}: unpacks to more than {settings.max_unpacked:,} bytes. If it is what it should be, raise the setting "
+        "raw.max_unpacked."
+    )
+
+
+SURROGATES = re.compile("[\ud800-\udfff]")
+FRENCH = frozenset("àâäçéèêëîïôöùûüÿœæ")
+
+
+def _likely_encoding(content: bytes) -> str:
+    """Return the encoding that bytes which are not UTF-8 look like, for a message."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content[:1000]:
+        return "utf-16" if content.startswith((b"\xff", b"\xfe")) or content[:1] == b"\0" else "utf-16-le"
+    # The one in which it has most letters that French has, in the order of how common they are.
+    return max(
+        ("windows-1252", "cp850", "mac-roman"),
+        key=lambda encoding: sum(letter in FRENCH for letter in content.decode(encoding, "replace")),
+    )
+
+
+def _advice(encoding: str) -> str:
+    return (
+        f'It looks like {encoding}. Deliver it as UTF-8, or set encoding = "{encoding}" under [raw] in opco.toml and '
+        "look at the names."
+    )
 
 
 def _column_name(delivered: str) -> str:
@@ -175,84 +345,108 @@ def _require_columns(table: RawTable, file: str, present: set[str]) -> None:
         )
 
 
-def _check_header(table: RawTable, file: str, names: list[str]) -> tuple[str, ...]:
-    """Check a header's normalised names against the contract; return those it does not list."""
-    listed = set(table.column_names)
-    for name in listed:
+def _check_header(table: RawTable, file: str, names: list[str]) -> None:
+    """Check a header's normalised names against the contract."""
+    for name in table.column_names:
         if names.count(name) > 1:
             raise UserError(f"{file}: column {name} of table {table.name} stands twice in the header. Keep one.")
     _require_columns(table, file, set(names))
-    return tuple(dict.fromkeys(name for name in names if name not in listed))
 
 
 def _records(lines: Iterator[_Line], delimiter: str, file: str) -> Iterator[tuple[int, list[str] | None, str]]:
-    """Yield each CSV record: its first physical line, its cells (None: not RFC 4180 or not UTF-8), that line's text.
+    """Yield each CSV record: its first physical line, its cells (None: not RFC 4180 or no text), that line's text.
 
-    After a malformed record the reader goes on with the next physical line. An empty line is no record.
+    After a malformed record the reader continues with the next physical line. An empty line is no record.
     """
-    taken: list[_Line] = []
+    # Of a record's lines, which may be many, the first, and whether all are text.
+    first: _Line | None = None
+    are_text = True
 
     def remembered() -> Iterator[str]:
+        nonlocal first, are_text
         for line in lines:
-            taken.append(line)
+            first = first or line
+            are_text = are_text and line.is_text
             yield line.text
 
     reader = csv.reader(remembered(), delimiter=delimiter, strict=True)
     while True:
         first_line = reader.line_num + 1
-        taken.clear()
+        first, are_text = None, True
         try:
             cells = next(reader)
         except StopIteration:
             return
         except csv.Error as error:
-            if "unexpected end of data" in str(error):
+            if "unexpected end of data" in str(error) or "field limit" in str(error):
                 raise UserError(
                     f"{file}, line {first_line}: a quote opens that is never closed. Close it and deliver again."
                 ) from error
-            yield first_line, None, taken[0].text
+            yield first_line, None, first.text if first else ""
             continue
         if cells:
-            yield first_line, cells if all(line.is_utf8 for line in taken) else None, taken[0].text
+            yield first_line, cells if are_text else None, first.text if first else ""
 
 
-def _csv_header(source: Path, table: RawTable, file: str) -> tuple[str, list[str]]:
+def _csv_header(text: _TextFile) -> tuple[str, list[str]]:
     """Return the delimiter under which the header holds most listed columns, and the header's names."""
-    listed = set(table.column_names)
+    listed = set(text.table.column_names)
     best: tuple[int, str, list[str]] | None = None
+    never_closed: UserError | None = None
+    is_malformed = False
     for delimiter in DELIMITERS:
         try:
-            header = next(_records(_lines(source), delimiter, file), None)
-        except UserError:  # this delimiter leaves a quote open; another may not
+            header = next(_records(text.lines(), delimiter, text.file), None)
+        except UserError as error:  # this delimiter leaves a quote open; another may not
+            never_closed = error
             continue
         if header is None:
-            raise UserError(f"{file}: table {table.name} has no header. A CSV file begins with its column names.")
-        _, cells, _ = header
+            raise UserError(
+                f"{text.file}: table {text.table.name} has no header. A CSV file begins with its column names."
+            )
+        _, cells, first_line = header
         if cells is None:
+            if re.search("\r[^\n]", first_line):
+                raise UserError(
+                    f"{text.file}: the header of table {text.table.name} is malformed: its lines end with CR alone. "
+                    "Records end with LF or CRLF."
+                )
+            is_malformed = True
             continue
         names = [_column_name(cell) for cell in cells]
         found = len(listed.intersection(names))
         if best is None or found > best[0]:
             best = (found, delimiter, names)
-    if best is None:
-        raise UserError(f"{file}: the header of table {table.name} is malformed (quotes, or not UTF-8).")
+    # Where one delimiter finds broken quotes, another finds a header of one long name.
+    if best is None or best[0] == 0:
+        if never_closed:
+            raise never_closed
+        if best and not is_malformed:
+            return best[1], best[2]
+        looks_like = text.looks_like()
+        raise UserError(
+            f"{text.file}: the header of table {text.table.name} is malformed "
+            + (f"(not UTF-8). {_advice(looks_like)}" if looks_like else "(quotes).")
+        )
     return best[1], best[2]
 
 
-def _read_csv(source: Path, table: RawTable, file: str, batches: _Batches) -> tuple[str, ...]:
+def _read_csv(text: _TextFile, batches: _Batches) -> list[str]:
+    """Read the records; return the header's names."""
+    table = text.table
     csv.field_size_limit(CELL_LIMIT)
-    delimiter, names = _csv_header(source, table, file)
-    unlisted = _check_header(table, file, names)
+    delimiter, names = _csv_header(text)
+    _check_header(table, text.file, names)
     width = len(names)
-    places = [names.index(name) if name in names else None for name in table.column_names]
-    records = _records(_lines(source), delimiter, file)
+    positions = [names.index(name) if name in names else None for name in table.column_names]
+    records = _records(text.lines(), delimiter, text.file)
     next(records)
-    for line, cells, text in records:
+    for line, cells, first_line in records:
         if cells is None or len(cells) != width:
-            batches.add_malformed(line, text)
+            batches.add_malformed(line, first_line)
         else:
-            batches.add(line, [None if place is None else cells[place] for place in places])
-    return unlisted
+            batches.add(line, [None if column is None else cells[column] for column in positions])
+    return names
 
 
 class _NotJsonError(ValueError):
@@ -283,11 +477,13 @@ def _json_text(value: object) -> str:
 
 
 def _json_object(line: _Line) -> dict[str, Any] | None:
-    """Return the object that a line holds; None where it holds none, or text that is not UTF-8."""
-    if not line.is_utf8:
+    """Return the object that a line holds; None where it holds none, is no text, or is nested too deep."""
+    if not line.is_text:
         return None
     try:
         record = _DECODER.decode(line.text.strip(BLANKS))
+        if line.text.count("[") + line.text.count("{") > MOST_NESTED and _is_too_deep(record):
+            return None
         if "\\u" in line.text:  # an escape may stand for half a character
             _json_text(record).encode()
     except (ValueError, RecursionError):
@@ -295,15 +491,26 @@ def _json_object(line: _Line) -> dict[str, Any] | None:
     return record if isinstance(record, dict) else None
 
 
+def _is_too_deep(record: object) -> bool:
+    """Whether lists and objects stand in one another more than `MOST_NESTED` times."""
+    level = [record]
+    for _ in range(MOST_NESTED):
+        inner = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, (dict, list)))
+        level = [value for values in inner for value in values]
+    return any(isinstance(one, (dict, list)) for one in level)
+
+
 _DECODER = json.JSONDecoder(parse_int=_Written, parse_float=_Written, parse_constant=_refuse_constant)
 
 
-def _read_json_lines(source: Path, table: RawTable, file: str, batches: _Batches) -> tuple[str, ...]:
-    places = {name: place for place, name in enumerate(table.column_names)}
-    width = len(places)
+def _read_json_lines(text: _TextFile, batches: _Batches) -> list[str]:
+    """Read the objects; return the names of all their keys."""
+    table = text.table
+    positions = {name: column for column, name in enumerate(table.column_names)}
+    width = len(positions)
     seen: dict[str, int | None] = {}
     object_count = 0
-    for number, line in enumerate(_lines(source), start=1):
+    for number, line in enumerate(text.lines(), start=1):
         if not line.text.strip(BLANKS):
             continue
         record = _json_object(line)
@@ -315,21 +522,22 @@ def _read_json_lines(source: Path, table: RawTable, file: str, batches: _Batches
         unfit: list[str] = []
         for key, value in record.items():
             if key not in seen:
-                seen[key] = places.get(_column_name(key))
-            place = seen[key]
-            if place is None or value is None:
+                seen[key] = positions.get(_column_name(key))
+            column = seen[key]
+            if column is None or value is None:
                 continue
             if isinstance(value, str):
-                cells[place] = value
+                cells[column] = value
             elif isinstance(value, bool):
-                cells[place] = "true" if value else "false"
+                cells[column] = "true" if value else "false"
             else:
-                cells[place] = _json_text(value)
-                unfit.append(table.column_names[place])
+                cells[column] = _json_text(value)
+                unfit.append(table.column_names[column])
         batches.add(number, cells, unfit or None)
+    names = [_column_name(key) for key in seen]
     if object_count:
-        _require_columns(table, file, {_column_name(key) for key in seen})
-    return tuple(dict.fromkeys(_column_name(key) for key, place in seen.items() if place is None))
+        _require_columns(table, text.file, set(names))
+    return names
 
 
 # How a natural Parquet type becomes the text that a CSV file would have held.
@@ -351,26 +559,33 @@ _PARQUET_TEXT = {
     "BLOB": "decode({cell})",
 }
 ROW_NUMBER = "file_row_number"
+FLOATS = ("FLOAT", "DOUBLE")
 
 
-def _read_parquet(source: Path, table: RawTable, file: str, target: Path) -> FileReading:
-    connection = duckdb.connect()
+def _read_parquet(source: Path, table: RawTable, file: str, target: Path, settings: ReadSettings) -> FileReading:
+    db = duckdb.connect()
     try:
+        about = pq.read_metadata(source)
         delivered_names = pq.read_schema(source).names
-        unlisted = _check_header(table, file, [_column_name(column) for column in delivered_names])
+        unpacked = sum(about.row_group(number).total_byte_size for number in range(about.num_row_groups))
+        # A column of one value takes no room; its rows do.
+        if max(unpacked, about.num_rows * len(delivered_names)) > settings.max_unpacked:
+            raise too_large(file, settings)
+        _check_header(table, file, [_column_name(column) for column in delivered_names])
         # DuckDB numbers the rows itself, unless the file has a column of that name: then one thread keeps their order.
         has_own = ROW_NUMBER in delivered_names
         options = f"hive_partitioning = false{'' if has_own else f', {ROW_NUMBER} = true'}"
         line = "row_number() over ()" if has_own else f"{ROW_NUMBER} + 1"
-        connection.execute("set TimeZone = 'UTC'")
+        db.execute("set TimeZone = 'UTC'")
         if has_own:
-            connection.execute("set threads = 1")
+            db.execute("set threads = 1")
         delivered = f"read_parquet($source, {options})"
-        described = connection.execute(f"describe from {delivered}", {"source": literal_path(source)}).fetchall()
+        described = db.execute(f"describe from {delivered}", {"source": literal_path(source)}).fetchall()
         types = {column: kind for column, kind, *_ in described}
         names = {_column_name(column): column for column in reversed(delivered_names)}
         cells, unfit = [], []
-        for name in table.column_names:
+        for listed in table.columns:
+            name = listed.name
             if name not in names:
                 cells.append(f"cast(null as varchar) as {quoted_identifier(name)}")
                 continue
@@ -379,11 +594,14 @@ def _read_parquet(source: Path, table: RawTable, file: str, target: Path) -> Fil
                 unfit.append(f"case when {column} is not null then '{name}' end")
                 cells.append(f"cast(to_json({column}) as varchar) as {quoted_identifier(name)}")
             else:
+                # A float has no text of its own: an ID would become 1001.0, or end in digits that nobody gave.
+                if listed.kind != "pct" and (kind in FLOATS or re.fullmatch(r"DECIMAL\(\d+,[1-9]\d*\)", kind)):
+                    unfit.append(f"case when {column} is not null then '{name}' end")
                 text = _PARQUET_TEXT.get(kind, "cast({cell} as varchar)").format(cell=column)
                 cells.append(f"{text} as {quoted_identifier(name)}")
-        listed = f"list_filter([{', '.join(unfit)}], lambda name: name is not null)"
-        unfit_columns = f"nullif({listed}, [])" if unfit else "null"
-        connection.execute(
+        fits_none = f"list_filter([{', '.join(unfit)}], lambda name: name is not null)"
+        unfit_columns = f"nullif({fits_none}, [])" if unfit else "null"
+        db.execute(
             f"""
             copy (
                 select
@@ -397,12 +615,12 @@ def _read_parquet(source: Path, table: RawTable, file: str, target: Path) -> Fil
             """,
             {"file": file, "source": literal_path(source)},
         )
-        return FileReading(pq.read_metadata(target).num_rows, unlisted)
+        return _reading(table, pq.read_metadata(target).num_rows, [*map(_column_name, delivered_names)], UTF_8)
     except (duckdb.Error, pa.ArrowException) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{file}: the Parquet file cannot be read ({reason}). Deliver it again.") from error
     finally:
-        connection.close()
+        db.close()
 
 
 def literal_path(path: Path) -> str:

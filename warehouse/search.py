@@ -21,7 +21,7 @@ import duckdb
 import pypdfium2
 
 from warehouse.errors import OpcoError
-from warehouse.forgotten import Marks
+from warehouse.forgotten import Identifiers
 from warehouse.readers import literal_path
 from warehouse.sql import quoted_identifier, quoted_literal
 
@@ -31,31 +31,31 @@ LONGEST_LINE = 64 * 1024
 
 
 @dataclass(frozen=True)
-class Found:
-    """A place that holds a mark: the file, what of it (a table, a member; empty for its bytes), rows or lines."""
+class Match:
+    """Where an identifier is: the file, what of it (a table, a member; empty for its bytes), rows or lines."""
 
     path: Path
     place: str
     rows: int
 
 
-def files_under(*places: Path) -> Iterator[Path]:
+def files_under(*paths: Path) -> Iterator[Path]:
     """Yield every file under `places`; links are not followed."""
-    for place in places:
-        if place.is_file() and not place.is_symlink():
-            yield place
-        elif place.is_dir():
-            yield from (path for path in sorted(place.rglob("*")) if path.is_file() and not path.is_symlink())
+    for top in paths:
+        if top.is_file() and not top.is_symlink():
+            yield top
+        elif top.is_dir():
+            yield from (path for path in sorted(top.rglob("*")) if path.is_file() and not path.is_symlink())
 
 
-def search(paths: Iterable[Path], marks: Marks) -> list[Found]:
-    """Return where the files hold a mark. Raises OpcoError naming a file that cannot be read."""
-    found: list[Found] = []
-    if not marks:
+def search(paths: Iterable[Path], identifiers: Identifiers) -> list[Match]:
+    """Return where the files hold an identifier. Raises OpcoError naming a file that cannot be read."""
+    found: list[Match] = []
+    if not identifiers:
         return found
     for path in paths:
         try:
-            found += [Found(path, place, rows) for place, rows in _in_file(path, marks) if rows]
+            found += [Match(path, place, rows) for place, rows in _in_file(path, identifiers) if rows]
         except FileNotFoundError:  # a temporary file of a process at work
             continue
         except (OSError, duckdb.Error, sqlite3.Error, EOFError, zipfile.BadZipFile) as error:
@@ -63,40 +63,40 @@ def search(paths: Iterable[Path], marks: Marks) -> list[Found]:
     return found
 
 
-def _in_file(path: Path, marks: Marks) -> Iterator[tuple[str, int]]:
+def _in_file(path: Path, identifiers: Identifiers) -> Iterator[tuple[str, int]]:
     with path.open("rb") as stream:
         head = stream.read(16)
         stream.seek(0)
         if head[8:12] == b"DUCK":
-            yield from _in_duckdb(path, marks)
-            yield "bytes", _in_stream(stream, marks)
+            yield from _in_duckdb(path, identifiers)
+            yield "bytes", _in_stream(stream, identifiers)
         elif head[:4] == b"PAR1":
-            yield "", _in_parquet(path, marks)
+            yield "", _in_parquet(path, identifiers)
         elif head == SQLITE:
-            yield from _in_sqlite(path, marks)
-            yield "bytes", _in_stream(stream, marks)
+            yield from _in_sqlite(path, identifiers)
+            yield "bytes", _in_stream(stream, identifiers)
         else:
-            yield from _in_content(stream, head, marks, "")
+            yield from _in_content(stream, head, identifiers, "")
 
 
-def _in_content(stream: IO[bytes], head: bytes, marks: Marks, place: str) -> Iterator[tuple[str, int]]:
+def _in_content(stream: IO[bytes], head: bytes, identifiers: Identifiers, place: str) -> Iterator[tuple[str, int]]:
     if head[:2] == b"\x1f\x8b":
         with gzip.open(stream) as unpacked:
-            yield place, _in_stream(unpacked, marks)
+            yield place, _in_stream(unpacked, identifiers)
     elif head[:4] == b"PK\x03\x04":
         with zipfile.ZipFile(stream) as archive:
             for name in archive.namelist():
                 content = archive.read(name)
                 inner = f"{place}{name}"
-                yield inner, int(marks.are_in(name))
-                yield from _in_content(io.BytesIO(content), content[:16], marks, f"{inner}/")
+                yield inner, int(identifiers.are_in(name))
+                yield from _in_content(io.BytesIO(content), content[:16], identifiers, f"{inner}/")
     elif head[:5] == b"%PDF-":
-        yield place, _in_pdf(stream.read(), marks)
+        yield place, _in_pdf(stream.read(), identifiers)
     else:
-        yield place, _in_stream(stream, marks)
+        yield place, _in_stream(stream, identifiers)
 
 
-def _in_stream(stream: IO[bytes] | gzip.GzipFile, marks: Marks) -> int:
+def _in_stream(stream: IO[bytes] | gzip.GzipFile, identifiers: Identifiers) -> int:
     """Count the lines that hold a mark; a line without an end is read in pieces that overlap."""
     count, rest = 0, b""
     while chunk := stream.read(CHUNK_BYTES):
@@ -104,17 +104,17 @@ def _in_stream(stream: IO[bytes] | gzip.GzipFile, marks: Marks) -> int:
         if len(rest) > LONGEST_LINE:
             lines.append(rest)
             rest = rest[-LONGEST_LINE // 16 :]
-        count += _lines_with(marks, b"\n".join(lines))
-    return count + _lines_with(marks, rest)
+        count += _lines_with(identifiers, b"\n".join(lines))
+    return count + _lines_with(identifiers, rest)
 
 
-def _lines_with(marks: Marks, content: bytes) -> int:
+def _lines_with(identifiers: Identifiers, content: bytes) -> int:
     """Count lines of UTF-8 that hold a mark, written as it is or as JSON escapes it."""
     text = readable(content.decode("utf-8", "replace"))
-    words = (*marks.single, *(first for first, _ in marks.pairs))
+    words = (*identifiers.single, *(first for first, _ in identifiers.pairs))
     if not any(re.search(re.escape(word), text, re.IGNORECASE) for word in words):
         return 0
-    return sum(marks.are_in(line) for line in text.split("\n"))
+    return sum(identifiers.are_in(line) for line in text.split("\n"))
 
 
 def readable(text: str) -> str:
@@ -125,15 +125,15 @@ def readable(text: str) -> str:
     return re.sub(r"\\(.)", lambda escape: " " if escape[1] in "nrtbf" else escape[1], text)
 
 
-def _in_pdf(content: bytes, marks: Marks) -> int:
+def _in_pdf(content: bytes, identifiers: Identifiers) -> int:
     with closing(pypdfium2.PdfDocument(content)) as document:
         texts = [page.get_textpage().get_text_range() for page in document]
         attached = [document.get_attachment(number) for number in range(document.count_attachments())]
         texts += [bytes(one.get_data()).decode("utf-8", "replace") for one in attached]
-    return sum(marks.are_in(text) for text in texts)
+    return sum(identifiers.are_in(text) for text in texts)
 
 
-def _in_duckdb(path: Path, marks: Marks) -> Iterator[tuple[str, int]]:
+def _in_duckdb(path: Path, identifiers: Identifiers) -> Iterator[tuple[str, int]]:
     with duckdb.connect() as connection:
         connection.execute(f"attach {quoted_literal(path)} as searched (read_only)")
         tables = connection.execute(
@@ -141,16 +141,16 @@ def _in_duckdb(path: Path, marks: Marks) -> Iterator[tuple[str, int]]:
         ).fetchall()
         for schema, table in tables:
             name = f"searched.{quoted_identifier(schema)}.{quoted_identifier(table)}"
-            yield f"{schema}.{table}", _rows_with(connection, name, marks)
+            yield f"{schema}.{table}", _rows_with(connection, name, identifiers)
 
 
-def _in_parquet(path: Path, marks: Marks) -> int:
+def _in_parquet(path: Path, identifiers: Identifiers) -> int:
     with duckdb.connect() as connection:
         relation = f"read_parquet({quoted_literal(literal_path(path))}, hive_partitioning = false)"
-        return _rows_with(connection, relation, marks)
+        return _rows_with(connection, relation, identifiers)
 
 
-def _rows_with(connection: duckdb.DuckDBPyConnection, relation: str, marks: Marks) -> int:
+def _rows_with(connection: duckdb.DuckDBPyConnection, relation: str, identifiers: Identifiers) -> int:
     described = connection.execute(f"describe from {relation}").fetchall()
     texts = [
         quoted_identifier(name)
@@ -162,15 +162,15 @@ def _rows_with(connection: duckdb.DuckDBPyConnection, relation: str, marks: Mark
     if not texts:
         return 0
     row = f"concat_ws(chr(31), {', '.join(texts)})"
-    ((count,),) = connection.execute(f"select count(*) from {relation} where {marks.condition(row)}").fetchall()
+    ((count,),) = connection.execute(f"select count(*) from {relation} where {identifiers.condition(row)}").fetchall()
     return int(count)
 
 
-def _in_sqlite(path: Path, marks: Marks) -> Iterator[tuple[str, int]]:
+def _in_sqlite(path: Path, identifiers: Identifiers) -> Iterator[tuple[str, int]]:
     def holds(*cells: Any) -> bool:
-        return marks.are_in(readable("\x1f".join(cell for cell in cells if isinstance(cell, str))))
+        return identifiers.are_in(readable("\x1f".join(cell for cell in cells if isinstance(cell, str))))
 
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=10)) as connection:
+    with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10)) as connection:
         connection.create_function("holds", -1, holds, deterministic=True)
         for (table,) in connection.execute("select name from sqlite_master where type = 'table'").fetchall():
             name = quoted_identifier(table)

@@ -1,9 +1,11 @@
-{# The model begins with these columns, of these types, in this order; what follows is the platform's own. #}
-{% test fixed_columns(model, columns) %}
+{% test fixed_columns(model) %}
+{#- dbt knows the graph only once it has parsed -#}
+{%- set nodes = graph.nodes.values() if execute else [] -%}
+{%- set node = nodes | selectattr('name', 'equalto', model.identifier) | first -%}
 with expected (column_position, column_name, data_type) as (
     values
-    {%- for name, data_type in columns.items() %}
-    ({{ loop.index }}, '{{ name }}', upper('{{ data_type }}')){{ ',' if not loop.last }}
+    {%- for column in (node.columns if node else {}).values() %}
+    ({{ loop.index }}, '{{ column.name }}', upper('{{ column.data_type }}')){{ ',' if not loop.last }}
     {%- endfor %}
 ),
 

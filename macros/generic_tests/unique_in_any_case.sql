@@ -1,4 +1,3 @@
-{# No two rows have the same name, capitals or not. #}
 {% test unique_in_any_case(model, column_name) %}
 select
     lower({{ column_name }}) as name,

@@ -1,12 +1,12 @@
-{{ config(materialized='incremental', incremental_strategy='touched_learners', tags=['reads_snapshots']) }}
+{{ config(materialized='incremental', incremental_strategy='affected_learners', tags=['reads_snapshots']) }}
 
 with connections as (
     select
         *,
-        -- an open connection is judged by connected_at alone
+        -- of an open connection only connected_at is known
         coalesce(disconnected_at, connected_at) as present_until
     from {{ ref('int_connections__measured') }}
-    where {{ touched_learners_only() }}
+    where {{ in_affected_learners() }}
 ),
 
 program_sessions as (
@@ -26,55 +26,60 @@ learners as (
     where is_kept
 ),
 
+instructors as (
+    select
+        user_id,
+        session_id
+    from {{ ref('stg_session_instructors') }}
+    where is_kept
+),
+
+-- with each enrolment how long any reaches that began by then; an empty bound is none
 enrollments as (
     select
-        session_id,
         user_id,
-        enrolled_at,
-        unenrolled_at
+        session_id,
+        coalesce(enrolled_at, timestamp '-infinity') as begun_at,
+        max(coalesce(unenrolled_at, timestamp 'infinity')) over (
+            partition by user_id, session_id
+            order by coalesce(enrolled_at, timestamp '-infinity')
+        ) as reaches_until
     from {{ ref('stg_enrollments') }}
     where is_kept
 ),
 
+enrolled as (
+    select distinct
+        user_id,
+        session_id
+    from enrollments
+),
+
 sessions_with_enrollments as (
-    select distinct session_id from enrollments
+    select distinct session_id from enrolled
 ),
 
-judged_by_enrollments as (
-    select
-        connections.user_id,
-        connections.session_id,
-        connections.course_id,
-        connections.connected_at,
-        bool_or(
-            coalesce(enrollments.enrolled_at <= connections.present_until, true)
-            and coalesce(connections.connected_at <= enrollments.unenrolled_at, true)
-        ) as is_within_enrollment
-    from connections
-    inner join enrollments
-        on connections.session_id = enrollments.session_id and connections.user_id = enrollments.user_id
-    group by connections.user_id, connections.session_id, connections.course_id, connections.connected_at
-),
-
-conditions as (
+with_conditions as (
     select
         connections.*,
         learners.is_deleted,
+        instructors.user_id is not null as is_instructor,
         connections.connected_at < program_sessions.starts_at
         or connections.present_until > program_sessions.ends_at as is_outside_session_dates,
-        not judged_by_enrollments.is_within_enrollment as is_outside_enrollment,
-        sessions_with_enrollments.session_id is not null
-        and judged_by_enrollments.user_id is null as is_not_enrolled
+        enrolled.user_id is not null
+        and coalesce(connections.connected_at > enrollments.reaches_until, true) as is_outside_enrollment,
+        enrolled.user_id is null and sessions_with_enrollments.session_id is not null as is_not_enrolled
     from connections
-    inner join program_sessions on connections.session_id = program_sessions.session_id
-    inner join learners on connections.user_id = learners.user_id
-    left join sessions_with_enrollments on connections.session_id = sessions_with_enrollments.session_id
-    left join judged_by_enrollments
+    inner join program_sessions using (session_id)
+    inner join learners using (user_id)
+    left join instructors using (user_id, session_id)
+    left join enrolled using (user_id, session_id)
+    left join sessions_with_enrollments using (session_id)
+    asof left join enrollments
         on
-            connections.user_id = judged_by_enrollments.user_id
-            and connections.session_id = judged_by_enrollments.session_id
-            and connections.course_id = judged_by_enrollments.course_id
-            and connections.connected_at = judged_by_enrollments.connected_at
+            connections.user_id = enrollments.user_id
+            and connections.session_id = enrollments.session_id
+            and connections.present_until >= enrollments.begun_at
 ),
 
 -- in alphabetical order, so that the list is sorted
@@ -85,10 +90,21 @@ final as (
         session_id,
         course_id,
         connected_at,
+        disconnected_at,
+        end_kind,
+        evidence_level,
+        modality,
+        elapsed_seconds,
+        capped_seconds,
+        overlap_seconds,
+        retained_seconds,
+        time_spent_minutes,
         list_filter(
             [
+                case when is_ambiguous_hour then 'ambiguous_hour' end,
                 case when capped_seconds > 0 then 'capped' end,
                 case when is_deleted then 'deleted_user' end,
+                case when is_instructor then 'instructor' end,
                 case when elapsed_seconds > 60 * {{ var('long_connection_minutes') }} then 'long_connection' end,
                 case when end_kind = 'no_end_mark' then 'no_end_mark' end,
                 case when is_not_enrolled then 'not_enrolled' end,
@@ -100,7 +116,7 @@ final as (
             ],
             lambda flag: flag is not null
         ) as flags
-    from conditions
+    from with_conditions
 )
 
 select * from final

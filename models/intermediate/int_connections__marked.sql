@@ -1,7 +1,7 @@
-{{ config(materialized='incremental', incremental_strategy='touched_learners') }}
+{{ config(materialized='incremental', incremental_strategy='affected_learners') }}
 
-with attached as (
-    select * from {{ ref('int_learning_events__marked') }} where not is_unattached and {{ touched_learners_only() }}
+with in_connections as (
+    select * from {{ ref('int_learning_events__marked') }} where is_in_connection and {{ in_affected_learners() }}
 ),
 
 final as (
@@ -9,6 +9,8 @@ final as (
         user_id,
         session_id,
         course_id,
+        attempt_id,
+        opening_number,
         min(occurred_at) as connected_at,
         max(occurred_at) as disconnected_at,
         case max(verb) filter (where is_end)
@@ -16,8 +18,12 @@ final as (
             when 'completed' then 'completed'
             else 'no_end_mark'
         end as end_kind,
-        case when bool_or(is_end) then 'event_pair' else 'event_run' end as evidence_level
-    from attached
+        case when bool_or(is_end) then 'event_pair' else 'event_run' end as evidence_level,
+        bool_or(is_ambiguous_hour) filter (where verb = 'connected')
+        or coalesce(
+            bool_or(is_ambiguous_hour) filter (where is_end), arg_max(is_ambiguous_hour, event_number)
+        ) as is_ambiguous_hour
+    from in_connections
     group by user_id, session_id, course_id, attempt_id, opening_number
 )
 

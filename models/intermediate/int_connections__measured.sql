@@ -1,69 +1,46 @@
-{{ config(materialized='incremental', incremental_strategy='touched_learners') }}
+{{ config(materialized='incremental', incremental_strategy='affected_learners') }}
 
 with connections as (
-    select * exclude (is_superseded)
-    from {{ ref('int_connections__united') }}
-    where not is_superseded and {{ touched_learners_only() }}
-),
-
--- T5: with a cap, a longer connection ends at connected_at + cap for what follows; an open one takes no part
-capped as (
-    select
-        *,
-        least(disconnected_at, connected_at + {{ max_connection() }}) as counted_until
-    from connections
-    where disconnected_at is not null
-),
-
--- T5: what the learner's earlier connections cover reaches without a gap from this one's start to their latest end
-covered as (
-    select
-        *,
-        max(counted_until) over (
-            partition by user_id
-            order by {{ counting_order() }}
-            rows between unbounded preceding and 1 preceding
-        ) as covered_until
-    from capped
-),
-
-seconds as (
     select
         connection_id,
         user_id,
         session_id,
         course_id,
         connected_at,
-        counted_until,
-        {{ seconds_between('connected_at', 'disconnected_at') }} as elapsed_seconds,
-        {{ seconds_between('counted_until', 'disconnected_at') }} as capped_seconds,
-        {{ seconds_between(
-            'least(counted_until, greatest(connected_at, coalesce(covered_until, connected_at)))', 'counted_until'
-        ) }} as retained_seconds
-    from covered
+        disconnected_at,
+        end_kind,
+        evidence_level,
+        modality,
+        is_ambiguous_hour,
+        -- T5: with a cap, a longer connection ends at connected_at + cap for what follows; an open one takes no part
+        case
+            when disconnected_at is not null
+                then least(disconnected_at, connected_at + to_minutes({{ var('max_connection_minutes') or 'null' }}))
+        end as counted_until
+    from {{ ref('int_connections__united') }}
+    where not is_superseded and {{ in_affected_learners() }}
 ),
 
--- T6: both instants first cut to the minute
-minutes as (
+-- T5: what the learner's earlier connections cover reaches without a gap from this one's start to their latest end.
+-- Only where two have one id, which the platform then delivered, do session and course decide which is earlier.
+covered as (
     select
-        connections.*,
-        seconds.counted_until,
-        seconds.elapsed_seconds,
-        seconds.capped_seconds,
-        seconds.retained_seconds,
-        seconds.elapsed_seconds - seconds.capped_seconds - seconds.retained_seconds as overlap_seconds,
-        {{ seconds_between(
-            "date_trunc('minute', connections.connected_at)", "date_trunc('minute', connections.disconnected_at)"
-        ) }} // 60 as time_spent_minutes
+        *,
+        row_number() over learner as counting_number,
+        max(counted_until) over (learner rows between unbounded preceding and 1 preceding) as covered_until
     from connections
-    left join seconds
-        on
-            connections.user_id = seconds.user_id
-            and connections.session_id = seconds.session_id
-            and connections.course_id = seconds.course_id
-            and connections.connected_at = seconds.connected_at
+    window learner as (
+        partition by user_id
+        order by
+            connected_at,
+            disconnected_at,
+            {{ id_order('connection_id') }},
+            {{ id_order('session_id') }},
+            {{ id_order('course_id') }}
+    )
 ),
 
+-- T5: whole seconds, rounded down; T6: whole minutes between the two instants as printed, cut to the minute
 final as (
     select
         connection_id,
@@ -73,14 +50,19 @@ final as (
         connected_at,
         disconnected_at,
         counted_until,
+        counting_number,
         end_kind,
         evidence_level,
-        elapsed_seconds,
-        capped_seconds,
-        overlap_seconds,
-        retained_seconds,
-        time_spent_minutes
-    from minutes
+        modality,
+        is_ambiguous_hour,
+        date_sub('second', connected_at, disconnected_at) as elapsed_seconds,
+        date_sub('second', counted_until, disconnected_at) as capped_seconds,
+        date_sub(
+            'second', least(counted_until, greatest(connected_at, covered_until)), counted_until
+        ) as retained_seconds,
+        elapsed_seconds - capped_seconds - retained_seconds as overlap_seconds,
+        date_diff('minute', connected_at, disconnected_at) as time_spent_minutes
+    from covered
 )
 
 select * from final

@@ -7,7 +7,9 @@ with final as (
         connected_at,
         disconnected_at,
         case when disconnected_at is null then 'open' else end_reason end as end_kind,
-        evidence_level
+        evidence_level,
+        modality,
+        is_connected_at_ambiguous or is_disconnected_at_ambiguous as is_ambiguous_hour
     from {{ ref('stg_course_connections') }}
     where is_kept
 )

@@ -1,38 +1,42 @@
-{{ config(materialized='incremental', incremental_strategy='touched_learners') }}
+{{ config(materialized='incremental', incremental_strategy='affected_learners') }}
 
-with connections as (
-    select * from {{ ref('int_connections__measured') }} where {{ touched_learners_only() }}
-),
-
--- an earlier connection in the order of T5 that was still counted when this one began
-coverings as (
+-- each counted connection twice: +1 where it begins, -1 where it ends. A sweep over both finds what covers a connection
+-- without a look at each pair of a learner who has many at once.
+with steps as (
     select
-        overlapped.connection_id,
-        overlapped.user_id,
-        overlapped.session_id,
-        overlapped.course_id,
-        overlapped.connected_at,
-        earlier.session_id = overlapped.session_id as is_same_session
-    from connections as overlapped
-    inner join connections as earlier
-        on
-            overlapped.user_id = earlier.user_id
-            and overlapped.connected_at < earlier.counted_until
-            and ({{ counting_order('earlier.') }}) < ({{ counting_order('overlapped.') }})
-    where overlapped.overlap_seconds > 0
-),
-
-final as (
-    select
-        connection_id,
         user_id,
         session_id,
         course_id,
         connected_at,
-        bool_or(is_same_session) as is_overlapped_in_session,
-        bool_or(not is_same_session) as is_overlapped_outside_session
-    from coverings
-    group by connection_id, user_id, session_id, course_id, connected_at
+        counting_number,
+        overlap_seconds,
+        unnest([1, -1]) as step,
+        unnest([connected_at, counted_until]) as stepped_at
+    from {{ ref('int_connections__measured') }}
+    where counted_until is not null and {{ in_affected_learners() }}
+),
+
+-- how many are counted at once when one begins: itself, and what covers it of those earlier in the order of T5
+swept as (
+    select
+        *,
+        sum(step) over (partition by user_id order by stepped_at, step, counting_number) as depth,
+        sum(step) over (
+            partition by user_id, session_id order by stepped_at, step, counting_number
+        ) as depth_in_session
+    from steps
+),
+
+final as (
+    select
+        user_id,
+        session_id,
+        course_id,
+        connected_at,
+        depth_in_session > 1 as is_overlapped_in_session,
+        depth > depth_in_session as is_overlapped_outside_session
+    from swept
+    where step = 1 and overlap_seconds > 0
 )
 
 select * from final

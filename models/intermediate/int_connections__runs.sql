@@ -1,120 +1,110 @@
-{{ config(materialized='incremental', incremental_strategy='touched_learners') }}
+{{ config(materialized='incremental', incremental_strategy='affected_learners') }}
+{%- set timeout = 'interval ' ~ var('inactivity_timeout_minutes') ~ ' minutes' %}
 
-with events as (
+with in_connections as (
+    select event_id
+    from {{ ref('int_learning_events__marked') }}
+    where is_in_connection and {{ in_affected_learners() }}
+),
+
+events as (
     select
         event_id,
         user_id,
         session_id,
         course_id,
-        attempt_id,
         verb,
-        occurred_at
+        occurred_at,
+        is_ambiguous_hour,
+        event_id not in (select event_id from in_connections) as is_left_to_runs
     from {{ ref('stg_learning_events') }}
-    where is_kept and {{ touched_learners_only() }}
+    where is_kept and {{ in_affected_learners() }}
 ),
 
-unmarked as (
-    select events.*
-    from events
-    left join {{ ref('int_event_groups__marked') }} as marked
+-- a page of the site that loads with a page of the course is left out
+kept_events as (
+    select * from events where session_id is not null
+    union all
+    select outside.*
+    from events as outside
+    anti join events as inside
         on
-            events.user_id = marked.user_id
-            and events.session_id = marked.session_id
-            and events.course_id = marked.course_id
-            and events.attempt_id is not distinct from marked.attempt_id
-    where marked.user_id is null
+            outside.user_id = inside.user_id
+            and outside.occurred_at = inside.occurred_at
+            and inside.session_id is not null
+            and inside.is_left_to_runs
+    where outside.session_id is null
 ),
 
--- a page of the site that loads with a page of the course says nothing of its own
-loaded_together as (
-    select distinct
-        outside.user_id,
-        outside.occurred_at
-    from unmarked as outside
-    inner join unmarked as inside on outside.user_id = inside.user_id and outside.occurred_at = inside.occurred_at
-    where outside.session_id is null and inside.session_id is not null
-),
-
-followed as (
-    select unmarked.*
-    from unmarked
-    left join loaded_together
-        on
-            unmarked.session_id is null
-            and unmarked.user_id = loaded_together.user_id
-            and unmarked.occurred_at = loaded_together.occurred_at
-    where loaded_together.user_id is null
-),
-
-with_neighbours as (
+-- a completion right before the event, with nothing of the learner in between, events of T2 included
+after_completions as (
     select
         *,
-        lag(session_id) over learner as previous_session_id,
-        lag(course_id) over learner as previous_course_id,
-        lag(verb) over learner as previous_verb,
-        lag(occurred_at) over learner as previous_occurred_at,
-        lag(event_id) over learner as previous_event_id,
-        row_number() over learner as event_number,
-        lead(event_id) over learner is null as is_last
-    from followed
+        { 'event_id': event_id, 'occurred_at': occurred_at, 'verb': verb, 'is_ambiguous': is_ambiguous_hour } as event,
+        case
+            when
+                lag(verb) over learner = 'completed'
+                and lag(session_id) over learner = session_id
+                and lag(course_id) over learner = course_id
+                and lag(occurred_at) over learner >= occurred_at - {{ timeout }}
+                then lag(occurred_at) over learner
+        end as completed_at,
+        is_ambiguous_hour
+        or (completed_at is not null and lag(is_ambiguous_hour) over learner) as is_beginning_ambiguous
+    from kept_events
     window learner as (partition by user_id order by occurred_at, {{ id_order('event_id') }})
 ),
 
 with_run_starts as (
     select
         *,
-        coalesce(
-            course_id <> previous_course_id
-            or (session_id is distinct from previous_session_id)
-            or occurred_at > previous_occurred_at + {{ inactivity_timeout() }}
-            or previous_verb in ('disconnected', 'completed'),
-            true
-        ) as is_run_start
-    from with_neighbours
+        row_number() over learner as event_number,
+        lag(event) over learner as previous_event,
+        (course_id is distinct from lag(course_id) over learner)
+        or (session_id is distinct from lag(session_id) over learner)
+        or occurred_at > lag(occurred_at) over learner + {{ timeout }}
+        or lag(verb) over learner in ('disconnected', 'completed') as is_run_start,
+        count(*) over (partition by user_id) as event_count,
+        last_value(event) over (
+            learner rows between unbounded preceding and unbounded following
+        ) as learners_last_event
+    from after_completions
+    where is_left_to_runs
+    window learner as (partition by user_id order by occurred_at, {{ id_order('event_id') }})
 ),
 
--- a run reaches to the event before the next one's first, the learner's last run to the last event of all: only these
--- events are needed to know all runs
-boundaries as (
-    select
-        *,
-        case when is_run_start then previous_event_id else event_id end as ended_event_id,
-        case when is_run_start then event_number - 1 else event_number end as ended_event_number,
-        case when is_run_start then previous_occurred_at else occurred_at end as ended_occurred_at,
-        case when is_run_start then previous_verb else verb end as ended_verb,
-        case when is_run_start then occurred_at end as followed_at
-    from with_run_starts
-    where is_run_start or is_last
-),
-
+-- a run reaches to the event before the next run's first, the learner's last run to the last event of all; the learner
+-- is there until the next event, or until the next run begins
 runs as (
     select
         user_id,
         session_id,
         course_id,
-        is_run_start,
-        event_id as first_event_id,
-        occurred_at as first_event_at,
-        coalesce(lead(ended_event_id) over learner, event_id) as last_event_id,
-        coalesce(lead(ended_event_number) over learner, event_number) - event_number + 1 as event_count,
-        coalesce(lead(ended_occurred_at) over learner, occurred_at) as last_event_at,
-        coalesce(lead(ended_verb) over learner, verb) as last_verb,
-        lead(followed_at) over learner as next_event_at
-    from boundaries
-    window learner as (partition by user_id order by occurred_at, {{ id_order('event_id') }})
+        coalesce(completed_at, occurred_at) as connected_at,
+        completed_at is not null as is_after_completion,
+        is_beginning_ambiguous,
+        event as first_event,
+        coalesce(lead(previous_event) over learner, learners_last_event) as last_event,
+        coalesce(lead(event_number) over learner, event_count + 1) - event_number as event_count,
+        lead(occurred_at) over learner as next_event_at,
+        lead(coalesce(completed_at, occurred_at)) over learner as next_connected_at,
+        lead(is_beginning_ambiguous) over learner as is_next_ambiguous
+    from with_run_starts
+    where is_run_start
+    window learner as (partition by user_id order by event_number)
 ),
 
-ended as (
+with_end_kinds as (
     select
         *,
         case
-            when last_verb = 'disconnected' then 'left'
-            when last_verb = 'completed' then 'completed'
-            when next_event_at <= last_event_at + {{ inactivity_timeout() }} then 'moved_on'
+            when last_event.verb = 'disconnected' then 'left'
+            when last_event.verb = 'completed' then 'completed'
+            when next_event_at <= last_event.occurred_at + {{ timeout }} then 'moved_on'
             else 'inactivity'
         end as end_kind
     from runs
-    where is_run_start and session_id is not null
+    where session_id is not null
 ),
 
 final as (
@@ -122,15 +112,20 @@ final as (
         user_id,
         session_id,
         course_id,
-        first_event_at as connected_at,
-        case when end_kind = 'moved_on' then next_event_at else last_event_at end as disconnected_at,
+        connected_at,
+        case when end_kind = 'moved_on' then next_connected_at else last_event.occurred_at end as disconnected_at,
         end_kind,
         'event_run' as evidence_level,
-        first_event_id,
-        last_event_id,
-        last_event_at,
+        is_beginning_ambiguous
+        or last_event.is_ambiguous
+        or (end_kind = 'moved_on' and is_next_ambiguous) as is_ambiguous_hour,
+        is_after_completion,
+        first_event.event_id as first_event_id,
+        first_event.occurred_at as first_event_at,
+        last_event.event_id as last_event_id,
+        last_event.occurred_at as last_event_at,
         event_count
-    from ended
+    from with_end_kinds
 )
 
 select * from final

@@ -1,48 +1,39 @@
-{{ config(materialized='incremental', incremental_strategy='touched_learners', tags=['reads_snapshots']) }}
+{{ config(materialized='incremental', incremental_strategy='affected_learners', tags=['reads_snapshots']) }}
 
-with enrolled as (
+with traces as (
     select
         user_id,
         session_id,
         true as is_enrolled
     from {{ ref('stg_enrollments') }}
     where is_kept
-),
-
-connected as (
+    union all
     select
         user_id,
         session_id,
         false as is_enrolled
     from {{ ref('int_connections__measured') }}
-),
-
-attempted as (
+    union all
     select
         user_id,
         session_id,
         false as is_enrolled
     from {{ ref('stg_course_attempts') }}
     where is_kept and session_id is not null
-),
-
-assessed as (
+    union all
     select
         user_id,
         session_id,
         false as is_enrolled
     from {{ ref('stg_assessment_results') }}
     where is_kept
-),
-
-traces as (
-    select * from enrolled
     union all
-    select * from connected
-    union all
-    select * from attempted
-    union all
-    select * from assessed
+    select
+        user_id,
+        session_id,
+        false as is_enrolled
+    from {{ ref('stg_tutor_interactions') }}
+    where is_kept
 ),
 
 final as (
@@ -51,7 +42,7 @@ final as (
         session_id,
         bool_or(is_enrolled) as is_enrolled
     from traces
-    where {{ touched_learners_only() }}
+    where {{ in_affected_learners() }}
     group by user_id, session_id
 )
 

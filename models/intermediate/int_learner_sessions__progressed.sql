@@ -1,46 +1,57 @@
-{{ config(materialized='incremental', incremental_strategy='touched_learners', tags=['reads_snapshots']) }}
+{{ config(materialized='incremental', incremental_strategy='affected_learners', tags=['reads_snapshots']) }}
 
 with learner_sessions as (
     select
         user_id,
         session_id
     from {{ ref('int_learner_sessions__found') }}
-    where {{ touched_learners_only() }}
+    where {{ in_affected_learners() }}
 ),
 
--- of the enrolments that have the value, the one with the latest enrolled_at; an empty one is the earliest
+-- both of one enrolment: the one with the latest enrolled_at that has either; an empty one is the earliest
 enrolled as (
     select
         user_id,
         session_id,
-        {{ of_latest_enrollment('progress_pct') }} as progress_pct,
-        {{ of_latest_enrollment('score_pct') }} as score_pct
+        progress_pct,
+        score_pct
     from {{ ref('stg_enrollments') }}
-    where is_kept and {{ touched_learners_only() }}
-    group by user_id, session_id
+    where is_kept and (progress_pct is not null or score_pct is not null) and {{ in_affected_learners() }}
+    qualify row_number() over (
+        partition by user_id, session_id
+        order by enrolled_at desc nulls last, {{ id_order('enrollment_id') }}
+    ) = 1
 ),
 
-attempts as (
-    select is_delivered from {{ ref('stg_raw_tables') }} where table_name = 'course_attempts'
-),
-
-program_steps as (
+-- what each step of the program adds to the means: a mandatory course its progress, 0 without an attempt
+steps as (
     select
-        *,
-        coalesce(progress_pct, 0) as progress_or_zero_pct
+        user_id,
+        session_id,
+        has_attempt,
+        first_activity_at,
+        last_activity_at,
+        case
+            when is_in_program and step_type = 'course' and not is_optional then coalesce(progress_pct, 0)
+        end as progress_pct,
+        case when is_in_program and step_type = 'assessment' then score_pct end as assessment_score_pct,
+        case when is_in_program and step_type = 'course' then score_pct end as course_score_pct
     from {{ ref('int_learner_session_steps__scored') }}
-    where is_in_program and {{ touched_learners_only() }}
+    where {{ in_affected_learners() }}
 ),
 
--- where no enrolment says it, from the steps of the program
+-- exact means, cut to six decimals, so that rounding half up to one decimal stays right
 stepped as (
     select
         user_id,
         session_id,
-        {{ mean_pct('progress_or_zero_pct', "step_type = 'course' and not is_optional") }} as progress_pct,
-        {{ mean_pct('score_pct', "step_type = 'assessment' and score_pct is not null") }} as assessment_score_pct,
-        {{ mean_pct('score_pct', "step_type = 'course' and score_pct is not null") }} as course_score_pct
-    from program_steps
+        {%- for pct in ['progress_pct', 'assessment_score_pct', 'course_score_pct'] %}
+        cast(sum(cast({{ pct }} * 1000000 as bigint)) // count({{ pct }}) / 1000000 as decimal(9, 6)) as {{ pct }},
+        {%- endfor %}
+        bool_or(has_attempt) as has_attempt,
+        min(first_activity_at) as first_activity_at,
+        max(last_activity_at) as last_activity_at
+    from steps
     group by user_id, session_id
 ),
 
@@ -48,19 +59,20 @@ final as (
     select
         user_id,
         session_id,
-        coalesce(enrolled.progress_pct, case when attempts.is_delivered then stepped.progress_pct end) as progress_pct,
+        coalesce(enrolled.progress_pct, case when stepped.has_attempt then stepped.progress_pct end) as progress_pct,
         case
-            when enrolled.progress_pct is not null then 'enrollment'
-            when attempts.is_delivered and stepped.progress_pct is not null then 'course_attempts'
+            when enrolled.progress_pct is not null then 'platform'
+            when stepped.has_attempt and stepped.progress_pct is not null then 'courses'
         end as progress_source,
         coalesce(enrolled.score_pct, stepped.assessment_score_pct, stepped.course_score_pct) as score_pct,
         case
-            when enrolled.score_pct is not null then 'enrollment'
-            when stepped.assessment_score_pct is not null then 'assessment_results'
-            when stepped.course_score_pct is not null then 'course_attempts'
-        end as score_source
+            when enrolled.score_pct is not null then 'platform'
+            when stepped.assessment_score_pct is not null then 'assessments'
+            when stepped.course_score_pct is not null then 'courses'
+        end as score_source,
+        stepped.first_activity_at,
+        stepped.last_activity_at
     from learner_sessions
-    cross join attempts
     left join enrolled using (user_id, session_id)
     left join stepped using (user_id, session_id)
 )

@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='touched_learners') }}
+{{ config(materialized='incremental', incremental_strategy='affected_learners') }}
 
 with events as (
     select
@@ -8,97 +8,84 @@ with events as (
         course_id,
         attempt_id,
         verb,
-        occurred_at
+        occurred_at,
+        is_ambiguous_hour,
+        verb in ('disconnected', 'completed') as is_end_mark
     from {{ ref('stg_learning_events') }}
-    where is_kept and {{ touched_learners_only() }}
+    where is_kept and session_id is not null and {{ in_affected_learners() }}
 ),
 
+-- one opening marks all events of its learner, session, course and attempt
 marked as (
     select events.*
     from events
-    inner join {{ ref('int_event_groups__marked') }} as marked_groups
+    semi join events as openings
         on
-            events.user_id = marked_groups.user_id
-            and events.session_id = marked_groups.session_id
-            and events.course_id = marked_groups.course_id
-            and events.attempt_id is not distinct from marked_groups.attempt_id
+            events.user_id = openings.user_id
+            and events.session_id = openings.session_id
+            and events.course_id = openings.course_id
+            and events.attempt_id is not distinct from openings.attempt_id
+            and openings.verb = 'connected'
 ),
 
-instants as (
+with_marks_of_instant as (
     select
-        user_id,
-        session_id,
-        course_id,
-        attempt_id,
-        occurred_at,
-        bool_or(verb = 'connected') as has_opening,
-        bool_or(verb in ('disconnected', 'completed')) as has_end
+        *,
+        bool_or(verb = 'connected') over instant as has_opening,
+        bool_or(is_end_mark) over instant as has_end
     from marked
-    group by user_id, session_id, course_id, attempt_id, occurred_at
+    window instant as (partition by user_id, session_id, course_id, attempt_id, occurred_at)
 ),
 
 -- only an instant with an opening or an end mark, not both, changes whether a connection is open
-instants_with_state as (
+with_state as (
     select
         *,
         coalesce(
             last_value(case when has_opening <> has_end then has_opening end ignore nulls) over (
                 partition by user_id, session_id, course_id, attempt_id
                 order by occurred_at
-                rows between unbounded preceding and 1 preceding
+                groups between unbounded preceding and 1 preceding
             ),
             false
         ) as is_open_before
-    from instants
+    from with_marks_of_instant
 ),
 
-ranked as (
+with_verb_order as (
     select
-        marked.*,
+        *,
         case
-            when instants_with_state.is_open_before
-                then array_position(['active', 'completed', 'disconnected', 'connected'], marked.verb)
-            else array_position(['connected', 'active', 'completed', 'disconnected'], marked.verb)
-        end as verb_rank
-    from marked
-    inner join instants_with_state
-        on
-            marked.user_id = instants_with_state.user_id
-            and marked.session_id = instants_with_state.session_id
-            and marked.course_id = instants_with_state.course_id
-            and marked.attempt_id is not distinct from instants_with_state.attempt_id
-            and marked.occurred_at = instants_with_state.occurred_at
+            when is_open_before then array_position(['active', 'completed', 'disconnected', 'connected'], verb)
+            else array_position(['connected', 'active', 'completed', 'disconnected'], verb)
+        end as verb_order
+    from with_state
 ),
 
-ordered as (
+numbered as (
     select
         *,
-        row_number() over (
-            partition by user_id, session_id, course_id, attempt_id
-            order by occurred_at, verb_rank, {{ id_order('event_id') }}
-        ) as event_number
-    from ranked
+        row_number() over attempt as event_number,
+        -- "case", for "filter" in a growing frame is slow (models/README.md, traps)
+        count(case when verb = 'connected' then 1 end) over attempt as opening_number
+    from with_verb_order
+    window attempt as (
+        partition by user_id, session_id, course_id, attempt_id
+        order by occurred_at, verb_order, {{ id_order('event_id') }}
+    )
 ),
 
-opened as (
+with_ends as (
     select
         *,
-        count(*) filter (where verb = 'connected') over (
-            partition by user_id, session_id, course_id, attempt_id
-            order by event_number
-        ) as opening_number
-    from ordered
+        min(event_number) filter (where is_end_mark) over opening as end_event_number,
+        min(occurred_at) filter (where is_end_mark) over opening as ended_at
+    from numbered
+    window opening as (partition by user_id, session_id, course_id, attempt_id, opening_number)
 ),
 
-ended as (
-    select
-        *,
-        min(event_number) filter (where verb in ('disconnected', 'completed')) over (
-            partition by user_id, session_id, course_id, attempt_id, opening_number
-        ) as end_event_number
-    from opened
-),
-
+-- what comes at the very instant of the end belongs to the connection; what comes later, or before the first opening,
+-- is left to T3
 final as (
     select
         event_id,
@@ -108,11 +95,12 @@ final as (
         attempt_id,
         verb,
         occurred_at,
+        is_ambiguous_hour,
         event_number,
         opening_number,
         coalesce(event_number = end_event_number and opening_number > 0, false) as is_end,
-        opening_number = 0 or event_number > coalesce(end_event_number, event_number) as is_unattached
-    from ended
+        opening_number > 0 and occurred_at <= coalesce(ended_at, occurred_at) as is_in_connection
+    from with_ends
 )
 
 select * from final

@@ -2,7 +2,9 @@ with final as (
     select
         assessment_id,
         assessment_name,
-        fate = 'gone' as is_gone
+        evaluation_kind,
+        planned_duration_seconds,
+        row_status = 'gone' as is_gone
     from {{ ref('stg_assessments') }}
     where is_kept
 )

@@ -4,7 +4,7 @@ with final as (
         course_name,
         course_type,
         planned_duration_seconds,
-        fate = 'gone' as is_gone
+        row_status = 'gone' as is_gone
     from {{ ref('stg_courses') }}
     where is_kept
 )

@@ -4,7 +4,8 @@ with final as (
         title,
         value_type,
         column_name,
-        field_position
+        field_position,
+        is_gone
     from {{ ref('int_custom_fields__named') }}
 )
 

@@ -1,9 +1,18 @@
+-- depends_on: {{ ref('dim_custom_fields') }}
+{%- set fields = custom_field_columns() %}
+
 with labels as (
     select
         user_id,
         list(label order by {{ alphabetical('label') }}, label) as labels
     from {{ ref('stg_user_labels') }}
     where is_kept
+    group by user_id
+),
+
+custom_fields as (
+    select {{ custom_field_values(fields) }} user_id
+    from {{ ref('bridge_learner_custom_fields') }}
     group by user_id
 ),
 
@@ -21,9 +30,11 @@ final as (
         users.language,
         users.employer,
         coalesce(labels.labels, []) as labels,
-        users.fate = 'gone' as is_gone
+        users.row_status = 'gone' as is_gone,
+        custom_fields.* exclude (user_id)
     from {{ ref('stg_users') }} as users
     left join labels on users.user_id = labels.user_id
+    left join custom_fields on users.user_id = custom_fields.user_id
     where users.is_kept
 )
 

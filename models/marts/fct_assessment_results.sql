@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='touched_learners', tags=['reads_snapshots']) }}
+{{ config(materialized='incremental', incremental_strategy='affected_learners', tags=['reads_snapshots']) }}
 
 with final as (
     select
@@ -14,7 +14,7 @@ with final as (
     from {{ ref('stg_assessment_results') }} as results
     inner join {{ ref('stg_assessments') }} as assessments
         on results.assessment_id = assessments.assessment_id and assessments.is_kept
-    where results.is_kept and {{ touched_learners_only('results.user_id') }}
+    where results.is_kept and {{ in_affected_learners('results.user_id') }}
 )
 
 select * from final

@@ -1,14 +1,14 @@
-{{ config(materialized='incremental', incremental_strategy='touched_learners', tags=['reads_snapshots']) }}
+{{ config(materialized='incremental', incremental_strategy='affected_learners', tags=['reads_snapshots']) }}
 
 with steps as (
-    select * from {{ ref('int_learner_session_steps__scored') }} where {{ touched_learners_only() }}
+    select * from {{ ref('int_learner_session_steps__scored') }} where {{ in_affected_learners() }}
 ),
 
 named as (
     select
         steps.*,
         coalesce(courses.course_name, assessments.assessment_name) as resource_name,
-        courses.planned_duration_seconds
+        coalesce(courses.planned_duration_seconds, assessments.planned_duration_seconds) as planned_duration_seconds
     from steps
     left join {{ ref('dim_courses') }} as courses
         on steps.step_type = 'course' and steps.resource_id = courses.course_id

@@ -1,5 +1,5 @@
 with raw_rows as (
-    select * from {{ ref('int_raw_rows__sorted_out') }}
+    select * from {{ ref('int_raw_rows__classified') }}
 ),
 
 rejected as (
@@ -7,29 +7,29 @@ rejected as (
         table_name,
         file,
         line,
-        fault,
+        rejection,
         false as row_kept,
         loaded_at
     from raw_rows
-    where fate = 'rejected'
+    where row_status = 'rejected'
 ),
 
-emptied as (
+nulled as (
     select
         table_name,
         file,
         line,
-        unnest(emptied_cells) as fault,
+        unnest(nulled_cells) as rejection,
         true as row_kept,
         loaded_at
     from raw_rows
-    where fate in ('kept', 'outside_session') and len(emptied_cells) > 0
+    where row_status in ('kept', 'outside_session') and len(nulled_cells) > 0
 ),
 
 listed as (
     select * from rejected
     union all
-    select * from emptied
+    select * from nulled
 ),
 
 final as (
@@ -37,9 +37,9 @@ final as (
         table_name,
         file,
         line,
-        fault.reason,
-        fault.column_name,
-        fault.value,
+        rejection.reason,
+        rejection.column_name,
+        rejection.value,
         row_kept,
         loaded_at
     from listed

@@ -1,55 +1,41 @@
 {{ config(materialized='incremental', incremental_strategy='all_rows') }}
 
-with cells as (
-    select
-        {{ delivered_cells('assessments') }}
-    from {{ source('raw', 'assessments') }}
+with typed as (
+    {{ delivered_rows('assessments') }}
 ),
 
-typed as (
+validated as (
     select
-        *,
-        {{ as_text('assessment_id') }} as assessment_id,
-        {{ as_text('name') }} as name
-    from cells
-),
-
-judged as (
-    select
-        typed.*,
-        {{ first_fault('assessments') }} as fault,
-        {{ emptied_cells('assessments') }} as emptied_cells
-    from typed
-),
-
-listed as (
-    select
+        file_number,
         file,
         line,
         loaded_at,
+        last_load_number,
         assessment_id,
         name as assessment_name,
-        fault,
-        emptied_cells,
-        is_current,
-        last_load_number
-    from judged
-    {{ as_the_last_build_kept_it() }}
+        evaluation_kind,
+        planned_duration_seconds,
+        {{ validation_columns('assessments') }},
+        is_current
+    from typed
+    {{ union_previous_rows() }}
 ),
 
-sorted_out as (
+deduplicated as (
     select
-        * exclude (is_current, last_load_number),
-        {{ fate(['assessment_id']) }} as fate
-    from listed
+        * exclude (is_current),
+        {{ row_status(
+            ['assessment_id'], compared=['assessment_name', 'evaluation_kind', 'planned_duration_seconds']
+        ) }} as row_status
+    from validated
 ),
 
 final as (
     select
         *,
-        fate in ('kept', 'gone') as is_kept
-    from sorted_out
-    where fate <> 'past'
+        row_status in ('kept', 'gone') as is_kept
+    from deduplicated
+    where row_status <> 'superseded_version'
 )
 
 select * from final

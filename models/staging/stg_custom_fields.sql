@@ -1,45 +1,38 @@
-with cells as (
-    select
-        {{ delivered_cells('custom_fields') }}
-    from {{ source('raw', 'custom_fields') }}
+{{ config(materialized='incremental', incremental_strategy='all_rows') }}
+
+with typed as (
+    {{ delivered_rows('custom_fields') }}
 ),
 
-typed as (
+validated as (
     select
-        *,
-        {{ as_text('custom_field_id') }} as custom_field_id,
-        {{ as_text('title') }} as title,
-        {{ as_word('custom_fields', 'value_type') }} as value_type
-    from cells
-),
-
-judged as (
-    select
-        typed.*,
-        {{ first_fault('custom_fields') }} as fault,
-        {{ emptied_cells('custom_fields') }} as emptied_cells
-    from typed
-),
-
-sorted_out as (
-    select
+        file_number,
         file,
         line,
         loaded_at,
+        last_load_number,
         custom_field_id,
         title,
         coalesce(value_type, 'string') as value_type,
-        fault,
-        emptied_cells,
-        {{ fate(['custom_field_id']) }} as fate
-    from judged
+        {{ validation_columns('custom_fields') }},
+        is_current
+    from typed
+    {{ union_previous_rows() }}
+),
+
+deduplicated as (
+    select
+        * exclude (is_current),
+        {{ row_status(['custom_field_id'], compared=['title', 'value_type']) }} as row_status
+    from validated
 ),
 
 final as (
     select
         *,
-        fate = 'kept' as is_kept
-    from sorted_out
+        row_status in ('kept', 'gone') as is_kept
+    from deduplicated
+    where row_status <> 'superseded_version'
 )
 
 select * from final

@@ -1,10 +1,6 @@
-with cells as (
-    select
-        {{ delivered_cells('enrollments') }}
-    from {{ source('raw', 'enrollments') }}
-),
+{{ config(materialized='incremental', incremental_strategy='all_rows') }}
 
-known_program_sessions as (
+with known_program_sessions as (
     select session_id as known_session_id from {{ ref('stg_program_sessions') }} where is_kept
 ),
 
@@ -13,35 +9,16 @@ known_users as (
 ),
 
 typed as (
-    select
-        *,
-        {{ as_text('enrollment_id') }} as enrollment_id,
-        {{ as_text('session_id') }} as session_id,
-        {{ as_text('user_id') }} as user_id,
-        {{ as_instant('enrolled_at') }} as enrolled_at,
-        {{ as_instant('unenrolled_at') }} as unenrolled_at,
-        {{ as_text('status') }} as status,
-        {{ as_pct('progress_pct') }} as progress_pct,
-        {{ as_pct('score_pct') }} as score_pct,
-        {{ as_instant('completed_at') }} as completed_at
-    from cells
+    {{ delivered_and_retried_rows('enrollments') }}
 ),
 
-judged as (
+validated as (
     select
-        typed.*,
-        {{ first_fault('enrollments') }} as fault,
-        {{ emptied_cells('enrollments') }} as emptied_cells
-    from typed
-    left join known_program_sessions on typed.session_id = known_program_sessions.known_session_id
-    left join known_users on typed.user_id = known_users.known_user_id
-),
-
-sorted_out as (
-    select
+        file_number,
         file,
         line,
         loaded_at,
+        last_load_number,
         enrollment_id,
         session_id,
         user_id,
@@ -51,17 +28,31 @@ sorted_out as (
         progress_pct,
         score_pct,
         completed_at,
-        fault,
-        emptied_cells,
-        {{ fate(['enrollment_id']) }} as fate
-    from judged
+        {{ validation_columns('enrollments', retry='rejected rows') }},
+        is_current
+    from typed
+    left join known_program_sessions on typed.session_id = known_program_sessions.known_session_id
+    left join known_users on typed.user_id = known_users.known_user_id
+    {{ union_previous_rows() }}
+),
+
+deduplicated as (
+    select
+        * exclude (is_current),
+        {{ is_candidate(['enrollment_id']) }} as is_candidate,
+        {{ row_status(['enrollment_id'], compared=[
+            'session_id', 'user_id', 'enrolled_at', 'unenrolled_at', 'status', 'progress_pct', 'score_pct',
+            'completed_at',
+        ]) }} as row_status
+    from validated
 ),
 
 final as (
     select
-        *,
-        fate = 'kept' as is_kept
-    from sorted_out
+        * exclude (is_candidate),
+        row_status in ('kept', 'gone') as is_kept
+    from deduplicated
+    where row_status <> 'superseded_version' or is_candidate
 )
 
 select * from final

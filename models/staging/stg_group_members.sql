@@ -1,7 +1,12 @@
-with cells as (
+{{ config(materialized='incremental', incremental_strategy='all_rows') }}
+
+-- of a user who is gone or deleted, the rows of the last delivery in which he was neither stay
+with absent_owners as (
     select
-        {{ delivered_cells('group_members') }}
-    from {{ source('raw', 'group_members') }}
+        user_id as owner_id,
+        last_present_load_number as load_number
+    from {{ ref('stg_users') }}
+    where is_kept and (row_status = 'gone' or is_deleted)
 ),
 
 known_groups as (
@@ -13,43 +18,39 @@ known_users as (
 ),
 
 typed as (
-    select
-        *,
-        {{ as_text('group_id') }} as group_id,
-        {{ as_text('user_id') }} as user_id,
-        {{ as_text('role') }} as role
-    from cells
+    {{ delivered_and_carried_over_rows('group_members', owner='user_id', absent_owners='absent_owners') }}
 ),
 
-judged as (
+validated as (
     select
-        typed.*,
-        {{ first_fault('group_members') }} as fault,
-        {{ emptied_cells('group_members') }} as emptied_cells
+        file_number,
+        file,
+        line,
+        loaded_at,
+        last_load_number,
+        group_id,
+        user_id,
+        coalesce(role, 'learner') as role,
+        {{ validation_columns('group_members', retry='all rows') }},
+        is_current,
+        is_carried_over
     from typed
     left join known_groups on typed.group_id = known_groups.known_group_id
     left join known_users on typed.user_id = known_users.known_user_id
 ),
 
-sorted_out as (
+deduplicated as (
     select
-        file,
-        line,
-        loaded_at,
-        group_id,
-        user_id,
-        coalesce(role, 'learner') as role,
-        fault,
-        emptied_cells,
-        {{ fate(['group_id', 'user_id']) }} as fate
-    from judged
+        * exclude (is_current, is_carried_over),
+        {{ row_status_of_carried_over(['group_id', 'user_id'], compared=['role']) }} as row_status
+    from validated
 ),
 
 final as (
     select
         *,
-        fate = 'kept' as is_kept
-    from sorted_out
+        row_status in ('kept', 'gone') as is_kept
+    from deduplicated
 )
 
 select * from final

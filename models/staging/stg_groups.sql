@@ -1,60 +1,54 @@
-with cells as (
-    select
-        {{ delivered_cells('groups') }}
-    from {{ source('raw', 'groups') }}
+{{ config(materialized='incremental', incremental_strategy='all_rows') }}
+
+with typed as (
+    {{ delivered_rows('groups') }}
 ),
 
-typed as (
+validated as (
     select
-        *,
-        {{ as_text('group_id') }} as group_id,
-        {{ as_text('name') }} as name,
-        {{ as_text('parent_group_id') }} as parent_group_id
-    from cells
-),
-
-rejecting as (
-    select
-        *,
-        {{ first_fault('groups') }} as fault
+        file_number,
+        file,
+        line,
+        loaded_at,
+        last_load_number,
+        group_id,
+        name as group_name,
+        parent_group_id as delivered_parent_group_id,
+        {{ validation_columns('groups') }},
+        is_current
     from typed
+    {{ union_previous_rows(columns_of_this_build=['row_status', 'is_kept', 'parent_group_id', 'nulled_cells']) }}
 ),
 
 -- a parent is known when it is itself a group that is kept
 known_parents as (
-    select distinct group_id as known_parent_group_id from rejecting where fault is null
+    select distinct group_id as known_parent_group_id from validated where rejection is null
 ),
 
-judged as (
+deduplicated as (
     select
-        rejecting.*,
-        known_parents.known_parent_group_id,
-        {{ emptied_cells('groups', further=[
-            ['unknown_group', 'parent_group_id', 'parent_group_id is not null and known_parent_group_id is null'],
-        ]) }} as emptied_cells
-    from rejecting
-    left join known_parents on rejecting.parent_group_id = known_parents.known_parent_group_id
-),
-
-sorted_out as (
-    select
-        file,
-        line,
-        loaded_at,
-        group_id,
-        name as group_name,
-        known_parent_group_id as parent_group_id,
-        fault,
-        emptied_cells,
-        {{ fate(['group_id']) }} as fate
-    from judged
+        validated.* exclude (nulled_cells, is_current),
+        known_parents.known_parent_group_id as parent_group_id,
+        case
+            when validated.delivered_parent_group_id is null or known_parents.known_parent_group_id is not null
+                then coalesce(validated.nulled_cells, [])
+            else [{
+                'reason': 'unknown_group',
+                'column_name': 'parent_group_id',
+                'value': left(validated.delivered_parent_group_id, 200)
+            }]
+        end as nulled_cells,
+        {{ row_status(['group_id'], compared=['group_name', 'delivered_parent_group_id']) }} as row_status
+    from validated
+    left join known_parents on validated.delivered_parent_group_id = known_parents.known_parent_group_id
 ),
 
 final as (
     select
         *,
-        fate = 'kept' as is_kept
-    from sorted_out
+        row_status in ('kept', 'gone') as is_kept
+    from deduplicated
+    where row_status <> 'superseded_version'
 )
 
 select * from final

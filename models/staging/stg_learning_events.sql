@@ -1,10 +1,8 @@
 {{ config(materialized='incremental', incremental_strategy='changed_rows') }}
+{%- set compared = ['user_id', 'session_id', 'course_id', 'verb', 'occurred_at', 'attempt_id'] %}
+{%- set proof = ['user_id', 'session_id', 'course_id', 'occurred_at'] %}
 
-with cells as not materialized (
-    {{ cells_to_judge('learning_events') }}
-),
-
-known_users as (
+with known_users as (
     select user_id as known_user_id from {{ ref('stg_users') }} where is_kept
 ),
 
@@ -23,43 +21,28 @@ this_build as (
     from {{ source('raw', 'this_build') }}
 ),
 
-typed as not materialized (
+withdrawn as (
     select
-        *,
-        {{ as_text('event_id') }} as event_id,
-        {{ as_text('user_id') }} as user_id,
-        {{ as_text('session_id') }} as session_id,
-        {{ as_text('course_id') }} as course_id,
-        {{ as_word('learning_events', 'verb') }} as verb,
-        {{ as_instant('occurred_at') }} as occurred_at,
-        {{ as_text('attempt_id') }} as attempt_id
-    from cells
+        event_id,
+        written_at = (select built_at from this_build) as is_new
+    from {{ ref('stg_withdrawn_events') }}
+    where is_kept
 ),
 
--- nearly every event is delivered once; only those that are not compete (a build that goes on has few rows, and lets
--- all of them compete)
+typed as not materialized (
+    {{ new_and_retried_rows('learning_events') }}
+),
+
+-- nearly every event is delivered once; only those that are not are compared (an incremental build has few rows, and
+-- compares all of them)
 repeated as (
     select event_id_cell as repeated_event_id
-    from cells
+    from typed
     group by event_id_cell
     having count(*) > 1
 ),
 
-examined as not materialized (
-    select
-        typed.*,
-        repeated.repeated_event_id is not null as is_repeated,
-        {{ first_fault('learning_events', further=time_faults(['occurred_at'])) }} as fault,
-        {{ emptied_cells('learning_events') }} as emptied_cells
-    from typed
-    cross join this_build
-    left join repeated on typed.event_id_cell = repeated.repeated_event_id
-    left join known_users on typed.user_id = known_users.known_user_id
-    left join known_program_sessions on typed.session_id = known_program_sessions.known_session_id
-    left join known_courses on typed.course_id = known_courses.known_course_id
-),
-
-judged as not materialized (
+validated as not materialized (
     select
         file_number,
         file,
@@ -71,25 +54,35 @@ judged as not materialized (
         course_id,
         verb,
         occurred_at,
+        {{ earlier_reading('occurred_at') }} is not null as is_ambiguous_hour,
         attempt_id,
-        fault,
-        emptied_cells,
-        {{ waiting_cells('learning_events') }} as waiting_cells,
-        earlier_fault,
-        earlier_fate,
-        is_repeated
-    from examined
+        {{ validation_columns('learning_events', retry='rejected rows') }},
+        is_current,
+        last_load_number,
+        previous_rejection,
+        previous_row_status,
+        was_candidate,
+        repeated.repeated_event_id is not null as is_repeated
+    from typed
+    cross join this_build
+    left join repeated on typed.event_id_cell = repeated.repeated_event_id
+    left join known_users on typed.user_id = known_users.known_user_id
+    left join known_program_sessions on typed.session_id = known_program_sessions.known_session_id
+    left join known_courses on typed.course_id = known_courses.known_course_id
 ),
 
-competing as not materialized (
-    {{ with_rivals('learning_events', ['event_id']) }}
+with_same_key_rows as not materialized (
+    {{ with_same_key_rows(
+        'validated', 'learning_events', ['event_id'], further_keys='select event_id from withdrawn where is_new'
+    ) }}
 ),
 
-ranked as (
+compared_by_key as (
     select
         * exclude (is_repeated),
-        {{ fate_of_growing(['event_id']) }} as fate
-    from competing
+        {{ row_status(['event_id'], compared=compared) }} as row_status,
+        {{ is_candidate(['event_id'], proof=proof) }} as is_candidate
+    from with_same_key_rows
     {%- if not is_incremental() %}
     where is_repeated
 
@@ -97,25 +90,34 @@ ranked as (
 
     select
         * exclude (is_repeated),
-        case when fault is null then 'kept' else 'rejected' end as fate
-    from competing
+        case
+            when rejection is null then case when is_current then 'kept' else 'gone' end
+            when is_current then 'rejected'
+            else 'superseded_version'
+        end as row_status,
+        not is_current and retry_cells is not null as is_candidate
+    from with_same_key_rows
     where not is_repeated
     {%- endif %}
 ),
 
--- played outside any session: no proof for one, but it shows where the learner was (T3)
-sorted_out as (
-    select * replace (case when fate = 'kept' and session_id is null then 'outside_session' else fate end as fate)
-    from ranked
+-- what the platform took back takes no part in any rule; what was played outside any session is no proof for one, but
+-- it shows where the learner was (T3)
+deduplicated as (
+    select
+        * replace (
+            case
+                when row_status in ('kept', 'gone') and event_id in (select event_id from withdrawn)
+                    then case row_status when 'kept' then 'withdrawn' else 'withdrawn_gone' end
+                when row_status = 'kept' and session_id is null then 'outside_session'
+                else row_status
+            end as row_status
+        )
+    from compared_by_key
 ),
 
 final as (
-    select
-        * exclude (earlier_fault, earlier_fate),
-        fate in ('kept', 'outside_session') as is_kept,
-        (select built_at from this_build) as written_at
-    from sorted_out
-    {{ changed_rows('learning_events') }}
+    {{ changed_rows('deduplicated', 'learning_events') }}
 )
 
 select * from final

@@ -1,7 +1,12 @@
-with cells as (
+{{ config(materialized='incremental', incremental_strategy='all_rows') }}
+
+-- of a template that is gone, the rows of the last delivery that held it stay
+with absent_owners as (
     select
-        {{ delivered_cells('program_steps') }}
-    from {{ source('raw', 'program_steps') }}
+        program_template_id as owner_id,
+        last_load_number as load_number
+    from {{ ref('stg_program_templates') }}
+    where is_kept and row_status = 'gone'
 ),
 
 known_program_templates as (
@@ -17,63 +22,56 @@ known_assessments as (
 ),
 
 typed as (
-    select
-        *,
-        {{ as_text('program_template_id') }} as program_template_id,
-        {{ as_whole('position') }} as position,
-        lower({{ as_text('step_type') }}) as step_type,
-        {{ as_text('resource_id') }} as resource_id,
-        {{ as_bool('is_optional') }} as is_optional,
-        {{ as_pct('min_score_pct') }} as min_score_pct
-    from cells
+    {{ delivered_and_carried_over_rows('program_steps', owner='program_template_id', absent_owners='absent_owners') }}
 ),
 
-judged as (
+validated as (
     select
-        typed.*,
-        {{ first_fault('program_steps', further=[
+        file_number,
+        file,
+        line,
+        loaded_at,
+        last_load_number,
+        program_template_id,
+        position,
+        lower(step_type) as step_type,
+        resource_id,
+        is_optional,
+        min_score_pct,
+        {{ validation_columns('program_steps', further=[
             [
                 'unknown_course',
                 'resource_id',
-                "step_type = 'course' and resource_id is not null and known_course_id is null",
+                "lower(step_type) = 'course' and resource_id is not null and known_course_id is null",
             ],
             [
                 'unknown_assessment',
                 'resource_id',
-                "step_type = 'assessment' and resource_id is not null and known_assessment_id is null",
+                "lower(step_type) = 'assessment' and resource_id is not null and known_assessment_id is null",
             ],
-        ]) }} as fault,
-        {{ emptied_cells('program_steps') }} as emptied_cells
+        ], retry='all rows') }},
+        is_current
     from typed
-    left join known_program_templates on typed.program_template_id = known_program_templates.known_program_template_id
+    left join known_program_templates
+        on typed.program_template_id = known_program_templates.known_program_template_id
     left join known_courses on typed.resource_id = known_courses.known_course_id
     left join known_assessments on typed.resource_id = known_assessments.known_assessment_id
 ),
 
-sorted_out as (
+deduplicated as (
     select
-        file,
-        line,
-        loaded_at,
-        program_template_id,
-        position,
-        step_type,
-        resource_id,
-        is_optional,
-        min_score_pct,
-        fault,
-        emptied_cells,
-        {{ fate([
-            'program_template_id', 'position', 'step_type', 'resource_id', 'is_optional', 'min_score_pct'
-        ]) }} as fate
-    from judged
+        * exclude (is_current),
+        {{ row_status([
+            'program_template_id', 'position', 'step_type', 'resource_id', 'is_optional', 'min_score_pct',
+        ]) }} as row_status
+    from validated
 ),
 
 final as (
     select
         *,
-        fate = 'kept' as is_kept
-    from sorted_out
+        row_status in ('kept', 'gone') as is_kept
+    from deduplicated
 )
 
 select * from final

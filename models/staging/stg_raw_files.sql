@@ -7,7 +7,8 @@ with final as (
         row_count,
         loaded_at,
         last_load_number,
-        is_current
+        is_current,
+        is_read
     from {{ source('raw', 'raw_files') }}
 )
 

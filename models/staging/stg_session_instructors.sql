@@ -1,7 +1,12 @@
-with cells as (
+{{ config(materialized='incremental', incremental_strategy='all_rows') }}
+
+-- of a session that is gone, the rows of the last delivery that held it stay
+with absent_owners as (
     select
-        {{ delivered_cells('session_instructors') }}
-    from {{ source('raw', 'session_instructors') }}
+        session_id as owner_id,
+        last_load_number as load_number
+    from {{ ref('stg_program_sessions') }}
+    where is_kept and row_status = 'gone'
 ),
 
 known_program_sessions as (
@@ -13,43 +18,39 @@ known_users as (
 ),
 
 typed as (
-    select
-        *,
-        {{ as_text('session_id') }} as session_id,
-        {{ as_text('user_id') }} as user_id,
-        {{ as_bool('is_main') }} as is_main
-    from cells
+    {{ delivered_and_carried_over_rows('session_instructors', owner='session_id', absent_owners='absent_owners') }}
 ),
 
-judged as (
+validated as (
     select
-        typed.*,
-        {{ first_fault('session_instructors') }} as fault,
-        {{ emptied_cells('session_instructors') }} as emptied_cells
+        file_number,
+        file,
+        line,
+        loaded_at,
+        last_load_number,
+        session_id,
+        user_id,
+        is_main,
+        {{ validation_columns('session_instructors', retry='all rows') }},
+        is_current,
+        is_carried_over
     from typed
     left join known_program_sessions on typed.session_id = known_program_sessions.known_session_id
     left join known_users on typed.user_id = known_users.known_user_id
 ),
 
-sorted_out as (
+deduplicated as (
     select
-        file,
-        line,
-        loaded_at,
-        session_id,
-        user_id,
-        is_main,
-        fault,
-        emptied_cells,
-        {{ fate(['session_id', 'user_id']) }} as fate
-    from judged
+        * exclude (is_current, is_carried_over),
+        {{ row_status_of_carried_over(['session_id', 'user_id'], compared=['is_main']) }} as row_status
+    from validated
 ),
 
 final as (
     select
         *,
-        fate = 'kept' as is_kept
-    from sorted_out
+        row_status in ('kept', 'gone') as is_kept
+    from deduplicated
 )
 
 select * from final

@@ -6,7 +6,9 @@ with final as (
         data_as_of,
         load_number,
         opco_version,
+        rules_edition,
         duckdb_version,
+        earlier_load_number,
         have_snapshots_changed
     from {{ source('raw', 'this_build') }}
 )

@@ -1,7 +1,12 @@
-with cells as (
+{{ config(materialized='incremental', incremental_strategy='all_rows') }}
+
+-- of a user who is gone or deleted, the rows of the last delivery in which he was neither stay
+with absent_owners as (
     select
-        {{ delivered_cells('user_custom_field_values') }}
-    from {{ source('raw', 'user_custom_field_values') }}
+        user_id as owner_id,
+        last_present_load_number as load_number
+    from {{ ref('stg_users') }}
+    where is_kept and (row_status = 'gone' or is_deleted)
 ),
 
 known_users as (
@@ -17,64 +22,53 @@ known_custom_fields as (
 ),
 
 typed as (
-    select
-        *,
-        {{ as_text('user_id') }} as user_id,
-        {{ as_text('custom_field_id') }} as custom_field_id,
-        {{ as_text('value') }} as text_value,
-        {{ as_instant('value') }} as instant_value
-    from cells
+    {{ delivered_and_carried_over_rows('user_custom_field_values', owner='user_id', absent_owners='absent_owners') }}
 ),
 
--- the value of a date field is a day, or an instant's day where a person reads
 valued as (
     select
-        typed.*,
+        typed.* exclude (value),
         known_users.known_user_id,
         known_custom_fields.known_custom_field_id,
-        case
-            when known_custom_fields.value_type = 'date' and regexp_full_match(text_value, '[0-9]{4}-[0-9]{2}-[0-9]{2}')
-                then try_cast(text_value as date)
-            when known_custom_fields.value_type = 'date'
-                then cast({{ local_time('instant_value') }} as date)
-        end as value_date,
+        case when known_custom_fields.value_type = 'date' then {{ as_local_date('value') }} end as value_date,
         case
             when known_custom_fields.value_type = 'date' then strftime(value_date, '%Y-%m-%d')
-            else text_value
+            else typed.value
         end as value
     from typed
     left join known_users on typed.user_id = known_users.known_user_id
     left join known_custom_fields on typed.custom_field_id = known_custom_fields.known_custom_field_id
 ),
 
-judged as (
+validated as (
     select
-        *,
-        {{ first_fault('user_custom_field_values') }} as fault,
-        {{ emptied_cells('user_custom_field_values') }} as emptied_cells
-    from valued
-),
-
-sorted_out as (
-    select
+        file_number,
         file,
         line,
         loaded_at,
+        last_load_number,
         user_id,
         custom_field_id,
         value,
         value_date,
-        fault,
-        emptied_cells,
-        {{ fate(['user_id', 'custom_field_id']) }} as fate
-    from judged
+        {{ validation_columns('user_custom_field_values', retry='all rows') }},
+        is_current,
+        is_carried_over
+    from valued
+),
+
+deduplicated as (
+    select
+        * exclude (is_current, is_carried_over),
+        {{ row_status_of_carried_over(['user_id', 'custom_field_id'], compared=['value']) }} as row_status
+    from validated
 ),
 
 final as (
     select
         *,
-        fate = 'kept' as is_kept
-    from sorted_out
+        row_status in ('kept', 'gone') as is_kept
+    from deduplicated
 )
 
 select * from final

@@ -1,7 +1,12 @@
-with cells as (
+{{ config(materialized='incremental', incremental_strategy='all_rows') }}
+
+-- of a user who is gone or deleted, the rows of the last delivery in which he was neither stay
+with absent_owners as (
     select
-        {{ delivered_cells('user_labels') }}
-    from {{ source('raw', 'user_labels') }}
+        user_id as owner_id,
+        last_present_load_number as load_number
+    from {{ ref('stg_users') }}
+    where is_kept and (row_status = 'gone' or is_deleted)
 ),
 
 known_users as (
@@ -9,40 +14,36 @@ known_users as (
 ),
 
 typed as (
-    select
-        *,
-        {{ as_text('user_id') }} as user_id,
-        {{ as_text('label') }} as label
-    from cells
+    {{ delivered_and_carried_over_rows('user_labels', owner='user_id', absent_owners='absent_owners') }}
 ),
 
-judged as (
+validated as (
     select
-        typed.*,
-        {{ first_fault('user_labels') }} as fault,
-        {{ emptied_cells('user_labels') }} as emptied_cells
+        file_number,
+        file,
+        line,
+        loaded_at,
+        last_load_number,
+        user_id,
+        label,
+        {{ validation_columns('user_labels', retry='all rows') }},
+        is_current
     from typed
     left join known_users on typed.user_id = known_users.known_user_id
 ),
 
-sorted_out as (
+deduplicated as (
     select
-        file,
-        line,
-        loaded_at,
-        user_id,
-        label,
-        fault,
-        emptied_cells,
-        {{ fate(['user_id', 'label']) }} as fate
-    from judged
+        * exclude (is_current),
+        {{ row_status(['user_id', 'label']) }} as row_status
+    from validated
 ),
 
 final as (
     select
         *,
-        fate = 'kept' as is_kept
-    from sorted_out
+        row_status in ('kept', 'gone') as is_kept
+    from deduplicated
 )
 
 select * from final

@@ -1,40 +1,16 @@
 {{ config(materialized='incremental', incremental_strategy='all_rows') }}
 
-with cells as (
-    select
-        {{ delivered_cells('users') }}
-    from {{ source('raw', 'users') }}
+with typed as (
+    {{ delivered_rows('users') }}
 ),
 
-typed as (
+validated as (
     select
-        *,
-        {{ as_text('user_id') }} as user_id,
-        {{ as_text('email') }} as email,
-        {{ as_text('username') }} as username,
-        {{ as_text('first_name') }} as first_name,
-        {{ as_text('last_name') }} as last_name,
-        {{ as_text('additional_information') }} as additional_information,
-        {{ as_word('users', 'status') }} as status,
-        {{ as_instant('deleted_at') }} as deleted_at,
-        {{ as_text('language') }} as language,
-        {{ as_text('employer') }} as employer
-    from cells
-),
-
-judged as (
-    select
-        typed.*,
-        {{ first_fault('users') }} as fault,
-        {{ emptied_cells('users') }} as emptied_cells
-    from typed
-),
-
-listed as (
-    select
+        file_number,
         file,
         line,
         loaded_at,
+        last_load_number,
         user_id,
         email,
         username,
@@ -45,27 +21,110 @@ listed as (
         deleted_at,
         language,
         employer,
-        fault,
-        emptied_cells,
-        is_current,
-        last_load_number
-    from judged
-    {{ as_the_last_build_kept_it() }}
+        {{ validation_columns('users') }},
+        is_current
+    from typed
 ),
 
-sorted_out as (
+-- at the last of the loads that delivered the same files of users, each user as he was delivered then
+deliveries as (
+    select * from {{ ref('stg_raw_deliveries') }} where table_name = 'users'
+),
+
+loads as (
+    select distinct last_load_number as load_number
+    from deliveries
+    {#- while dbt parses, too, so that it knows of the reference #}
+    {%- if is_incremental() or not execute %}
+    where last_load_number > (select earlier_load_number from {{ ref('stg_this_build') }})
+    {%- endif %}
+),
+
+delivered_by_load as (
     select
-        * exclude (is_current, last_load_number),
-        {{ fate(['user_id']) }} as fate
-    from listed
+        validated.* replace (loads.load_number as last_load_number),
+        row_number() over (
+            partition by validated.user_id, loads.load_number order by validated.file desc, validated.line desc
+        ) = 1 as is_delivered_row
+    from validated
+    inner join deliveries on validated.file_number = deliveries.file_number
+    inner join loads on loads.load_number between deliveries.first_load_number and deliveries.last_load_number
+    where validated.rejection is null
 ),
 
+present as (
+    select
+        user_id,
+        last_load_number as last_present_load_number,
+        file_number as last_present_file_number,
+        email,
+        username,
+        first_name,
+        last_name,
+        additional_information,
+        employer
+    from delivered_by_load
+    where is_delivered_row and status <> 'deleted' and deleted_at is null
+    {%- if is_incremental() %}
+
+    union all by name
+
+    select
+        user_id,
+        last_present_load_number,
+        last_present_file_number,
+        email,
+        username,
+        first_name,
+        last_name,
+        additional_information,
+        employer
+    from {{ this }}
+    where is_kept and last_present_load_number is not null
+    {%- endif %}
+),
+
+-- as he was delivered last while he was neither gone nor deleted
+last_present as (
+    select * from present
+    qualify row_number() over (partition by user_id order by last_present_load_number desc) = 1
+),
+
+with_previous_rows as (
+    select * from validated
+    {{ union_previous_rows(columns_of_this_build=[
+        'row_status', 'is_kept', 'is_deleted', 'last_present_load_number', 'last_present_file_number',
+    ]) }}
+),
+
+deduplicated as (
+    select
+        * exclude (is_current),
+        status = 'deleted' or deleted_at is not null as is_deleted,
+        {{ row_status(['user_id'], compared=[
+            'email', 'username', 'first_name', 'last_name', 'additional_information', 'status', 'deleted_at',
+            'language', 'employer',
+        ]) }} as row_status
+    from with_previous_rows
+),
+
+-- what tells who a deleted user was stays as it was last delivered while he was not
 final as (
     select
-        *,
-        fate in ('kept', 'gone') as is_kept
-    from sorted_out
-    where fate <> 'past'
+        deduplicated.* replace (
+            {%- for column in ['email', 'username', 'first_name', 'last_name', 'additional_information', 'employer'] %}
+            case
+                when deduplicated.is_deleted and last_present.user_id is not null then last_present.{{ column }}
+                else deduplicated.{{ column }}
+            end as {{ column }}{{ ',' if not loop.last }}
+            {%- endfor %}
+        ),
+        last_present.last_present_load_number,
+        last_present.last_present_file_number,
+        deduplicated.row_status in ('kept', 'gone') as is_kept
+    from deduplicated
+    left join last_present on deduplicated.user_id = last_present.user_id and deduplicated.rejection is null
+    where deduplicated.row_status <> 'superseded_version'
 )
 
 select * from final

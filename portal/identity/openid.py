@@ -13,7 +13,7 @@ from joserfc.errors import JoseError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orchestration.settings import Settings
+from orchestration.home.settings import Settings
 from reports.delivery.recipients import checked_address
 from warehouse.errors import OpcoError, UserError
 
@@ -32,20 +32,36 @@ class NotProvenError(OpcoError):
     """The sign-in did not end with an address that the provider vouches for; its text is for the log alone."""
 
 
+class Client(StarletteOAuth2App):  # type: ignore[misc]  # Authlib has no types
+    """Authlib's client, which would keep the provider's keys until it ends."""
+
+    async def parse_id_token(self, *arguments: Any, **named: Any) -> Any:
+        """Check an ID token by the keys that the provider has now: one may be renewed under the same id, or have none.
+
+        Errors as Authlib's.
+        """
+        await self.fetch_jwk_set(force=True)
+        return await super().parse_id_token(*arguments, **named)
+
+
 @dataclass(frozen=True)
 class Provider:
-    """The provider, and this portal as its client."""
+    """The provider, and this portal as its client.
+
+    `vouches_for_all` tells that each address of the provider counts as verified where it says nothing of that.
+    """
 
     client: StarletteOAuth2App
     issuer: str
+    vouches_for_all: bool = False
 
     @classmethod
     def of(cls, settings: Settings) -> Provider | None:
         """Return the provider that the settings name, or None. Raises UserError when its client is not named."""
-        said = settings.portal
-        if said.openid_issuer is None:
+        portal = settings.portal
+        if portal.openid_issuer is None:
             return None
-        if said.openid_client_id is None or said.openid_client_secret is None:
+        if portal.openid_client_id is None or portal.openid_client_secret is None:
             raise UserError(
                 "The setting portal.openid_issuer needs portal.openid_client_id and the variable "
                 "OPCO_PORTAL__OPENID_CLIENT_SECRET beside it."
@@ -53,16 +69,18 @@ class Provider:
         return cls(
             OAuth().register(
                 NAME,
-                client_id=said.openid_client_id,
-                client_secret=said.openid_client_secret.get_secret_value(),
-                server_metadata_url=f"{said.openid_issuer}/.well-known/openid-configuration",
+                client_cls=Client,
+                client_id=portal.openid_client_id,
+                client_secret=portal.openid_client_secret.get_secret_value(),
+                server_metadata_url=f"{portal.openid_issuer}/.well-known/openid-configuration",
                 client_kwargs={
-                    "scope": " ".join(said.openid_scopes),
+                    "scope": " ".join(portal.openid_scopes),
                     "code_challenge_method": "S256",
                     "timeout": TIMEOUT_SECONDS,
                 },
             ),
-            said.openid_issuer,
+            portal.openid_issuer,
+            portal.openid_vouches_for_all,
         )
 
     async def begin(self, request: Request, callback_url: str) -> Response:
@@ -95,7 +113,7 @@ class Provider:
             raise ProviderError(f"The OpenID Connect provider cannot be used: {error!r}") from error
         except (OAuthError, JoseError, RuntimeError, ValueError, KeyError, TypeError) as error:
             raise NotProvenError(repr(error)) from error
-        if claims.get("email_verified") is not True:
+        if claims.get("email_verified", self.vouches_for_all) is not True:
             raise NotProvenError(f"the address of {claims.get('sub')!r} is not verified")
         try:
             return checked_address(str(claims.get("email", "")), "The address").lower()
@@ -103,20 +121,25 @@ class Provider:
             raise NotProvenError(str(error)) from error
 
     async def _claims(self, token: dict[str, Any]) -> dict[str, Any]:
-        """Return what the provider says of the person: in the ID token, or beside it."""
+        """Return what the provider says of the person's address: all in the ID token, or else all beside it.
+
+        What one answer says of an address does not hold for the address in the other.
+        """
         claims: dict[str, Any] = dict(token["userinfo"])
-        if "email" not in claims and "userinfo_endpoint" in self.client.server_metadata:
-            more = await self.client.userinfo(token=token)
+        is_said = "email" in claims and "email_verified" in claims
+        if not is_said and "userinfo_endpoint" in self.client.server_metadata:
+            more: dict[str, Any] = dict(await self.client.userinfo(token=token))
             if more.get("sub") != claims["sub"]:
                 raise ValueError("the provider's two answers are of two people")
-            claims = {**more, **claims}
+            if "email" in more:
+                return more
         return claims
 
     async def _check_provider(self) -> None:
         """Load what the provider says of itself, once. Raises ValueError when it is another than the one named."""
-        said = await self.client.load_server_metadata()
-        if str(said.get("issuer", "")).rstrip("/") != self.issuer:
-            raise ValueError(f"it calls itself {said.get('issuer')!r}, not {self.issuer!r}")
+        metadata = await self.client.load_server_metadata()
+        if str(metadata.get("issuer", "")).rstrip("/") != self.issuer:
+            raise ValueError(f"it calls itself {metadata.get('issuer')!r}, not {self.issuer!r}")
         # Of what it can sign with, only signatures that nobody but the provider can make.
-        named = said.get("id_token_signing_alg_values_supported") or ["RS256"]
-        said["id_token_signing_alg_values_supported"] = [name for name in named if name in ASYMMETRIC]
+        named = metadata.get("id_token_signing_alg_values_supported") or ["RS256"]
+        metadata["id_token_signing_alg_values_supported"] = [name for name in named if name in ASYMMETRIC]

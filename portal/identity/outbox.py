@@ -8,8 +8,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
-from orchestration.mail import mail_server
-from orchestration.settings import Settings
+from orchestration.home.mail import mail_server
+from orchestration.home.settings import Settings
 from reports.delivery.message import addressed, one_line
 from reports.delivery.recipients import checked_address
 from reports.delivery.smtp import MailServer

@@ -56,15 +56,16 @@ def send_link(request: Request) -> Response:
     except UserError:
         return _form(request, wanted, typed=typed[:320], status=422)
     limits.check(request, limits.LINKS_PER_CLIENT)
+    identity.limits.hit(limits.LINKS_PER_ADDRESS_AND_CLIENT, f"{email} {limits.network_of(request)}")
     identity.limits.hit(limits.LINKS_PER_ADDRESS, email)
     client = client_of(request)
     words = words_of(request)
     base = str(request.url_for("sign_in").path)
 
     def find_and_send() -> None:
-        with request.app.state.warehouse.cursor() as connection:
-            person = person_of(connection, email, identity.administrators)
-            is_welcome = person is not None and may_sign_in(connection, person)
+        with request.app.state.warehouse.cursor() as db:
+            person = person_of(db, email, identity.administrators)
+            is_welcome = person is not None and may_sign_in(db, person)
         if person is None or not is_welcome:
             logger.info("no sign-in link for an address that is nobody's here, asked by %s", client)
             return
@@ -179,9 +180,9 @@ def _form(request: Request, wanted: str, typed: str = "", status: int = 200) -> 
 def _welcome(request: Request, email: str, way: str, wanted: str) -> Response:
     """Begin a stay for an address that was proven. Raises HTTPException 403 when there is nothing for it here."""
     identity: Identity = request.app.state.identity
-    with request.app.state.warehouse.cursor() as connection:
-        person = person_of(connection, email, identity.administrators)
-        if person is None or not may_sign_in(connection, person):
+    with request.app.state.warehouse.cursor() as db:
+        person = person_of(db, email, identity.administrators)
+        if person is None or not may_sign_in(db, person):
             logger.warning("nothing to see for an address that was proven by %s, from %s", way, client_of(request))
             raise HTTPException(403, "nothing_to_see")
     identity.audit.add("signed_in", email=email, client=client_of(request), way=way)

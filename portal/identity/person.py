@@ -22,14 +22,15 @@ class Person:
     is_administrator: bool
 
 
-def person_of(connection: duckdb.DuckDBPyConnection, email: str, administrators: Collection[str]) -> Person | None:
+def person_of(db: duckdb.DuckDBPyConnection, email: str, administrators: Collection[str]) -> Person | None:
     """Return who `email` is in the build of `connection`; None when nobody, or nobody any more.
 
-    `administrators` are addresses in small letters. One whom the LMS knows as deleted or gone is nobody, too.
+    `administrators` are addresses in small letters. They are by the settings, and nothing that the LMS says of an
+    account with their address ends that; of others, who is deleted or gone is nobody any more.
     """
     address = email.lower()
     # As many bytes: no letter outside of ASCII becomes one of the address; and most of 100,000 users are out at once.
-    users = connection.execute(
+    users = db.execute(
         """
         select user_id, concat_ws(' ', first_name, last_name), not is_deleted and not is_gone as is_present
         from dim_learners
@@ -39,17 +40,31 @@ def person_of(connection: duckdb.DuckDBPyConnection, email: str, administrators:
         {"person_email": address},
     ).fetchall()
     is_administrator = address in administrators
-    if not users:
-        return Person(address, (), address, True) if is_administrator else None
     present = [(user_id, name) for user_id, name, is_present in users if is_present]
     if not present:
-        return None
+        return Person(address, (), address, True) if is_administrator else None
     return Person(address, tuple(user_id for user_id, _ in present), present[0][1] or address, is_administrator)
 
 
-def may_sign_in(connection: duckdb.DuckDBPyConnection, person: Person) -> bool:
+def left_administrators(db: duckdb.DuckDBPyConnection, administrators: Collection[str]) -> list[str]:
+    """Return the addresses of administrators whose accounts in the LMS are all deleted or gone."""
+    found = db.execute(
+        """
+        select lower(email) as address
+        from dim_learners
+        where strlen(email) = strlen(lower(email)) and list_contains($administrators::varchar[], lower(email))
+        group by all
+        having bool_and(is_deleted or is_gone)
+        order by address
+        """,
+        {"administrators": list(administrators)},
+    ).fetchall()
+    return [address for (address,) in found]
+
+
+def may_sign_in(db: duckdb.DuckDBPyConnection, person: Person) -> bool:
     """Tell whether there is anything for the person here: an administrator, or the instructor of some session."""
-    instructs = connection.execute(
+    instructs = db.execute(
         "select 1 from bridge_session_instructors where list_contains($person_user_ids::varchar[], user_id) limit 1",
         {"person_user_ids": list(person.user_ids)},
     ).fetchone()

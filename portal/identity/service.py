@@ -12,10 +12,9 @@ import duckdb
 from starlette.requests import Request
 from starlette.responses import Response
 
-from orchestration.home import Home
-from orchestration.settings import Settings
-from portal.audit import FILE as AUDIT_FILE
-from portal.audit import AuditLog
+from orchestration.home.audit import AuditLog
+from orchestration.home.paths import Home
+from orchestration.home.settings import Settings
 from portal.identity.openid import Provider
 from portal.identity.outbox import Outbox, SignInMail
 from portal.identity.person import Person, person_of
@@ -50,23 +49,23 @@ class Identity:
 
         Raises UserError when settings that belong together are not together.
         """
-        said = settings.portal
-        if said.base_url is None or said.secret is None:
+        portal = settings.portal
+        if portal.base_url is None or portal.secret is None:
             raise UserError("The portal needs the setting portal.base_url and the variable OPCO_PORTAL__SECRET.")
-        secret = said.secret.get_secret_value()
+        secret = portal.secret.get_secret_value()
         return cls(
-            base_url=said.base_url,
+            base_url=portal.base_url,
             secret=secret,
-            administrators=frozenset(address.lower() for address in said.administrators),
+            administrators=frozenset(address.lower() for address in portal.administrators),
             store=IdentityStore(
                 home.portal / FILE,
                 secret,
-                idle=timedelta(minutes=said.idle_minutes),
-                longest=timedelta(hours=said.session_hours),
+                idle=timedelta(minutes=portal.idle_minutes),
+                longest=timedelta(hours=portal.session_hours),
             ),
-            audit=AuditLog(home.portal / AUDIT_FILE, now),
+            audit=AuditLog.of(home, now),
             limits=Limits(),
-            mail=SignInMail.of(settings) if said.sign_in_links else None,
+            mail=SignInMail.of(settings) if portal.sign_in_links else None,
             outbox=Outbox(),
             provider=Provider.of(settings),
             now=now,
@@ -81,10 +80,10 @@ class Identity:
         key = request.cookies.get(self._cookie)
         return self.store.email_of_stay(key, self.now()) if key else None
 
-    def person(self, request: Request, connection: duckdb.DuckDBPyConnection) -> Person | None:
+    def person(self, request: Request, db: duckdb.DuckDBPyConnection) -> Person | None:
         """Return who asks, as the build of `connection` knows them; None when not signed in, or nobody any more."""
         email = self.email(request)
-        return person_of(connection, email, self.administrators) if email else None
+        return person_of(db, email, self.administrators) if email else None
 
     def begin_stay(self, request: Request, response: Response, email: str, way: str) -> None:
         """Begin a new stay for `email`, end the one before it in this browser, and say so in `response`."""

@@ -7,7 +7,7 @@ import hmac
 import logging
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -31,6 +31,18 @@ create table if not exists stays (
 ) strict;
 create index if not exists stays_of_email on stays (email);
 """
+
+
+def forget_addresses(path: Path, is_theirs: Callable[[str], bool]) -> None:
+    """Take the stays and links of addresses out of the database `path`, if there is one, and out of its bytes."""
+    if not path.exists():
+        return
+    with closing(sqlite3.connect(path, timeout=10, isolation_level=None)) as database:
+        for table in ("stays", "sign_in_links"):
+            for (email,) in database.execute(f"select distinct email from {table}").fetchall():
+                if is_theirs(email):
+                    database.execute(f"delete from {table} where email = ?", (email,))
+        database.execute("vacuum")
 
 
 @dataclass(frozen=True)
@@ -139,7 +151,7 @@ class IdentityStore:
             "delete from stays where seen_at <= ? or began_at <= ?",
             ((now - self.idle).timestamp(), (now - self.longest).timestamp()),
         )
-        # A day longer than they live: so that a used link is told from one that never was.
+        # A day longer than they live: so that a used link can be told from one that never existed.
         database.execute(
             "delete from sign_in_links where sent_at <= ?", ((now - LINK_LIFETIME - timedelta(days=1)).timestamp(),)
         )
@@ -155,7 +167,7 @@ class IdentityStore:
                     yield database
             except sqlite3.DatabaseError as error:
                 if tells_of_damage(error):
-                    # This request fails; the next one begins anew.
+                    # This request fails; the next one starts with a new file.
                     self._remove(error)
                 raise
 
@@ -184,7 +196,7 @@ class IdentityStore:
 
     def _remove(self, error: sqlite3.DatabaseError) -> None:
         """Remove a damaged database: that everybody signs in again is better than that nobody can."""
-        logger.error("%s is damaged (%s): it begins anew, and everybody has to sign in again", self.path, error)
+        logger.error("%s is damaged (%s): a new one is made, and everybody has to sign in again", self.path, error)
         # What SQLite left to roll back belongs to the damaged one alone.
         self.path.with_name(f"{self.path.name}-journal").unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)

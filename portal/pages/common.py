@@ -14,10 +14,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
 
-from orchestration.background import BackgroundRun, BackgroundRuns
-from orchestration.home import Home
-from orchestration.settings import Settings, load_settings
-from portal import queries, rendering
+from orchestration.defs.attestations.inputs import SessionInputs, session_inputs
+from orchestration.home.paths import Home
+from orchestration.home.settings import Settings, load_settings
+from orchestration.runs.background import BackgroundRun, BackgroundRuns
+from portal import audit, queries, rendering
 from portal.access import Visible, visible_sessions
 from portal.identity.person import Person
 from portal.issues import Issues
@@ -35,15 +36,21 @@ MOST_CHARACTERS = 200
 
 @dataclass(frozen=True)
 class Freshness:
-    """How old the data are: `count` of `unit` (`fresh_now`, `fresh_minutes`, `fresh_hours`, `fresh_days`)."""
+    """How old the data are: `count` of `unit` (`fresh_now`, `fresh_minutes`, `fresh_hours`, `fresh_days`).
+
+    `last_activity_local` is the last beginning or end of a connection, as a clock in the display time zone shows it.
+    `is_old` tells that no build came when one should have, `is_silent` that the data hold nothing recent.
+    """
 
     unit: str
     count: int
     is_old: bool
+    last_activity_local: datetime | None
+    is_silent: bool
 
 
 @dataclass(frozen=True)
-class Asked:
+class PageRequest:
     """A request behind the gate: who asks, of which build."""
 
     request: Request
@@ -54,9 +61,9 @@ class Asked:
         return cast("Person", self.request.state.person)
 
     @property
-    def connection(self) -> duckdb.DuckDBPyConnection:
+    def db(self) -> duckdb.DuckDBPyConnection:
         """The build on which access was judged."""
-        return cast("duckdb.DuckDBPyConnection", self.request.state.connection)
+        return cast("duckdb.DuckDBPyConnection", self.request.state.db)
 
     @property
     def home(self) -> Home:
@@ -76,6 +83,11 @@ class Asked:
         """
         return load_settings(self.home, session_id=self.request.path_params["session_id"])
 
+    @cached_property
+    def session_inputs(self) -> SessionInputs:
+        """The inputs of the session's next issue where nothing is given. Errors as `session_inputs`."""
+        return session_inputs(self.home, self.request.path_params["session_id"], self.session_settings)
+
     @property
     def issues(self) -> Issues:
         """What was issued."""
@@ -83,7 +95,7 @@ class Asked:
 
     @property
     def runs(self) -> BackgroundRuns:
-        """What goes on in the background."""
+        """The background runs."""
         return cast("BackgroundRuns", self.request.app.state.runs)
 
     @property
@@ -99,7 +111,7 @@ class Asked:
     @cached_property
     def build(self) -> Build:
         """The build that is published."""
-        return read_build(self.connection)
+        return read_build(self.db)
 
     @property
     def visible(self) -> Visible:
@@ -109,37 +121,57 @@ class Asked:
     @property
     def issued(self) -> pa.Table:
         """The latest issue of each session."""
-        return self.issues.latest(self.connection, self.build.build_id)
+        return self.issues.latest(self.db, self.build.build_id)
 
-    @property
+    @cached_property
     def freshness(self) -> Freshness:
-        """How old the data are."""
+        """How old the data are, and whether anything recent is in them: loaded today may be silent for weeks."""
         age = self.now - self.build.data_as_of.replace(tzinfo=UTC)
         minutes = max(0, int(age.total_seconds() // 60))
-        is_old = age > FRESH
         if minutes < 1:
-            return Freshness("fresh_now", minutes, is_old)
-        if minutes < 60:
-            return Freshness("fresh_minutes", minutes, is_old)
-        if minutes < 48 * 60:
-            return Freshness("fresh_hours", minutes // 60, is_old)
-        return Freshness("fresh_days", minutes // (24 * 60), is_old)
+            unit, count = "fresh_now", minutes
+        elif minutes < 60:
+            unit, count = "fresh_minutes", minutes
+        elif minutes < 48 * 60:
+            unit, count = "fresh_hours", minutes // 60
+        else:
+            unit, count = "fresh_days", minutes // (24 * 60)
+        last = queries.read_last_activity(self.db)
+        days = self.settings.alerts.stale_days
+        is_silent = days is not None and (last is None or self.now - last >= timedelta(days=days))
+        local = last.astimezone(ZoneInfo(self.build.display_timezone)).replace(tzinfo=None) if last else None
+        return Freshness(unit, count, age > FRESH, local, is_silent)
 
     @property
     def session_figures(self) -> queries.Row:
         """The figures of the session that the path names. Raises HTTPException 404 where there is none."""
         session_id = self.request.path_params["session_id"]
-        return found(queries.read_session_figures(self.connection, session_id, self.build.display_timezone))
+        return found(queries.read_session_figures(self.db, session_id, self.build.display_timezone))
 
     def asked_at(self, run: BackgroundRun) -> str:
         """Return when a run was asked for, as a clock in the display time zone shows it."""
         at = run.order.instant.astimezone(ZoneInfo(self.build.display_timezone))
         return self.words.clock(at)
 
+    def may_cancel(self, run: BackgroundRun) -> bool:
+        """Tell whether the person may cancel a run: who asked for it, and administrators."""
+        return self.person.is_administrator or run.order.asked_by == self.person.email
+
+    def cancel(self, run: BackgroundRun) -> None:
+        """Cancel a run that is not over, and keep who did. Raises HTTPException 403 for one of somebody else."""
+        if not self.may_cancel(run):
+            raise HTTPException(403)
+        if run.is_over and not self.runs.will_resume(run):
+            return
+        order = run.order
+        facts = {"run_id": order.run_id, "kind": order.kind, "session_id": order.session_id, "asked_by": order.asked_by}
+        audit.record(self.request, "run_cancelled", **facts)
+        self.runs.cancel(run, by=self.person.email)
+
     def number(self, name: str = "page") -> int:
         """Return a number of the query; 1 where it is none."""
-        said = self.request.query_params.get(name, "")
-        return int(said) if said.isdecimal() and len(said) < 9 else 1
+        text = self.request.query_params.get(name, "")
+        return int(text) if text.isdecimal() and len(text) < 9 else 1
 
     def searched(self, name: str = "q") -> str:
         """Return what is searched for, cut where it is too long to be meant."""
@@ -149,7 +181,7 @@ class Asked:
         """Return the path of a route."""
         return rendering.address(self.request, name, **path)
 
-    def page(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
+    def render(self, template: str, *, status: int = 200, **values: Any) -> HTMLResponse:
         """Return a page with the build it was read from."""
         return rendering.page(
             self.request, template, status=status, build=self.build, freshness=self.freshness, **values

@@ -13,28 +13,28 @@ from starlette.responses import FileResponse, Response
 
 from portal import access, audit
 from portal.issues import Issue
-from portal.pages.common import Asked, found
+from portal.pages.common import PageRequest, found
 
 
 def routes() -> list[access.GuardedRoute]:
     """Return the routes of these pages and files."""
     of_session = access.session("session_id")
-    place = "/sessions/{session_id:key}/issues/{number:int}"
+    path = "/sessions/{session_id:key}/issues/{number:int}"
     return [
-        access.route(place, issue, who=of_session),
-        access.route(f"{place}/zip", issue_zip, who=of_session),
-        access.route(f"{place}/documents/{{file}}", issue_pdf, who=of_session),
+        access.route(path, issue, who=of_session),
+        access.route(f"{path}/zip", issue_zip, who=of_session),
+        access.route(f"{path}/documents/{{file}}", issue_pdf, who=of_session),
     ]
 
 
 def issue(request: Request) -> Response:
     """Show an issue: its documents with what became of each, who got none, and its ZIP."""
-    asked = Asked(request)
-    one = _asked_for(asked)
-    return asked.page(
+    page = PageRequest(request)
+    one = _asked_for(page)
+    return page.render(
         "issue.html",
-        session=asked.session_figures,
-        issue=listed(one, asked.build.display_timezone),
+        session=page.session_figures,
+        issue=listed(one, page.issues.of_session(request.path_params["session_id"])[0], page.build.display_timezone),
         manifest=one.manifest,
         newly_cancelled=[gone for gone in one.manifest.cancelled if gone.cancelled_by_issue == one.number],
     )
@@ -42,26 +42,35 @@ def issue(request: Request) -> Response:
 
 def issue_zip(request: Request) -> Response:
     """Give the ZIP of an issue."""
-    one = _asked_for(Asked(request))
+    one = _asked_for(PageRequest(request))
     return _file(request, one, one.zip_path, "application/zip")
 
 
 def issue_pdf(request: Request) -> Response:
     """Give one learner's PDF."""
-    one = _asked_for(Asked(request))
+    one = _asked_for(PageRequest(request))
     # Only what the manifest names is served: no name from outside becomes a path.
     document = found(one.document(request.path_params["file"]))
     return _file(request, one, one.folder / document.file, "application/pdf", inline="inline" in request.query_params)
 
 
-def listed(issue: Issue, zone: str) -> dict[str, Any]:
-    """Return what a list shows of an issue."""
+def listed(issue: Issue, latest: Issue, zone: str) -> dict[str, Any]:
+    """Return what a list shows of an issue; `latest` is that of its session, whose documents are those in force.
+
+    `standing` is the key of the words for how much of it is in force: `issue_in_force`, `issue_partly` or `issue_over`.
+    """
     manifest = issue.manifest
     as_of = datetime.fromisoformat(manifest.data_as_of).astimezone(ZoneInfo(zone))
     removal = issue.removal
     removed_at = datetime.fromisoformat(removal.removed_at).astimezone(ZoneInfo(zone)) if removal else None
+    numbers = {document.number for document in latest.manifest.documents}
+    in_force = sum(document.number in numbers for document in manifest.documents)
+    standing = "issue_in_force" if issue.number == latest.number else "issue_partly" if in_force else "issue_over"
     return {
         "number": issue.number,
+        "standing": standing,
+        "in_force": in_force,
+        "latest": latest.number,
         "issued_on": issue.issued_on,
         "data_as_of_local": as_of.replace(tzinfo=None),
         "documents": len(manifest.documents),
@@ -71,9 +80,9 @@ def listed(issue: Issue, zone: str) -> dict[str, Any]:
     }
 
 
-def _asked_for(asked: Asked) -> Issue:
-    path = asked.request.path_params
-    return found(asked.issues.find(path["session_id"], path["number"]))
+def _asked_for(page: PageRequest) -> Issue:
+    path = page.request.path_params
+    return found(page.issues.find(path["session_id"], path["number"]))
 
 
 def _file(request: Request, issue: Issue, path: Path, media_type: str, *, inline: bool = False) -> Response:

@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from portal import access, queries
 from portal.charts import column_chart, shares
-from portal.pages.common import Asked
+from portal.pages.common import PageRequest
 from portal.pages.issues import listed
 
 COLUMNS = (
@@ -37,30 +37,30 @@ def routes() -> list[access.GuardedRoute]:
 
 def sessions(request: Request) -> Response:
     """List the sessions that the person may see."""
-    asked = Asked(request)
-    search = asked.searched()
+    page = PageRequest(request)
+    search = page.searched()
     sort = request.query_params.get("sort", "")
     if sort not in queries.SESSION_SORTS:
         sort = "activity"
     order = "asc" if request.query_params.get("order") == "asc" else "desc"
     only = "waiting" if request.query_params.get("only") == "waiting" else None
     listed_sessions = queries.list_sessions(
-        asked.connection,
-        asked.visible,
-        asked.issued,
-        asked.build.display_timezone,
+        page.db,
+        page.visible,
+        page.issued,
+        page.build.display_timezone,
         search=search,
         sort=sort,
         descending=order == "desc",
-        page=asked.number(),
-        waiting_at=asked.now if only else None,
+        page=page.number(),
+        waiting_at=page.now if only else None,
     )
 
     def issued_on(session_id: str, number: int) -> str:
-        issue = asked.issues.find(session_id, number)
-        return asked.words.day(issue.issued_on if issue else None)
+        issue = page.issues.find(session_id, number)
+        return page.words.day(issue.issued_on if issue else None)
 
-    return asked.page(
+    return page.render(
         "sessions.html",
         list=listed_sessions,
         search=search,
@@ -74,42 +74,42 @@ def sessions(request: Request) -> Response:
 
 def session(request: Request) -> Response:
     """Show a session: its figures, its pictures, what is worth a look, its issues, its learners."""
-    asked = Asked(request)
-    session_id, zone = request.path_params["session_id"], asked.build.display_timezone
-    figures = asked.session_figures
-    days = queries.read_days(asked.connection, session_id)
-    courses = queries.list_courses(asked.connection, session_id)
+    page = PageRequest(request)
+    session_id, zone = request.path_params["session_id"], page.build.display_timezone
+    figures = page.session_figures
+    days = queries.read_days(page.db, session_id)
+    courses = queries.list_courses(page.db, session_id)
     for course, share in zip(courses, shares([one["retained_seconds"] for one in courses]), strict=True):
         course["share"] = share
-    issues = asked.issues.of_session(session_id)
+    issues = page.issues.of_session(session_id)
     documents = issues[0].manifest.documents if issues and not issues[0].removal else ()
-    return asked.page(
+    return page.render(
         "session.html",
         session=figures,
         days=days,
         chart=column_chart(days, figures["starts_on"], figures["ends_on"]),
         courses=courses,
-        flags=queries.read_flags(asked.connection, session_id),
-        flag_words=queries.read_codes(asked.connection, "connection_flags", "flag", asked.words.language),
-        issues=[listed(issue, zone) for issue in issues],
+        flags=queries.read_flags(page.db, session_id),
+        flag_words=queries.read_codes(page.db, "connection_flags", "flag", page.words.language),
+        issues=[listed(issue, issues[0], zone) for issue in issues],
         documents={one.user_id: one.file for one in documents},
-        learners=queries.list_learners(asked.connection, session_id, zone, asked.number()),
-        run=asked.runs.under_way(session_id),
+        learners=queries.list_learners(page.db, session_id, zone, page.number()),
+        run=page.runs.under_way(session_id),
     )
 
 
 def flag(request: Request) -> Response:
     """List the connections of a session that carry a flag."""
-    asked = Asked(request)
-    session_id, zone = request.path_params["session_id"], asked.build.display_timezone
-    words = queries.read_codes(asked.connection, "connection_flags", "flag", asked.words.language)
+    page = PageRequest(request)
+    session_id, zone = request.path_params["session_id"], page.build.display_timezone
+    words = queries.read_codes(page.db, "connection_flags", "flag", page.words.language)
     code = request.path_params["flag"]
     if code not in words:
         raise HTTPException(404)
-    return asked.page(
+    return page.render(
         "flag.html",
-        session=asked.session_figures,
+        session=page.session_figures,
         flag=code,
         flag_words=words,
-        lines=queries.list_flag_lines(asked.connection, session_id, code, zone, asked.words.language, asked.number()),
+        lines=queries.list_flag_lines(page.db, session_id, code, zone, page.words.language, page.number()),
     )

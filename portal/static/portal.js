@@ -4,6 +4,8 @@
 const LOOK_AGAIN_MS = 1000;
 const TYPED_MS = 250;
 const CHANGED_MS = 900;
+const BUSY_MS = 2000;
+const MOST_TRIES = 30;
 
 function later(work, milliseconds) {
   let timer;
@@ -105,9 +107,21 @@ function watchDownload(form) {
 function watchAttestations(form) {
   const said = document.getElementById("preview-said");
   const place = document.getElementById("preview-picture");
-  let asked = 0;
+  let isAsked = false;
+  let isMaking = false;
+  let tries = 0;
   const preview = async () => {
-    const mine = ++asked;
+    // One at a time, and then what the form says by then.
+    isAsked = true;
+    if (isMaking) return;
+    isMaking = true;
+    while (isAsked) {
+      isAsked = false;
+      await make();
+    }
+    isMaking = false;
+  };
+  const make = async () => {
     const sent = new FormData(form);
     sent.set("action", "live");
     said.className = "";
@@ -116,7 +130,14 @@ function watchAttestations(form) {
       // form.action would be the buttons of that name.
       const answer = await fetch(form.getAttribute("action"), { method: "POST", body: sent, credentials: "same-origin" });
       const made = await answer.json();
-      if (mine !== asked) return;
+      if (isAsked) return;
+      if (answer.status === 429 && tries++ < MOST_TRIES) {
+        // The preview of the page before this one is still being made.
+        await new Promise((resolve) => setTimeout(resolve, BUSY_MS));
+        isAsked = true;
+        return;
+      }
+      tries = 0;
       if (!answer.ok) {
         said.className = "wrong";
         said.textContent = made.error;
@@ -129,9 +150,13 @@ function watchAttestations(form) {
       place.querySelector("a").href = made.pdf;
       place.hidden = false;
       said.textContent = form.dataset.ready;
+      const differing = document.getElementById("differing");
+      differing.textContent = made.differing;
+      differing.hidden = !made.differing;
+      form.elements.seen.value = made.seen;
     } catch {
       // No answer of the form's own: signed out, a full disk, no connection.
-      if (mine !== asked) return;
+      if (isAsked) return;
       said.className = "wrong";
       said.textContent = form.dataset.failed;
     }

@@ -22,8 +22,8 @@ MONTHS_ON_A_SHEET = 24
 # Seconds of a day from which each darker shade begins, after the first.
 SHADES = ("#b9d2e6", "#7fabcf", "#417dad", "#17456b")
 LIMITS = (1800, 3600, 7200)
-EMPTY, OUTLINE, HOLLOW, WEEKEND = "#e9eef3", "#17456c", "#ffffff", "#8a97a5"
-WIDTHS = {HOLLOW: CELL_HEIGHT - 1.4, WEEKEND: 0.6}
+EMPTY, OUTLINE, HOLLOW, WEEKEND, OUTSIDE = "#e9eef3", "#17456c", "#ffffff", "#8a97a5", "#b3541e"
+WIDTHS = {HOLLOW: CELL_HEIGHT - 1.4, WEEKEND: 0.6, OUTSIDE: 1.2}
 SATURDAY = 5
 
 
@@ -74,7 +74,7 @@ def _sheet(
     *,
     has_legend: bool,
 ) -> Sheet:
-    paths: dict[str, list[str]] = {look: [] for look in (EMPTY, *SHADES, OUTLINE, HOLLOW, WEEKEND)}
+    paths: dict[str, list[str]] = {look: [] for look in (EMPTY, *SHADES, OUTLINE, HOLLOW, WEEKEND, OUTSIDE)}
     lines = [" " * LABEL_CHARACTERS + "".join(str(day).center(DAY_CHARACTERS) for day in range(1, 32)).rstrip()]
 
     def draw(look: str, x: float, y: float) -> None:
@@ -88,13 +88,20 @@ def _sheet(
         for number in range(1, monthrange(year, month)[1] + 1):
             day = date(year, month, number)
             x = (LABEL_CHARACTERS + DAY_CHARACTERS * (number - 1)) * CHARACTER
-            if day in by_day or bounds[0] <= day <= bounds[1]:
-                draw(_look(by_day.get(day)), x, y)
+            is_inside = bounds[0] <= day <= bounds[1]
+            if day not in by_day and not is_inside:
+                continue
+            draw(_look(by_day.get(day)), x, y)
             if day.weekday() >= SATURDAY:
                 draw(WEEKEND, x, y + CELL_HEIGHT / 2 + 0.6)
+            if not is_inside:
+                draw(OUTSIDE, x, y - CELL_HEIGHT / 2)
     if has_legend:
         line, y = " " * LABEL_CHARACTERS, (len(months) + 1.5) * ROW
-        for look, words in zip((EMPTY, *SHADES, OUTLINE, WEEKEND), wording.shades, strict=True):
+        looks = (EMPTY, *SHADES, OUTLINE, WEEKEND, OUTSIDE)
+        for look, words in zip(looks, wording.shades, strict=True):
+            if look == OUTSIDE and all(bounds[0] <= day <= bounds[1] for day in by_day):
+                continue
             draw(look, len(line) * CHARACTER, y)
             line += f"{' ' * DAY_CHARACTERS} {words}  "
         lines.append(line.rstrip())

@@ -9,29 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
-from pathlib import Path
-from typing import Literal
-
-Language = Literal["fr", "en"]
-
-
-@dataclass(frozen=True)
-class AttestationInputs:
-    """What the organisation adds to its documents; a part whose input is None is left out.
-
-    `training_duration` is the "Duration of training sessions" as typed; `logo` and `stamp` are names
-    relative to the assets folder (PNG, JPEG or SVG).
-    """
-
-    organisation_name: str | None = None
-    legal_representative: str | None = None
-    capacity: str | None = None
-    training_duration: str | None = None
-    place: str | None = None
-    footer: str | None = None
-    language: Language = "fr"
-    logo: Path | None = None
-    stamp: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +24,7 @@ class Build:
     raw_timezone: str
     display_timezone: str
     opco_version: str
+    rules_edition: int
 
 
 @dataclass(frozen=True)
@@ -59,17 +37,22 @@ class Session:
     ends_on: date | None
     program_template_id: str
     program_template_name: str
+    planned_duration_seconds: int | None
 
 
 @dataclass(frozen=True)
 class SessionLearner:
-    """Someone who was enrolled in the session or left a trace in it."""
+    """Someone who was enrolled in the session or left a trace in it.
+
+    `only_instructs` is who instructs the session and has no enrolment in it.
+    """
 
     user_id: str
     last_name: str | None
     first_name: str | None
     is_deleted: bool
     has_played: bool
+    only_instructs: bool
 
 
 @dataclass(frozen=True)
@@ -82,8 +65,17 @@ class CodeText:
 
 
 @dataclass(frozen=True)
+class CodeTexts:
+    """The codes that documents explain: ends that get a sign in the log, flags (T7), evidence from the strongest on."""
+
+    inexplicit_ends: tuple[CodeText, ...]
+    flags: tuple[CodeText, ...]
+    evidence_levels: tuple[CodeText, ...]
+
+
+@dataclass(frozen=True)
 class ClockTime:
-    """An instant as the log prints it; the offset only on a day when clocks change (A5)."""
+    """An instant as it is printed; beside a date alone its offset only on a day when clocks change."""
 
     at: datetime
     local: datetime
@@ -106,6 +98,23 @@ class Totals:
     last_connection: ClockTime
     progress_pct: Decimal | None
     score_pct: Decimal | None
+    progress_source: str | None
+    score_source: str | None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What an inspector would find (A3): a flag of T7, how many connections have it, and their retained seconds.
+
+    `learner_count` is how many learners' connections these are.
+    """
+
+    flag: str
+    label_fr: str
+    label_en: str
+    learner_count: int
+    connection_count: int
+    retained_seconds: int
 
 
 @dataclass(frozen=True)
@@ -129,7 +138,11 @@ class Step:
 
 @dataclass(frozen=True)
 class LogLine:
-    """One connection (A5); the four T5 figures are None while it is open."""
+    """One connection (A5); the four T5 figures are None while it is open.
+
+    `flags` are those of T7 that the summary names; `day_seconds` is the total of the connection's local day;
+    `shows_offsets` where a clock change lies between its ends or on the day of one of them.
+    """
 
     number: int
     connection_id: str
@@ -146,6 +159,9 @@ class LogLine:
     running_total_seconds: int
     is_overlapped_in_session: bool
     is_overlapped_outside_session: bool
+    flags: tuple[str, ...]
+    day_seconds: int
+    shows_offsets: bool
 
 
 @dataclass(frozen=True)
@@ -158,7 +174,7 @@ class Day:
 
 @dataclass(frozen=True)
 class LearnerRecord:
-    """All that is printed about one learner in one session."""
+    """All that is printed about one learner in one session; `custom_fields` are those asked for, with their values."""
 
     user_id: str
     last_name: str | None
@@ -168,6 +184,8 @@ class LearnerRecord:
     days: tuple[Day, ...]
     steps: tuple[Step, ...]
     log: tuple[LogLine, ...]
+    findings: tuple[Finding, ...]
+    custom_fields: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -176,17 +194,3 @@ class Replaced:
 
     number: str
     issued_on: date
-
-
-@dataclass(frozen=True)
-class CheckedImage:
-    """An image from the assets folder whose content was found to be what it claims.
-
-    `sha256` is that of the file; `content` of an SVG is what cleaning left, `left_out` names what it took away.
-    """
-
-    name: str
-    mime_type: str
-    content: bytes
-    sha256: str
-    left_out: tuple[str, ...] = ()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,8 +12,9 @@ from reports.attestation.model import (
     Build,
     ClockTime,
     CodeText,
+    CodeTexts,
     Day,
-    Language,
+    Finding,
     LearnerRecord,
     LogLine,
     Session,
@@ -22,8 +22,21 @@ from reports.attestation.model import (
     Step,
     Totals,
 )
-from reports.warehouse import LOCAL_DAY
+from reports.language import Language
 from warehouse.errors import UserError
+from warehouse.published import LAST_DAY, LOCAL_DAY
+
+# The flags that a document and the terminal name, in this order: what an inspector would find (A3).
+PRINTED_FLAGS = (
+    "outside_session_dates",
+    "outside_enrollment",
+    "not_enrolled",
+    "instructor",
+    "long_connection",
+    "deleted_user",
+    "ambiguous_hour",
+    "open",
+)
 
 BUILD = """
 select
@@ -36,6 +49,7 @@ select
     raw_timezone,
     display_timezone,
     opco_version,
+    rules_edition,
 from warehouse_build
 """
 
@@ -44,9 +58,10 @@ select
     session_id,
     session_name,
     {LOCAL_DAY.format("starts_at")} as starts_on,
-    {LOCAL_DAY.format("ends_at")} as ends_on,
+    {LAST_DAY} as ends_on,
     program_template_id,
     program_template_name,
+    planned_duration_seconds,
 from dim_program_sessions
 where session_id = $session_id
 """
@@ -71,6 +86,7 @@ select
     dim_learners.first_name,
     dim_learners.is_deleted,
     fct_learner_sessions.has_played,
+    fct_learner_sessions.is_instructor and not fct_learner_sessions.is_enrolled as only_instructs,
 from fct_learner_sessions
 inner join dim_learners on dim_learners.user_id = fct_learner_sessions.user_id
 where fct_learner_sessions.session_id = $session_id
@@ -135,8 +151,10 @@ select
     fct_learner_sessions.retained_seconds,
     fct_learner_sessions.progress_pct,
     fct_learner_sessions.score_pct,
-    {CLOCK.format(instant="first_connected_at", name="first_connected")}
-    {CLOCK.format(instant="last_connection_at", name="last_connection")}
+    fct_learner_sessions.progress_source,
+    fct_learner_sessions.score_source,
+    {CLOCK.format(instant="fct_learner_sessions.first_connected_at", name="first_connected")}
+    {CLOCK.format(instant="fct_learner_sessions.last_connection_at", name="last_connection")}
 from fct_learner_sessions
 inner join dim_learners on dim_learners.user_id = fct_learner_sessions.user_id
 where fct_learner_sessions.session_id = $session_id
@@ -180,6 +198,20 @@ select
     coalesce(sum(retained_seconds) over log_order, 0)::bigint as running_total_seconds,
     is_overlapped_in_session,
     is_overlapped_outside_session,
+    list_filter($printed_flags, lambda flag: list_contains(flags, flag)) as flags,
+    coalesce(sum(retained_seconds) over (
+        partition by user_id, timezone($zone, connected_at at time zone 'UTC')::date
+    ), 0)::bigint as day_seconds,
+    -- Midnights with more than one offset, from that before the one end to that after the other.
+    len(list_distinct(list_transform(
+        generate_series(
+            date_trunc('day', timezone($zone, connected_at at time zone 'UTC')),
+            date_trunc('day', timezone($zone, coalesce(disconnected_at, connected_at) at time zone 'UTC'))
+            + interval 1 day,
+            interval 1 day
+        ),
+        lambda midnight: epoch(midnight) - epoch(timezone($zone, midnight))
+    ))) > 1 as shows_offsets,
     {CLOCK.format(instant="connected_at", name="connected")}
     {CLOCK.format(instant="disconnected_at", name="disconnected")}
 from fct_opco_connections
@@ -193,29 +225,74 @@ order by user_id, number
 """
 
 
-DAYS = """
+# The printed flags of a session's connections: of each learner, or with `$user_ids` as one.
+FINDINGS = """
+with printed as (
+    select unnest($printed_flags) as flag, generate_subscripts($printed_flags, 1) as position
+),
+
+flagged as (
+    select user_id, retained_seconds, unnest(flags) as flag
+    from fct_opco_connections
+    where session_id = $session_id and user_id in (select unnest($user_ids))
+)
+
 select
-    user_id,
-    timezone($zone, connected_at at time zone 'UTC')::date as "on",
-    coalesce(sum(retained_seconds), 0)::bigint as retained_seconds,
-from fct_opco_connections
-where session_id = $session_id and user_id in (select unnest($user_ids))
-group by user_id, "on"
-order by user_id, "on"
+    {user_id}
+    printed.flag,
+    connection_flags.label_fr,
+    connection_flags.label_en,
+    count(distinct flagged.user_id) as learner_count,
+    count(*) as connection_count,
+    coalesce(sum(flagged.retained_seconds), 0)::bigint as retained_seconds,
+from flagged
+inner join printed on printed.flag = flagged.flag
+inner join connection_flags on connection_flags.flag = flagged.flag
+group by all
+order by {user_id} any_value(printed.position)
+"""
+
+CUSTOM_FIELDS = """
+select
+    bridge_learner_custom_fields.user_id,
+    bridge_learner_custom_fields.title,
+    case
+        when bridge_learner_custom_fields.value_type = 'date'
+            then strftime(bridge_learner_custom_fields.value_date, '%d/%m/%Y')
+        else bridge_learner_custom_fields.value
+    end as value,
+from bridge_learner_custom_fields
+inner join dim_custom_fields
+    on dim_custom_fields.custom_field_id = bridge_learner_custom_fields.custom_field_id
+where bridge_learner_custom_fields.title in (select unnest($titles))
+    and bridge_learner_custom_fields.user_id in (select unnest($user_ids))
+    and value is not null
+order by
+    bridge_learner_custom_fields.user_id,
+    list_position($titles, bridge_learner_custom_fields.title),
+    dim_custom_fields.field_position
+"""
+
+NEAREST_FIELDS = """
+select title
+from dim_custom_fields
+group by title
+order by levenshtein(lower(title), lower($wanted)), title
+limit 3
 """
 
 
-def read_build(connection: duckdb.DuckDBPyConnection) -> Build:
+def read_build(db: duckdb.DuckDBPyConnection) -> Build:
     """Return the identity, the age and the settings of the published build."""
-    return Build(**_rows(connection, BUILD, {})[0])
+    return Build(**_rows(db, BUILD, {})[0])
 
 
-def read_session(connection: duckdb.DuckDBPyConnection, session_id: str, build: Build) -> Session:
+def read_session(db: duckdb.DuckDBPyConnection, session_id: str, build: Build) -> Session:
     """Return a session; raise UserError naming the three nearest ones when there is none of this id."""
-    rows = _rows(connection, SESSION, {"session_id": session_id, "zone": build.display_timezone})
+    rows = _rows(db, SESSION, {"session_id": session_id, "zone": build.display_timezone})
     if rows:
         return Session(**rows[0])
-    nearest = _rows(connection, NEAREST_SESSIONS, {"wanted": session_id})
+    nearest = _rows(db, NEAREST_SESSIONS, {"wanted": session_id})
     if not nearest:
         raise UserError(f"There is no session {session_id!r}: the published warehouse holds no session at all.")
     names = ", ".join(f"{row['session_id']} ({row['session_name']})" for row in nearest)
@@ -226,12 +303,12 @@ def read_session(connection: duckdb.DuckDBPyConnection, session_id: str, build: 
     )
 
 
-def read_session_learners(connection: duckdb.DuckDBPyConnection, session_id: str) -> list[SessionLearner]:
+def read_session_learners(db: duckdb.DuckDBPyConnection, session_id: str) -> list[SessionLearner]:
     """Return who was enrolled in a session or left a trace in it, in the alphabetical order of section E."""
-    return [SessionLearner(**row) for row in _rows(connection, SESSION_LEARNERS, {"session_id": session_id})]
+    return [SessionLearner(**row) for row in _rows(db, SESSION_LEARNERS, {"session_id": session_id})]
 
 
-def read_chosen_users(connection: duckdb.DuckDBPyConnection, session_id: str, users: Sequence[str]) -> set[str] | None:
+def read_chosen_users(db: duckdb.DuckDBPyConnection, session_id: str, users: Sequence[str]) -> set[str] | None:
     """Return the ids of the learners of a session that `users` name, by id or e-mail in any case; None for no limit.
 
     Raises UserError for a name that no learner of the session has, with the three nearest ones.
@@ -239,64 +316,102 @@ def read_chosen_users(connection: duckdb.DuckDBPyConnection, session_id: str, us
     if not users:
         return None
     parameters = {"session_id": session_id, "users": list(users)}
-    rows = _rows(connection, CHOSEN_USERS, parameters)
+    rows = _rows(db, CHOSEN_USERS, parameters)
     unknown = sorted({row["wanted"] for row in rows if row["user_id"] is None})
     if unknown:
         wanted = unknown[0]
-        nearest = _rows(connection, NEAREST_USERS, {"session_id": session_id, "wanted": wanted})
+        nearest = _rows(db, NEAREST_USERS, {"session_id": session_id, "wanted": wanted})
         names = ", ".join(row["name"] for row in nearest)
         raise UserError(f'The session {session_id} has no learner "{wanted}" (user_id or e-mail). Nearest: {names}.')
     return {row["user_id"] for row in rows}
 
 
+def check_custom_fields(db: duckdb.DuckDBPyConnection, titles: Sequence[str]) -> None:
+    """Raise UserError for a title that no custom field has, with the three nearest ones."""
+    known = {row["title"] for row in _rows(db, "select title from dim_custom_fields", {})} if titles else set()
+    for title in titles:
+        if title not in known:
+            nearest = ", ".join(row["title"] for row in _rows(db, NEAREST_FIELDS, {"wanted": title}))
+            raise UserError(
+                f'There is no custom field "{title}" to print. Nearest: {nearest or "there is none"}.\n'
+                "Correct it, or leave all of them out with an empty one (--custom-field '')."
+            )
+
+
+def read_findings(db: duckdb.DuckDBPyConnection, session_id: str, user_ids: Sequence[str]) -> tuple[Finding, ...]:
+    """Return what an inspector would find in the connections of learners of a session, all of them as one."""
+    parameters = {"session_id": session_id, "user_ids": list(user_ids), "printed_flags": list(PRINTED_FLAGS)}
+    return tuple(Finding(**row) for row in _rows(db, FINDINGS.format(user_id=""), parameters))
+
+
 def read_learner_records(
-    connection: duckdb.DuckDBPyConnection, session_id: str, user_ids: Sequence[str], build: Build
+    db: duckdb.DuckDBPyConnection,
+    session_id: str,
+    user_ids: Sequence[str],
+    build: Build,
+    custom_fields: Sequence[str] = (),
 ) -> list[LearnerRecord]:
-    """Return the records of learners who played the session, in the order of `user_ids`."""
-    parameters = {"session_id": session_id, "user_ids": list(user_ids), "zone": build.display_timezone}
-    steps: defaultdict[str, list[Step]] = defaultdict(list)
-    for row in _rows(connection, STEPS, parameters):
-        steps[row.pop("user_id")].append(Step(**row))
-    days: defaultdict[str, list[Day]] = defaultdict(list)
-    for row in _rows(connection, DAYS, parameters):
-        days[row.pop("user_id")].append(Day(**row))
-    log: defaultdict[str, list[LogLine]] = defaultdict(list)
-    for row in _rows(connection, LOG, parameters):
-        connected, disconnected = ClockTime(**row.pop("connected")), row.pop("disconnected")
-        log[row.pop("user_id")].append(
-            LogLine(connected=connected, disconnected=disconnected and ClockTime(**disconnected), **row)
-        )
+    """Return the records of learners who played the session, in the order of `user_ids`.
+
+    `custom_fields` are the titles of those to print beside the learner.
+    """
+    of_learners = {"session_id": session_id, "user_ids": list(user_ids)}
+    zone, flags = {"zone": build.display_timezone}, {"printed_flags": list(PRINTED_FLAGS)}
+    fields: dict[str, list[Any]] = {}
+    if custom_fields:
+        titles = {"titles": list(custom_fields), "user_ids": list(user_ids)}
+        fields = _by_user(db, CUSTOM_FIELDS, titles)
+    findings = _by_user(db, FINDINGS.format(user_id="flagged.user_id,"), of_learners | flags)
+    steps = _by_user(db, STEPS, of_learners | zone)
+    lines = _by_user(db, LOG, of_learners | zone | flags)
     records = {}
-    for row in _rows(connection, LEARNERS, parameters):
-        identity = {key: row.pop(key) for key in ("user_id", "last_name", "first_name", "employer")}
+    for user_id, (row,) in _by_user(db, LEARNERS, of_learners | zone).items():
+        identity = {key: row.pop(key) for key in ("last_name", "first_name", "employer")}
         clocks: dict[str, Any] = {key: ClockTime(**row.pop(key)) for key in ("first_connected", "last_connection")}
-        user_id = identity["user_id"]
+        log = tuple(_log_line(**line) for line in lines.get(user_id, ()))
+        days = {line.connected.local.date(): line.day_seconds for line in log}
         records[user_id] = LearnerRecord(
+            user_id,
             **identity,
             totals=Totals(**clocks, **row),
-            days=tuple(days[user_id]),
-            steps=tuple(steps[user_id]),
-            log=tuple(log[user_id]),
+            days=tuple(Day(on, seconds) for on, seconds in sorted(days.items())),
+            steps=tuple(Step(**step) for step in steps.get(user_id, ())),
+            log=log,
+            findings=tuple(Finding(**finding) for finding in findings.get(user_id, ())),
+            custom_fields=tuple((field["title"], field["value"]) for field in fields.get(user_id, ())),
         )
     return [records[user_id] for user_id in user_ids]
 
 
-def read_inexplicit_end_kinds(connection: duckdb.DuckDBPyConnection, language: Language) -> list[CodeText]:
-    """Return the end kinds that get a note sign in the log, always in the same order."""
-    return _code_texts(connection, "end_kind", "end_kinds where not is_explicit_end order by end_kind", language)
+def _log_line(connected: Any, disconnected: Any, flags: list[str], **values: Any) -> LogLine:
+    ends = ClockTime(**disconnected) if disconnected else None
+    return LogLine(connected=ClockTime(**connected), disconnected=ends, flags=tuple(flags), **values)
 
 
-def read_evidence_levels(connection: duckdb.DuckDBPyConnection, language: Language) -> list[CodeText]:
-    """Return the evidence levels, the strongest first."""
-    return _code_texts(connection, "evidence_level", "evidence_levels order by strength desc", language)
+def read_code_texts(db: duckdb.DuckDBPyConnection, language: Language) -> CodeTexts:
+    """Return the wording of the codes that documents explain, always in the same order."""
+    flags = {one.code: one for one in _code_texts(db, "flag", "connection_flags", language)}
+    return CodeTexts(
+        tuple(_code_texts(db, "end_kind", "end_kinds where not is_explicit_end order by end_kind", language)),
+        tuple(flags[flag] for flag in PRINTED_FLAGS if flag in flags),
+        tuple(_code_texts(db, "evidence_level", "evidence_levels order by strength desc", language)),
+    )
 
 
-def _code_texts(connection: duckdb.DuckDBPyConnection, code: str, source: str, language: Language) -> list[CodeText]:
+def _code_texts(db: duckdb.DuckDBPyConnection, code: str, source: str, language: Language) -> list[CodeText]:
     query = f"select {code} as code, label_{language} as label, description_{language} as description from {source}"
-    return [CodeText(**row) for row in _rows(connection, query, {})]
+    return [CodeText(**row) for row in _rows(db, query, {})]
 
 
-def _rows(connection: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
-    cursor = connection.execute(query, parameters)
+def _rows(db: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    cursor = db.execute(query, parameters)
     names = [column[0] for column in cursor.description or []]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def _by_user(db: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of each learner, without the user_id, in their order."""
+    rows: dict[str, list[dict[str, Any]]] = {}
+    for row in _rows(db, query, parameters):
+        rows.setdefault(row.pop("user_id"), []).append(row)
+    return rows

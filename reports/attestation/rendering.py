@@ -15,26 +15,23 @@ from markupsafe import Markup
 
 from reports.attestation.attachment import log_csv
 from reports.attestation.calendar_sheets import print_calendar
-from reports.attestation.columns import LINE_CHARACTERS
-from reports.attestation.engine import SCHEME, Engine, Messages, css_string, one_width_characters
-from reports.attestation.log_lines import print_log, print_steps
-from reports.attestation.model import (
-    AttestationInputs,
-    Build,
-    CheckedImage,
-    CodeText,
-    LearnerRecord,
-    Replaced,
-    Session,
-)
-from reports.attestation.naming import display_name, document_number
-from reports.attestation.wording import DASH, duration, load_wording, short_date
+from reports.attestation.inputs import LOG_LIMITS, AttestationInputs
+from reports.attestation.log_lines import print_finding, print_log, print_steps
+from reports.attestation.model import Build, CodeTexts, LearnerRecord, Replaced, Session
+from reports.attestation.wording import display_name, load_wording
+from reports.language import DASH, duration, short_date
+from reports.printing.columns import LINE_CHARACTERS
+from reports.printing.engine import SCHEME, Engine, Messages, css_string
+from reports.printing.fonts import letters_of, one_width_characters
+from reports.printing.images import CheckedImage
 from warehouse.errors import UserError
 
 TEMPLATES = Path(__file__).parent / "templates"
 FOOTER_LINE_CHARACTERS = 135
 MAX_FOOTER_LINES = 6
 FOOTER_LINE_MM = 3.4
+LEGEND_LINE_CHARACTERS = 140
+LEGEND_LINE_MM = 3.2
 NAME_WIDTHS = "".join(f".wide-{width} {{ width: {width * 0.6:.1f}em }}" for width in range(LINE_CHARACTERS))
 # XML has no place for them, not even escaped.
 NO_XML = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF), "\ufffd")
@@ -44,7 +41,6 @@ NO_XML = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF), "\uf
 class RenderedDocument:
     """A finished PDF and what was noticed while it was made."""
 
-    number: str
     content: bytes
     pages: int
     warnings: tuple[str, ...]
@@ -59,35 +55,35 @@ class Renderer:
         images: dict[str, CheckedImage],
         session: Session,
         build: Build,
-        inexplicit_ends: Sequence[CodeText],
-        evidence_levels: Sequence[CodeText],
-        issue_number: int,
+        texts: CodeTexts,
         issued_on: date,
         *,
         styles: Sequence[str] = (),
+        allows_missing_letters: bool = False,
     ) -> None:
         """Prepare an issue; `images` holds the checked images by part ("logo", "stamp"), `styles` is CSS besides ours.
+        Unless `allows_missing_letters`, a document with a letter that no font has is not made.
 
-        Raises UserError when an image cannot be drawn, or the footer has no room on the page.
+        Raises UserError when the footer has no room on the page.
         """
         self._session = session
         self._build = build
-        self._inexplicit_ends = inexplicit_ends
-        self._evidence_levels = evidence_levels
-        self._issue_number = issue_number
+        self._inputs = inputs
+        self._allows_missing_letters = allows_missing_letters
+        self._texts = texts
         self._issued_on = issued_on
-        self._wording = load_wording(inputs.language)
+        self._wording = load_wording(inputs.language).with_nouns(inputs.nouns)
         self._one_width_characters = one_width_characters()
         style = (TEMPLATES / "attestation.css").read_text(encoding="utf-8")
-        self.engine = Engine(images, (style, NAME_WIDTHS, self._foot(inputs), *styles))
-        self._image_messages = self._messages_of(images)
+        self.engine = Engine(images, (style, NAME_WIDTHS, _resolutions(images), *styles))
+        _footer_lines(inputs.footer)
         self.warnings = (
             *(
                 f"{part} {image.name}: left out of it: {', '.join(image.left_out)}"
                 for part, image in images.items()
                 if image.left_out
             ),
-            *(f"logo or stamp: {message}" for message in self._image_messages),
+            *(f"{part} {image.name}: {message}" for part, image in images.items() for message in image.messages),
         )
         environment = jinja2.Environment(
             loader=jinja2.FileSystemLoader(TEMPLATES),
@@ -111,20 +107,40 @@ class Renderer:
         }
         self._template = environment.get_template("attestation.html")
 
-    def render(self, learner: LearnerRecord, replaced: Replaced | None = None) -> RenderedDocument:
-        """Return the PDF of one learner who played the session; `replaced` is the document it cancels."""
-        number = document_number(self._session.session_id, learner.user_id, self._issue_number)
+    def render(self, learner: LearnerRecord, number: str, replaced: Replaced | None = None) -> RenderedDocument:
+        """Return the PDF of one learner who played the session; `replaced` is the document it cancels.
+
+        Raises MissingLettersError where no font has a letter of it.
+        """
         levels = Counter(line.evidence_level for line in learner.log)
         name = display_name(learner.user_id, learner.last_name, learner.first_name)
+        log = print_log(
+            learner.log,
+            self._wording,
+            self._build,
+            self._texts,
+            self._one_width_characters,
+            folds_zero_seconds=self._inputs.folds_zero_seconds,
+        )
+        steps = print_steps(learner.steps, self._wording, self._one_width_characters)
         page = self._template.render(
             learner=learner,
             name=name,
             number=number,
             replaced=replaced,
             calendar=print_calendar(learner.days, self._session, self._wording),
-            steps=print_steps(learner.steps, self._wording, self._one_width_characters),
-            log=print_log(learner.log, self._wording, self._build, self._inexplicit_ends, self._one_width_characters),
-            sources=[(level, levels[level.code]) for level in self._evidence_levels if levels[level.code]],
+            steps=steps,
+            log=log,
+            statement=self._statement(learner),
+            findings=[print_finding(finding, self._wording, self._build) for finding in learner.findings],
+            log_limits=[one for one in self._inputs.log_limits if LOG_LIMITS[one] & levels.keys()],
+            sources=[(level, levels[level.code]) for level in self._texts.evidence_levels if levels[level.code]],
+        )
+        letters = letters_of(page + (self._inputs.footer or ""))
+        if not self._allows_missing_letters:
+            letters.require()
+        spoken = [line.spoken for line in (*steps.lines, *log.columns.lines)] + [""] * (
+            len(log.notes) + len(log.remarks)
         )
         made_at = datetime.combine(self._issued_on, time(), UTC)
         with Messages() as messages:
@@ -138,18 +154,37 @@ class Renderer:
                     modified=made_at,
                     relationship="Data",
                 ),
+                self.engine.with_families(letters.families, ".entries, .log-total")
+                + self._foot(math.ceil(len(log.legend) / LEGEND_LINE_CHARACTERS)),
+                spoken,
             )
+        # WeasyPrint logs each missing letter, but for those where a font draws what it likes.
+        noticed = [text for text in messages.texts if not text.startswith(".notdef glyph")]
+        if letters.missing:
+            noticed.append(f"{letters.lack}; a box stands in its place")
         return RenderedDocument(
-            number=number,
             content=content,
             pages=pages,
-            warnings=tuple(f"{name}: {text}" for text in messages.texts if text not in self._image_messages),
+            warnings=tuple(f"{name}: {text}" for text in noticed),
         )
 
-    def _foot(self, inputs: AttestationInputs) -> str:
-        """Return the style of the foot of all pages: the footer text, and a line under it."""
+    def _statement(self, learner: LearnerRecord) -> str:
+        inputs = self._inputs
+        named = " ".join(part for part in (learner.first_name, learner.last_name) if part)
+        return self._wording.attested(
+            inputs.legal_representative,
+            inputs.capacity,
+            inputs.name,
+            learner=named or learner.user_id,
+            time=duration(learner.totals.retained_seconds),
+            session=self._session.session_name,
+        )
+
+    def _foot(self, legend_lines: int) -> str:
+        """Return the style of the foot of all pages: what signs mean, the footer text, and a line under it."""
+        inputs = self._inputs
         lines = _footer_lines(inputs.footer)
-        taken = FOOTER_LINE_MM * lines + (1 if lines else 0)
+        taken = LEGEND_LINE_MM * legend_lines + FOOTER_LINE_MM * lines + (1 if lines else 0)
         build = self._build
         as_of = self._wording.text(
             "data_as_of",
@@ -166,28 +201,22 @@ class Renderer:
             f"font-size: 7pt; line-height: 3.2mm; color: #566270; vertical-align: top; margin-top: {2.5 + taken}mm; "
             "border-top: 0.4pt solid #c5ced8; padding-top: 1.2mm"
         )
-        boxes = "".join(f"@{place} {{ {line}; {own} }}" for place, own in texts.items())
+        boxes = "".join(f"@{box} {{ {line}; {own} }}" for box, own in texts.items())
         text = css_string((inputs.footer or "").translate(NO_XML))
         footer = (
             f"@bottom-right-corner {{ content: {text}; margin-left: -180mm; width: 180mm; vertical-align: top; "
-            f"padding-top: 2.5mm; text-align: center; white-space: pre-line; overflow-wrap: anywhere; font-size: 7pt; "
+            f"padding-top: {2.5 + LEGEND_LINE_MM * legend_lines}mm; text-align: center; white-space: pre-line; "
+            "overflow-wrap: anywhere; font-size: 7pt; "
             f"line-height: {FOOTER_LINE_MM}mm; color: #566270 }}"
         )
         return f"@page {{ margin-bottom: {16 + taken}mm; {boxes} {footer if lines else ''} }}"
 
-    def _messages_of(self, images: dict[str, CheckedImage]) -> list[str]:
-        """Draw each image alone: WeasyPrint would leave one out without a word to the user."""
-        noticed: list[str] = []
-        for part, image in images.items():
-            url = f"{SCHEME}image/{part}"
-            with Messages() as messages:
-                self.engine.pdf(f"<html lang='en'><body><img src='{url}' alt='{part}'/></body></html>")
-            if any(url in text for text in messages.texts):
-                raise UserError(
-                    f"The {part} {image.name} cannot be drawn. Save it as PNG, or as plain SVG without imported styles."
-                )
-            noticed.extend(messages.texts)
-        return noticed
+
+def _resolutions(images: dict[str, CheckedImage]) -> str:
+    """Return the style that gives each image the size that its file asks for."""
+    return "".join(
+        f"img[src='{SCHEME}image/{part}'] {{ image-resolution: {image.dots}dppx }}" for part, image in images.items()
+    )
 
 
 def _without_control_characters(value: Any) -> Any:

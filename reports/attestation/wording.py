@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-import re
-import tomllib
-from dataclasses import dataclass
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import ROUND_HALF_UP, Decimal
 from functools import cache
 from pathlib import Path
 
-from reports.attestation.model import ClockTime, CodeText, Language
+from reports.attestation.model import ClockTime, CodeText
+from reports.language import (
+    DASH,
+    NO_BREAK_SPACE,
+    Language,
+    as_entry,
+    french_typography,
+    is_singular,
+    read_catalogue,
+    short_date,
+)
 
 CATALOGUES = Path(__file__).parent / "wording"
-NARROW_NO_BREAK_SPACE = "\u202f"
-NO_BREAK_SPACE = "\u00a0"
-DASH = "—"
+NOUNS = {"session": "session", "program_template": "program_template", "course": "log_course"}
+"""The heading in which a noun of the platform stands alone, by its name."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +42,22 @@ class Wording:
         """Return the words for `key` with `values` put in; user text among the values stays as it is."""
         return self.texts[key].format(**values)
 
+    def with_nouns(self, nouns: Sequence[tuple[str, str]]) -> Wording:
+        """Return the wording with the platform's own nouns as headings."""
+        return replace(self, texts=self.texts | {NOUNS[name]: as_entry(noun) for name, noun in nouns})
+
     def meaning(self, code: CodeText) -> str:
         """Return the label and the description of a code."""
-        words = self.text("meaning", label=code.label, description=code.description)
+        description = code.description[:1].lower() + code.description[1:]
+        return self.own(self.text("meaning", label=code.label, description=description))
+
+    def own(self, words: str) -> str:
+        """Return words of ours that stand in no catalogue, such as a code's, as the language writes them."""
         return french_typography(words) if self.language == "fr" else words
+
+    def count(self, key: str, count: int) -> str:
+        """Return how many there are of what `key` names; in French none and one are singular."""
+        return self.text(f"{key}_one" if is_singular(self.language, count) else f"{key}_many", count=count)
 
     def hundredths(self, seconds: int) -> str:
         """Return seconds as hours in hundredths, rounded down (A3)."""
@@ -48,6 +69,23 @@ class Wording:
             return DASH
         rounded = value.quantize(Decimal("0.1"), rounding=ROUND_HALF_UP)
         return self.text("percent", value=f"{rounded}".replace(".", self.texts["decimal_separator"]))
+
+    def attested(self, signer: str | None, capacity: str | None, organisation: str | None, **values: object) -> str:
+        """Return the sentence that attests (A3): who attests, as far as that is known, and `values` as attested."""
+        if signer:
+            if capacity:
+                signer = f"{signer}, {capacity}{self.of(organisation) if organisation else ''}"
+            elif organisation:
+                signer = self.text("for", signer=signer, organisation=organisation)
+            return self.text("attested_by_person", signer=signer, **values)
+        if organisation:
+            return self.text("attested_by_organisation", organisation=organisation, **values)
+        return self.text("attested", **values)
+
+    def of(self, name: str) -> str:
+        """Return a name behind the preposition that says whose, elided in French before a vowel."""
+        plain = unicodedata.normalize("NFD", name)[:1].lower()
+        return self.text("of_vowel" if plain in set("aeiouyœæ") else "of", name=name)
 
     def long_date(self, day: date) -> str:
         """Return a day as it stands in a sentence."""
@@ -83,29 +121,10 @@ class Wording:
 
 @cache
 def load_wording(language: Language) -> Wording:
-    """Read the catalogue of a language; French double punctuation gets its narrow no-break spaces."""
-    catalogue = tomllib.loads((CATALOGUES / f"{language}.toml").read_text(encoding="utf-8"))
+    """Read the catalogue of a language."""
+    catalogue = read_catalogue(CATALOGUES, language)
     lists = {key: tuple(catalogue.pop(key)) for key in ("months", "short_months", "weekdays", "shades")}
-    if language == "fr":
-        catalogue = {key: french_typography(text) for key, text in catalogue.items()}
     return Wording(language, catalogue, **lists)
-
-
-def french_typography(text: str) -> str:
-    """Return French words with narrow no-break spaces at double punctuation and before %, and curved apostrophes."""
-    return re.sub(r" (?=[;:!?»%])|(?<=«) ", NARROW_NO_BREAK_SPACE, text.replace("'", "’"))
-
-
-def duration(seconds: int | None) -> str:
-    """Return seconds as HH:MM:SS, hours may pass 99; a dash where there are none."""
-    if seconds is None:
-        return DASH
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
-
-
-def short_date(day: date) -> str:
-    """Return a day as DD/MM/YYYY."""
-    return f"{day.day:02}/{day.month:02}/{day.year:04}"
 
 
 def clock_time(clock: ClockTime, *, with_offset: bool) -> str:
@@ -119,3 +138,8 @@ def offset(clock: ClockTime) -> str:
     sign = "-" if clock.offset_minutes < 0 else "+"
     hours, minutes = divmod(abs(clock.offset_minutes), 60)
     return f"{sign}{hours:02}:{minutes:02}"
+
+
+def display_name(user_id: str, last_name: str | None, first_name: str | None) -> str:
+    """Return a learner's name, last name first; the user_id where there is none."""
+    return " ".join(part for part in (last_name, first_name) if part) or user_id

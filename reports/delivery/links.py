@@ -42,8 +42,8 @@ class Signer:
 
     def token(self, link: Link) -> str:
         """Return the link as one piece of a URL's path."""
-        said = [link.delivery_id, link.sha256, int(link.expires_at.timestamp())]
-        return str(self._serializer().dumps(said))
+        payload = [link.delivery_id, link.sha256, int(link.expires_at.timestamp())]
+        return str(self._serializer().dumps(payload))
 
     def read(self, token: str, now: datetime) -> Link:
         """Return what `token` says. Raises BadLinkError for one that is forged or expired at `now`."""

@@ -6,6 +6,7 @@ import json
 import re
 import secrets
 import shutil
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -20,13 +21,17 @@ ID = re.compile(r"[0-9a-f]{32}")
 
 @dataclass(frozen=True)
 class Delivery:
-    """One file that was sent: the name that its recipients see, and what it must still be when they fetch it."""
+    """One file that was sent: the name that its recipients see, and what it must still be when they fetch it.
+
+    `recipients` are the addresses that its link was sent to: nobody knows which of them uses it.
+    """
 
     delivery_id: str
     file_name: str
     bytes: int
     sha256: str
     expires_at: datetime
+    recipients: tuple[str, ...] = ()
 
     @property
     def link(self) -> Link:
@@ -40,18 +45,19 @@ class DeliveryStore:
 
     folder: Path
 
-    def keep(self, file: Path, sha256: str, expires_at: datetime) -> Delivery:
-        """Copy `file`, whose checksum is `sha256`, into a new delivery. Its record is written last."""
-        delivery = Delivery(secrets.token_hex(16), file.name, file.stat().st_size, sha256, expires_at)
-        place = self.folder / delivery.delivery_id
+    def keep(self, file: Path, sha256: str, expires_at: datetime, recipients: Sequence[str] = ()) -> Delivery:
+        """Copy `file`, whose checksum is `sha256`, into a new delivery to `recipients`. Its record is written last."""
+        size, to = file.stat().st_size, tuple(recipients)
+        delivery = Delivery(secrets.token_hex(16), file.name, size, sha256, expires_at, to)
+        folder = self.folder / delivery.delivery_id
         try:
             with written_atomically(self._content(delivery)) as temporary:
                 shutil.copyfile(file, temporary)
-            with written_atomically(place / RECORD) as temporary:
+            with written_atomically(folder / RECORD) as temporary:
                 record = {**asdict(delivery), "expires_at": expires_at.isoformat()}
                 temporary.write_text(json.dumps(record, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
         except BaseException:
-            shutil.rmtree(place, ignore_errors=True)
+            shutil.rmtree(folder, ignore_errors=True)
             raise
         return delivery
 
@@ -74,20 +80,20 @@ class DeliveryStore:
         So goes what an interrupted copy left behind, a day later.
         """
         expired = self.expired(now)
-        for place in expired:
-            shutil.rmtree(place)
+        for folder in expired:
+            shutil.rmtree(folder)
         return len(expired)
 
     def expired(self, now: datetime) -> list[Path]:
         """Return the folders that `forget_expired` deletes."""
         found = []
-        for place in sorted(self.folder.glob("*")) if self.folder.is_dir() else ():
-            if not ID.fullmatch(place.name):
+        for folder in sorted(self.folder.glob("*")) if self.folder.is_dir() else ():
+            if not ID.fullmatch(folder.name):
                 continue
-            delivery = self._read(place.name)
-            age = now - datetime.fromtimestamp(place.stat().st_mtime, UTC)
+            delivery = self._read(folder.name)
+            age = now - datetime.fromtimestamp(folder.stat().st_mtime, UTC)
             if now >= delivery.expires_at if delivery else age > timedelta(days=1):
-                found.append(place)
+                found.append(folder)
         return found
 
     def _read(self, delivery_id: str) -> Delivery | None:
@@ -96,7 +102,9 @@ class DeliveryStore:
             return None
         try:
             record = json.loads((self.folder / delivery_id / RECORD).read_text(encoding="utf-8"))
-            return Delivery(**{**record, "expires_at": datetime.fromisoformat(record["expires_at"])})
+            recipients = tuple(record.get("recipients", ()))
+            expires_at = datetime.fromisoformat(record["expires_at"])
+            return Delivery(**{**record, "expires_at": expires_at, "recipients": recipients})
         except (OSError, ValueError, TypeError, KeyError):
             return None
 

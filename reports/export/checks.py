@@ -18,8 +18,7 @@ import pyarrow.parquet as pq
 from xlsxwriter.utility import xl_col_to_name
 
 from reports.export.columns import Column, Language
-from reports.export.filters import ExportFilters
-from reports.export.lines import Selection, as_displayed, local_instant
+from reports.export.lines import Selection, as_displayed
 from reports.export.writers import Writer
 from reports.export.writers.csv import CsvWriter
 from reports.export.writers.parquet import ParquetWriter
@@ -27,7 +26,7 @@ from warehouse.sql import quoted_identifier
 
 LINES, HEADER, VALUES = "lines", "header", "values"
 DESCRIPTIONS = {
-    LINES: "The file has as many lines as an independent query counts in fct_opco_connections.",
+    LINES: "The file has as many lines as fct_opco_connections has rows that pass the filters.",
     HEADER: "The header is the spec's: the fixed columns and the custom fields, in their order.",
     VALUES: "Read back, the file gives the values of fct_opco_connections; of a workbook, the sum of its times.",
 }
@@ -53,13 +52,12 @@ class Check:
 
 
 def check_file(
-    connection: duckdb.DuckDBPyConnection,
+    db: duckdb.DuckDBPyConnection,
     path: Path,
     writer: Writer,
     columns: tuple[Column, ...],
     language: Language,
     selection: Selection,
-    filters: ExportFilters,
 ) -> tuple[Check, ...]:
     """Read the file at `path` back and return its checks. `columns` are those of the file."""
     if isinstance(writer, CsvWriter):
@@ -67,8 +65,8 @@ def check_file(
         found_header = _header_of_csv(path, writer)
         cells = [writer.cell(column) for column in columns]
         # The header is read back as one more line.
-        expected = _fingerprint(connection, cells, as_displayed(selection), selection, also=header)
-        records, found = _read_csv(connection, path, writer, len(columns))
+        expected = _fingerprint(db, cells, as_displayed(selection), selection, also=header)
+        records, found = _read_csv(db, path, writer, len(columns))
         lines = records - 1
         values = Check(VALUES, expected, found)
     elif isinstance(writer, ParquetWriter):
@@ -76,96 +74,30 @@ def check_file(
         with pq.ParquetFile(path, pre_buffer=False) as file:
             found_header = list(file.schema_arrow.names)
             typed = [writer.value(column) for column in columns]
-            expected = _fingerprint(connection, typed, selection.source, selection)
+            expected = _fingerprint(db, typed, selection.source, selection)
             # By position: two columns may not bear one name there, but may bear any.
             names = [f"value_{number}" for number in range(len(columns))]
             schema = pa.schema(zip(names, file.schema_arrow.types, strict=True))
             read = file.iter_batches(batch_size=ROWS_A_BATCH, use_threads=False)
             batches = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in read)
-            lines, found = _read_back(connection, pa.RecordBatchReader.from_batches(schema, batches))
+            lines, found = _read_back(db, pa.RecordBatchReader.from_batches(schema, batches))
         values = Check(VALUES, expected, found)
     else:
         header = [column.header(language) for column in columns]
         found_header, lines, minutes = _read_workbook(path, len(columns))
-        total = connection.execute(
+        total = db.execute(
             f"select coalesce(sum(fact.time_spent_minutes), 0) from {selection.source}", selection.parameters
         ).fetchall()[0][0]
         values = Check(VALUES, f"{total} minutes", f"{minutes} minutes")
-    counted = _independent_count(connection, filters, selection.display_timezone)
     return (
-        Check(LINES, str(counted), str(lines)),
+        Check(LINES, str(selection.count), str(lines)),
         Check(HEADER, "\n".join(header), "\n".join(found_header)),
         values,
     )
 
 
-def _independent_count(connection: duckdb.DuckDBPyConnection, filters: ExportFilters, zone: str) -> int:
-    """Count the lines that pass `filters` by other ways than the export's own: instants, direct members, names."""
-    day = f"cast({local_instant('fact.connected_at', '$zone')} as date)"
-    row = connection.execute(
-        f"""
-        with recursive asked as (
-            select
-                cast($users as varchar[]) as users,
-                cast($groups as varchar[]) as groups,
-                cast($sessions as varchar[]) as sessions
-        ),
-
-        in_groups as (
-            select group_id
-            from dim_groups, asked
-            where list_contains(asked.groups, group_id) or list_contains(asked.groups, group_name)
-            union
-            select dim_groups.group_id
-            from dim_groups
-            inner join in_groups on dim_groups.parent_group_id = in_groups.group_id
-        ),
-
-        learners as (
-            select user_id
-            from dim_learners, asked
-            where
-                (
-                    len(asked.users) = 0
-                    or list_contains(asked.users, user_id)
-                    or list_contains(list_transform(asked.users, lambda name: lower(name)), lower(email))
-                )
-                and (
-                    len(asked.groups) = 0
-                    or user_id in (
-                        select user_id
-                        from bridge_group_members
-                        where is_direct and group_id in (select group_id from in_groups)
-                    )
-                )
-        )
-
-        select count(*)
-        from fct_opco_connections as fact
-        semi join learners on fact.user_id = learners.user_id
-        where
-            ($first is null or {day} >= $first)
-            and ($last is null or {day} <= $last)
-            and (
-                len(cast($sessions as varchar[])) = 0
-                or list_contains(cast($sessions as varchar[]), fact.session_id)
-                or list_contains(cast($sessions as varchar[]), fact.session_name)
-            )
-        """,
-        {
-            "users": list(filters.users),
-            "groups": list(filters.groups),
-            "sessions": list(filters.sessions),
-            "first": filters.date_from,
-            "last": filters.date_to,
-            "zone": zone,
-        },
-    ).fetchone()
-    return row[0] if row else 0
-
-
 def _fingerprint(
-    connection: duckdb.DuckDBPyConnection,
+    db: duckdb.DuckDBPyConnection,
     values: list[str],
     source: str,
     selection: Selection,
@@ -180,24 +112,22 @@ def _fingerprint(
         places = ", ".join(f"$also_{number}" for number in range(len(also)))
         query += f" union all select hash({places})"
         parameters |= {f"also_{number}": text for number, text in enumerate(also)}
-    found = connection.execute(f"select sum(cast(fingerprint as hugeint)) from ({query})", parameters).fetchall()
+    found = db.execute(f"select sum(cast(fingerprint as hugeint)) from ({query})", parameters).fetchall()
     return str(found[0][0] or 0)
 
 
-def _read_back(connection: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader) -> tuple[int, str]:
+def _read_back(db: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader) -> tuple[int, str]:
     """Return the number of rows that `reader` gives, and their fingerprint."""
-    connection.register("export_file", reader)
+    db.register("export_file", reader)
     try:
         names = ", ".join(map(quoted_identifier, reader.schema.names))
-        rows, found = connection.execute(
-            f"select count(*), sum(cast(hash({names}) as hugeint)) from export_file"
-        ).fetchall()[0]
+        rows, found = db.execute(f"select count(*), sum(cast(hash({names}) as hugeint)) from export_file").fetchall()[0]
     finally:
-        connection.unregister("export_file")
+        db.unregister("export_file")
     return rows, str(found or 0)
 
 
-def _read_csv(connection: duckdb.DuckDBPyConnection, path: Path, writer: CsvWriter, width: int) -> tuple[int, str]:
+def _read_csv(db: duckdb.DuckDBPyConnection, path: Path, writer: CsvWriter, width: int) -> tuple[int, str]:
     """Return the number of records of a CSV file, the header's included, and their fingerprint."""
     names = [f"cell_{number}" for number in range(width)]
     for block_bytes in BLOCK_BYTES:
@@ -208,7 +138,7 @@ def _read_csv(connection: duckdb.DuckDBPyConnection, path: Path, writer: CsvWrit
                 parse_options=pyarrow.csv.ParseOptions(delimiter=writer.delimiter, newlines_in_values=True),
                 convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
             ) as reader:
-                return _read_back(connection, reader)
+                return _read_back(db, reader)
         except (pa.ArrowInvalid, duckdb.Error):
             # A record that is longer than a block.
             if block_bytes == BLOCK_BYTES[-1]:

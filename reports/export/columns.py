@@ -85,22 +85,30 @@ PARQUET_COLUMNS = (
 """What Parquet holds beside the file's columns (E): the other keys, the seconds of T5, evidence, end kind, flags."""
 
 
-def export_columns(connection: duckdb.DuckDBPyConnection, wanted_fields: tuple[str, ...]) -> tuple[Column, ...]:
+def export_columns(
+    db: duckdb.DuckDBPyConnection, wanted_fields: tuple[str, ...], *, by_id: bool = False
+) -> tuple[Column, ...]:
     """Return the file's columns (E): the fixed ones and, in the warehouse's order, those of the custom fields.
 
-    `wanted_fields` are titles or ids that exist; none given means every kept field.
+    `wanted_fields` are titles or ids that exist, with `by_id` ids alone; none given means every kept field.
     """
-    fields = connection.execute(
+    fields = db.execute(
         """
         select custom_field_id, title, value_type, column_name
         from dim_custom_fields
         where
             len(cast($wanted as varchar[])) = 0
-            or list_contains(cast($wanted as varchar[]), title)
             or list_contains(cast($wanted as varchar[]), custom_field_id)
+            or (
+                not $by_id
+                and list_has_any(
+                    list_transform(cast($wanted as varchar[]), lambda name: nfc_normalize(name)),
+                    [nfc_normalize(title), nfc_normalize(custom_field_id)]
+                )
+            )
         order by field_position
         """,
-        {"wanted": list(wanted_fields)},
+        {"wanted": list(wanted_fields), "by_id": by_id},
     ).fetchall()
     field_columns = tuple(
         Column(

@@ -1,4 +1,7 @@
-"""Which lines, and which custom fields, an export holds (E): one definition for every way of asking."""
+"""Which lines, and which custom fields, an export holds (E): one definition for every way of asking.
+
+Names compare in Unicode form C, whichever way a letter and its accent were written.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Annotated, Self
 import duckdb
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, model_validator
 
+from reports.days import EXAMPLES, read_day
 from warehouse.errors import UserError
 
 NAMED_UNKNOWN_VALUES = 10
@@ -65,43 +69,43 @@ def _calendar_day(value: object, info: ValidationInfo) -> object:
         return value
     try:
         if isinstance(value, str):
-            return datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007 - a day has no time zone
+            return read_day(value)
     except ValueError:
         pass
     which = "first day (date_from, --from)" if info.field_name == "date_from" else "last day (date_to, --to)"
     raise UserError(
-        f"The export's {which} cannot be {value!r}: it is no day of the calendar written as YYYY-MM-DD, "
-        f"such as {_meant(value)}."
+        f"The export's {which} cannot be {value!r}: it is no day of the calendar. Write it like {EXAMPLES}."
     )
 
 
-def _meant(value: object) -> str:
-    """Return the day that a French day such as 01/09/2026 is, else an example."""
-    try:
-        return datetime.strptime(str(value), "%d/%m/%Y").date().isoformat()  # noqa: DTZ007 - a day has no time zone
-    except ValueError:
-        return "2026-09-01"
-
-
+ById = Annotated[bool, Field(description="All values are ids, letter by letter: no name is meant.")]
 Day = Annotated[date | None, BeforeValidator(_calendar_day)]
 
 
-class ExportFilters(BaseModel):
-    """The filters of an export (E). All combine with *and*, the values of one with *or*; none given keeps all.
-
-    Raises UserError for what is no day (YYYY-MM-DD), a `date_to` before `date_from` and a blank value.
-    """
+class NamedValues(BaseModel):
+    """The filters of an export whose values name something (E), however an export is asked for."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    date_from: Day = Field(default=None, description="First day of connections, in the display time zone, inclusive")
-    date_to: Day = Field(default=None, description="Last day of connections, in the display time zone, inclusive")
-    users: tuple[str, ...] = Field(default=(), description="E-mail addresses, in any case, or user ids")
-    groups: tuple[str, ...] = Field(default=(), description="Group names or ids; members of sub-groups count")
-    sessions: tuple[str, ...] = Field(default=(), description="Session ids or exact session names")
-    custom_fields: tuple[str, ...] = Field(
-        default=(), description="Titles or ids of the custom fields that become columns"
+    users: tuple[str, ...] = Field(default=(), description="Only these learners: e-mail (any case) or id.")
+    groups: tuple[str, ...] = Field(
+        default=(), description="Only members of these groups or their sub-groups: name or id."
     )
+    sessions: tuple[str, ...] = Field(default=(), description="Only these program sessions: id or exact name.")
+    custom_fields: tuple[str, ...] = Field(
+        default=(), description="Only these custom fields as columns: title or id; none: all."
+    )
+
+
+class ExportFilters(NamedValues):
+    """The filters of an export (E). All combine with *and*, the values of one with *or*; none given keeps all.
+
+    Raises UserError for what is no day, a `date_to` before `date_from` and a blank value.
+    """
+
+    date_from: Day = Field(default=None, description="First day of connection, in the display time zone.")
+    date_to: Day = Field(default=None, description="Last day of connection, included.")
+    by_id: ById = False
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
@@ -115,14 +119,14 @@ class ExportFilters(BaseModel):
         return self
 
 
-def check_filters(connection: duckdb.DuckDBPyConnection, filters: ExportFilters) -> None:
+def check_filters(db: duckdb.DuckDBPyConnection, filters: ExportFilters) -> None:
     """Raise UserError when a value of `filters` matches nothing, naming it and the three nearest existing ones (E)."""
     unknown = [
         (named, value)
         for kind, named in _NAMED.items()
         # A filter that was not given needs no look at a hundred thousand names.
         if getattr(filters, kind)
-        for (value,) in connection.execute(
+        for (value,) in db.execute(
             f"""
             with
             names as ({named.names}),
@@ -130,16 +134,19 @@ def check_filters(connection: duckdb.DuckDBPyConnection, filters: ExportFilters)
             select distinct value
             from wanted
             where
-                value not in (select name from names where not any_case)
-                and lower(value) not in (select lower(name) from names where any_case)
+                case when $by_id then value not in (select id from names)
+                else
+                    nfc_normalize(value) not in (select nfc_normalize(name) from names where not any_case)
+                    and lower(nfc_normalize(value)) not in (select lower(nfc_normalize(name)) from names where any_case)
+                end
             order by value
             """,
-            {"wanted": list(getattr(filters, kind))},
+            {"wanted": list(getattr(filters, kind)), "by_id": filters.by_id},
         ).fetchall()
     ]
     if unknown:
         complaints = [
-            f'No {named.noun} "{value}" in the warehouse. {_nearest(connection, named, value)}'
+            f'No {named.noun} "{value}" in the warehouse. {_nearest(db, named, value)}'
             for named, value in unknown[:NAMED_UNKNOWN_VALUES]
         ]
         if len(unknown) > NAMED_UNKNOWN_VALUES:
@@ -147,14 +154,14 @@ def check_filters(connection: duckdb.DuckDBPyConnection, filters: ExportFilters)
         raise UserError("\n".join(complaints))
 
 
-def _nearest(connection: duckdb.DuckDBPyConnection, named: _Named, value: str) -> str:
+def _nearest(db: duckdb.DuckDBPyConnection, named: _Named, value: str) -> str:
     """Name the three existing names that take the fewest edits to become `value`, case apart."""
-    nearest = connection.execute(
+    nearest = db.execute(
         f"""
         select name
         from ({named.names})
         group by name
-        order by levenshtein(lower(name), lower($value)), name
+        order by levenshtein(lower(nfc_normalize(name)), lower(nfc_normalize($value))), name
         limit 3
         """,
         {"value": value},
@@ -175,26 +182,28 @@ def where_clause(filters: ExportFilters) -> tuple[str, dict[str, object]]:
         conditions.append("fact.connected_on <= $date_to")
         parameters["date_to"] = filters.date_to
     if filters.users:
-        conditions.append(f"fact.user_id in ({_ids('users')})")
+        conditions.append(f"fact.user_id in ({_ids(filters, 'users')})")
         parameters["users"] = list(filters.users)
     if filters.groups:
         conditions.append(
-            f"fact.user_id in (select user_id from bridge_group_members where group_id in ({_ids('groups')}))"
+            f"fact.user_id in (select user_id from bridge_group_members where group_id in ({_ids(filters, 'groups')}))"
         )
         parameters["groups"] = list(filters.groups)
     if filters.sessions:
-        conditions.append(f"fact.session_id in ({_ids('sessions')})")
+        conditions.append(f"fact.session_id in ({_ids(filters, 'sessions')})")
         parameters["sessions"] = list(filters.sessions)
     return " and ".join(conditions), parameters
 
 
-def _ids(kind: str) -> str:
+def _ids(filters: ExportFilters, kind: str) -> str:
     """Return the query of the ids that the values bound as `$kind` name."""
     wanted = f"unnest(cast(${kind} as varchar[]))"
+    if filters.by_id:
+        return f"select {wanted}"
     return f"""
         select id
         from ({_NAMED[kind].names})
         where
-            (not any_case and name in (select {wanted}))
-            or (any_case and lower(name) in (select lower({wanted})))
+            (not any_case and nfc_normalize(name) in (select nfc_normalize({wanted})))
+            or (any_case and lower(nfc_normalize(name)) in (select lower(nfc_normalize({wanted}))))
     """

@@ -21,6 +21,8 @@ LINES_A_BATCH = 50_000
 # Every line belongs to one member of each level. Ids compare by length, then by code point (T).
 _KEYS = {Level.LEARNER: "user_id", Level.SESSION: "session_id", Level.COURSE: "course_id"}
 _INSTANTS = ("connected_at", "disconnected_at")
+ROW_ID = '" row_id"'
+"""The column that tells lines apart, as SQL. No custom field's column begins with a blank, so none has such a name."""
 _NAMES = {Level.LEARNER: ("last_name", "first_name")}
 
 
@@ -28,7 +30,7 @@ _NAMES = {Level.LEARNER: ("last_name", "first_name")}
 class Selection:
     """The lines that pass an export's filters: `source` stands after `from`, its rows are called `fact`.
 
-    Each has a `row_id` beside the columns of the fact.
+    Each has a `ROW_ID` beside the columns of the fact.
     """
 
     source: str
@@ -57,7 +59,7 @@ class OrderedLines:
     A table made in an order keeps it: a row's `rowid` is the line's position.
     """
 
-    connection: duckdb.DuckDBPyConnection
+    db: duckdb.DuckDBPyConnection
     selection: Selection
     parts: Sequence[Part]
     progress: Callable[[int, int], None]
@@ -83,11 +85,11 @@ class OrderedLines:
         for first in range(0, self.selection.count, self.lines_a_batch):
             last = min(first + self.lines_a_batch, self.selection.count) - 1
             bounds = {"first": first, "last": last}
-            ranks = self.connection.execute(
+            ranks = self.db.execute(
                 "select min(learner_rank), max(learner_rank) from export_line where rowid between $first and $last",
                 bounds,
             ).fetchall()[0]
-            lines = self.connection.execute(
+            lines = self.db.execute(
                 f"""
                 select position, {values}
                 from (
@@ -112,7 +114,12 @@ class OrderedLines:
         columns = "".join(f", fact.{quoted_identifier(name)}" for name in sorted(needed - {key}))
         order = "".join(f"nullif(lower(strip_accents({name})), '') nulls last, " for name in _NAMES.get(level, ()))
         values = "".join(f", {part.sql} as part_{number}" for number, part in parts)
-        self.connection.execute(
+        source = self.selection.source
+        condition = f"fact.{ROW_ID} in (select min(fact.{ROW_ID}) from {source} group by fact.{key})"
+        if level is Level.LEARNER:
+            # What is a learner's, custom fields included, has a row of its own.
+            source, condition = "dim_learners as fact", f"fact.user_id in (select fact.user_id from {source})"
+        self.db.execute(
             f"""
             create or replace temp table {table_of(level)} as
             select
@@ -121,8 +128,8 @@ class OrderedLines:
                 {values}
             from (
                 select fact.{key} {columns}
-                from {self.selection.source}
-                where fact.row_id in (select min(fact.row_id) from {self.selection.source} group by fact.{key})
+                from {source}
+                where {condition}
             ) as fact
             order by rank
             """,
@@ -136,7 +143,7 @@ class OrderedLines:
         """
         local = local_instant("day", "$display_timezone")
         next_local = local_instant("day + interval 1 day", "$display_timezone")
-        self.connection.execute(
+        self.db.execute(
             f"""
             create or replace temp table export_day as
             select day, case when {local} - day = {next_local} - (day + interval 1 day) then {local} - day end as shift
@@ -163,7 +170,7 @@ class OrderedLines:
         members = " ".join(
             f"inner join {table_of(level)} as {level} on fact.{key} = {level}.{key}" for level, key in _KEYS.items()
         )
-        self.connection.execute(
+        self.db.execute(
             f"""
             create or replace temp table export_line as
             select
@@ -172,8 +179,7 @@ class OrderedLines:
                 course.rank as course_rank,
                 fact.connected_at,
                 fact.disconnected_at,
-                fact.connected_at_local,
-                fact.disconnected_at_local
+                {", ".join(map(displayed, _INSTANTS))}
                 {columns}
             from {as_displayed(self.selection)}
             {members}
@@ -196,19 +202,28 @@ def table_of(level: Level) -> str:
 
 
 def as_displayed(selection: Selection) -> str:
-    """Return a source like the selection's with two more columns, the instants as displayed (`connected_at_local`).
+    """Return a source like the selection's with two more columns, the instants as displayed (`displayed`).
 
     It needs the table of days that ordered lines make.
     """
     local = "".join(
         f", case when {name}_day.shift is null then {local_instant(f'fact.{name}', '$display_timezone')} "
-        f"else fact.{name} + {name}_day.shift end as {name}_local"
+        f"else fact.{name} + {name}_day.shift end as {_local(name)}"
         for name in _INSTANTS
     )
     days = " ".join(
         f"left join export_day as {name}_day on date_trunc('day', fact.{name}) = {name}_day.day" for name in _INSTANTS
     )
     return f"(select fact.* {local} from {selection.source} {days}) as fact"
+
+
+def displayed(instant: str) -> str:
+    """Return the SQL of an instant of the fact as displayed, over the source of `as_displayed` or ordered lines."""
+    return f"fact.{_local(instant)}"
+
+
+def _local(instant: str) -> str:
+    return f'" {instant}_local"'
 
 
 def local_instant(instant: str, zone: str) -> str:
@@ -227,7 +242,7 @@ def printed(column: Column) -> str:
         case Kind.DATE:
             return f"strftime({name}, '%d/%m/%Y')"
         case Kind.INSTANT:
-            return f"strftime(fact.{column.name}_local, '%d/%m/%Y %H:%M')"
+            return f"strftime({displayed(column.name)}, '%d/%m/%Y %H:%M')"
         case Kind.DURATION_MINUTES:
             return f"printf('%02d:%02d:%02d', {name} // 1440, {name} // 60 % 24, {name} % 60)"
         case Kind.SECONDS:

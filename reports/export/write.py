@@ -20,19 +20,19 @@ from xlsxwriter.exceptions import XlsxWriterException
 from reports.export.checks import Check, check_file
 from reports.export.columns import Column, Language, export_columns
 from reports.export.filters import ExportFilters, check_filters, where_clause
-from reports.export.lines import Selection
-from reports.export.writers import Format, Work, Writer
+from reports.export.lines import ROW_ID, Selection
+from reports.export.writers import Format, Writer, WriterInput
 from reports.export.writers.csv import CsvWriter, Dialect
 from reports.export.writers.parquet import ParquetWriter
 from reports.export.writers.xlsx import XlsxWriter
-from reports.warehouse import open_published
 from warehouse.errors import OpcoError, UserError
 from warehouse.files import remove_leftovers, sha256_of, written_atomically
+from warehouse.published import open_published
 
 MEMORY_LIMIT = "200MB"
 """What DuckDB may hold while it sorts; the rest goes to its own temporary folder."""
 MOST_THREADS = 4
-"""Each thread holds buffers of its own, which have to find room within the limit."""
+"""Each thread holds buffers of its own, which have to fit into the limit."""
 
 SETTINGS = (
     "inactivity_timeout_minutes",
@@ -60,10 +60,22 @@ REMARKS = {
     ),
 }
 
+CSV_REMARKS = {
+    "en": (
+        "A spreadsheet that opens this CSV takes a time spent (DD:HH:MM) for hours, minutes and seconds: 00:00:24 is "
+        "24 minutes, but adds up as 24 seconds. It also drops the leading zeros of IDs. To add up, take the XLSX file."
+    ),
+    "fr": (
+        "Un tableur qui ouvre ce CSV prend un temps passé (JJ:HH:MM) pour des heures, minutes et secondes : 00:00:24 "
+        "vaut 24 minutes, mais y compte pour 24 secondes. Il ôte aussi les zéros en tête des identifiants. Pour faire "
+        "des sommes, prenez le fichier XLSX."
+    ),
+}
+
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """How the file is written: its format, the CSV dialect (of no account elsewhere), the language of its headers."""
+    """How the file is written: its format, the CSV dialect (ignored in other formats), the language of its headers."""
 
     format: Format = "csv"
     dialect: Dialect = "excel"
@@ -78,6 +90,7 @@ class ExportCount:
     learners: int
     sessions: int
     data_as_of: datetime
+    last_activity_at: datetime | None
     build_id: str
 
 
@@ -116,16 +129,16 @@ def _unreported(done: int, total: int) -> None:
 
 def count_export(warehouse: Path, filters: ExportFilters) -> ExportCount:
     """Return what an export of `filters` would hold, without writing anything. Errors as `write_export`."""
-    with _reading(warehouse, f"The lines of {warehouse} could not be counted") as connection:
-        return count_lines(connection, filters)
+    with _reading(warehouse, f"The lines of {warehouse} could not be counted") as db:
+        return count_lines(db, filters)
 
 
-def count_lines(connection: duckdb.DuckDBPyConnection, filters: ExportFilters) -> ExportCount:
+def count_lines(db: duckdb.DuckDBPyConnection, filters: ExportFilters) -> ExportCount:
     """Return what an export of `filters` would hold, from a published warehouse that is open.
 
     Raises UserError when a filter's value matches nothing.
     """
-    return _counted(connection, filters)[0]
+    return _counted(db, filters)[0]
 
 
 def write_export(
@@ -139,8 +152,8 @@ def write_export(
     """Write the OPCO export (E) of the published file `warehouse` to `output`, and its JSON to `<output>.json`.
 
     The file is read back and checked before it gets its name. Both appear whole or not at all, the JSON last; files of
-    these names are replaced. `progress` is told (lines written, lines in all). Raises UserError when there is no
-    warehouse, a filter's value matches nothing or `output` is no place for a file, FileNotSoundError when a check
+    these names are replaced. `progress` is called with the lines written and the lines in all. Raises UserError when
+    there is no warehouse, a filter's value matches nothing or `output` cannot be a file, FileNotSoundError when a check
     fails, and OpcoError when reading or writing fails.
     """
     if output.is_dir():
@@ -152,19 +165,19 @@ def write_export(
     json_path = output.with_name(output.name + ".json")
     failure = f"The export {output} could not be written from {warehouse}"
     with (
-        _reading(warehouse, failure) as connection,
+        _reading(warehouse, failure) as db,
         written_atomically(json_path) as json_file,
         written_atomically(output) as file,
-        _room_for_sorting(connection, file),
+        _space_for_sorting(db, file),
     ):
-        count, build, selection = _counted(connection, filters)
+        count, build, selection = _counted(db, filters)
         writer = _writer(options)
-        columns = writer.columns(export_columns(connection, filters.custom_fields))
+        columns = writer.columns(export_columns(db, filters.custom_fields, by_id=filters.by_id))
         about = _about(count, columns, build, filters, options)
         written = writer.write(
-            Work(connection, selection, columns, options.language, count.data_as_of, about, progress), file
+            WriterInput(db, selection, columns, options.language, count.data_as_of, about, progress), file
         )
-        checks = check_file(connection, file, writer, columns, options.language, selection, filters)
+        checks = check_file(db, file, writer, columns, options.language, selection)
         if not all(check.passed for check in checks):
             raise FileNotSoundError(output, checks)
         summary = ExportSummary(
@@ -189,6 +202,24 @@ def write_export(
     return summary
 
 
+def refuse_another_file(output: Path) -> None:
+    """Raise UserError where `output`, or the JSON beside it, would replace a file that is no export."""
+    json_path = output.with_name(output.name + ".json")
+    if not output.is_file() and not json_path.exists():
+        return
+    try:
+        found = json.loads(json_path.read_text(encoding="utf-8"))
+        is_export = found["file"] == output.name and bool(found["build_id"]) and bool(found["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        is_export = False
+    if not is_export:
+        there = output if output.exists() else json_path
+        raise UserError(
+            f"{there} is there already, and is no export with its JSON beside it. It was left as it is.\n"
+            "Name another file, or remove that one."
+        )
+
+
 def _writer(options: ExportOptions) -> Writer:
     match options.format:
         case "xlsx":
@@ -202,39 +233,43 @@ def _writer(options: ExportOptions) -> Writer:
 @contextmanager
 def _reading(warehouse: Path, failure: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """Yield a connection to the warehouse within the limits; what fails inside comes out as an OpcoError."""
-    connection = open_published(warehouse)
+    db = open_published(warehouse)
     try:
-        threads: int = connection.execute("select current_setting('threads')").fetchall()[0][0]
-        connection.execute(f"set threads = {min(threads, MOST_THREADS)}")
-        connection.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
-        yield connection
+        threads: int = db.execute("select current_setting('threads')").fetchall()[0][0]
+        db.execute(f"set threads = {min(threads, MOST_THREADS)}")
+        db.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+        yield db
+    except duckdb.OutOfMemoryException as error:
+        raise OpcoError(
+            f"{failure}: it takes more memory than the {MEMORY_LIMIT} that an export may take, or than the disk "
+            f"of its folder has space for ({str(error).splitlines()[0]}).\nFree space there, or ask for less at once: "
+            "days, learners, groups or sessions. No unfinished file was left."
+        ) from error
     except (duckdb.Error, OSError, pa.ArrowException, XlsxWriterException) as error:
         raise OpcoError(
             f"{failure}: {error}\n"
-            "Check the folder's permissions and the room on its disk, then try again; no unfinished file was left."
+            "Check the folder's permissions and the space on its disk, then try again; no unfinished file was left."
         ) from error
     finally:
-        connection.close()
+        db.close()
 
 
 @contextmanager
-def _room_for_sorting(connection: duckdb.DuckDBPyConnection, file: Path) -> Iterator[None]:
-    """Let what does not fit into memory go beside the file, where there is room for the file anyway."""
+def _space_for_sorting(db: duckdb.DuckDBPyConnection, file: Path) -> Iterator[None]:
+    """Let what does not fit into memory go beside the file, where the file needs space anyway."""
     with TemporaryDirectory(prefix=file.name, dir=file.parent) as folder:
-        connection.execute("set temp_directory = $folder", {"folder": folder})
+        db.execute("set temp_directory = $folder", {"folder": folder})
         yield
 
 
-def _counted(
-    connection: duckdb.DuckDBPyConnection, filters: ExportFilters
-) -> tuple[ExportCount, dict[str, Any], Selection]:
+def _counted(db: duckdb.DuckDBPyConnection, filters: ExportFilters) -> tuple[ExportCount, dict[str, Any], Selection]:
     """Return what passes `filters`, once their values were found to name something, and the build they pass in."""
-    build = _one_row(connection, "select * from warehouse_build", {})
-    check_filters(connection, filters)
+    build = _one_row(db, "select * from warehouse_build", {})
+    check_filters(db, filters)
     condition, parameters = where_clause(filters)
-    source = f"(select fact.rowid as row_id, fact.* from fct_opco_connections as fact where {condition}) as fact"
+    source = f"(select fact.rowid as {ROW_ID}, fact.* from fct_opco_connections as fact where {condition}) as fact"
     counts = _one_row(
-        connection,
+        db,
         f"""
         select
             count(*) as rows,
@@ -244,13 +279,19 @@ def _counted(
         """,
         parameters,
     )
-    count = ExportCount(**counts, data_as_of=build["data_as_of"].replace(tzinfo=UTC), build_id=build["build_id"])
+    last = build["last_activity_at"]
+    count = ExportCount(
+        **counts,
+        data_as_of=build["data_as_of"].replace(tzinfo=UTC),
+        last_activity_at=last.replace(tzinfo=UTC) if last else None,
+        build_id=build["build_id"],
+    )
     return count, build, Selection(source, parameters, count.rows, build["display_timezone"])
 
 
-def _one_row(connection: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, object]) -> dict[str, Any]:
+def _one_row(db: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, object]) -> dict[str, Any]:
     """Return the first row of `query` by column name."""
-    cursor = connection.execute(query, parameters)
+    cursor = db.execute(query, parameters)
     names = [column[0] for column in cursor.description]
     return dict(zip(names, cursor.fetchall()[0], strict=True))
 
@@ -271,7 +312,8 @@ def _about(
         "rows": count.rows,
         "learners": count.learners,
         "sessions": count.sessions,
-        "data_as_of": count.data_as_of.isoformat().replace("+00:00", "Z"),
+        "data_as_of": _utc(count.data_as_of),
+        "last_activity_at": _utc(count.last_activity_at) if count.last_activity_at else None,
         "build_id": count.build_id,
         "settings": {name: build[name] for name in SETTINGS},
         "versions": {
@@ -290,8 +332,15 @@ def _about(
             }
             for column in columns
         ],
-        "remarks": REMARKS,
+        "remarks": {
+            language: f"{remark} {CSV_REMARKS[language]}" if options.format == "csv" else remark
+            for language, remark in REMARKS.items()
+        },
     }
+
+
+def _utc(instant: datetime) -> str:
+    return instant.isoformat().replace("+00:00", "Z")
 
 
 def _short(text: str) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.postgres import as_ordinary_user, own_folder
-from tests.conftest import OPCO
+from tests.commands import OPCO
 
 
 @pytest.fixture(scope="module")
@@ -39,23 +39,23 @@ pytestmark = pytest.mark.skipif(getpass.getuser() != "root", reason="only root c
 def test_a_monitor_that_may_only_read_asks_for_the_status(home: Path) -> None:
     finished = opco(home, "status", "--json")
     assert finished.returncode == 0, finished.stderr
-    said = json.loads(finished.stdout)
-    assert (said["ok"], said["build_running"], said["runs"]) == (True, None, [])
-    assert said["runs_not_told"].endswith(f"may not write to {home}/var/dagster")
-    assert "last runs not told: the account" in opco(home, "status").stdout
+    answer = json.loads(finished.stdout)
+    assert (answer["ok"], answer["build_running"], answer["runs"]) == (True, None, [])
+    assert answer["runs_not_told"].endswith(f"may not write to {home}/var/dagster")
+    assert "last runs not shown: the account" in opco(home, "status").stdout
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("command", "message"),
     [
         (["rollback"], "so it can change nothing in the home"),
         (["clean", "--dry-run"], "so it can change nothing in the home"),
         (["export"], "may write there, and that the disk has room"),
     ],
 )
-def test_what_only_the_homes_account_may_do_is_said(home: Path, command: list[str], said: str) -> None:
+def test_what_only_the_homes_account_may_do_is_said(home: Path, command: list[str], message: str) -> None:
     finished = opco(home, *command)
     assert finished.returncode == 1
-    assert said in finished.stderr
+    assert message in finished.stderr
     assert "Errno" not in finished.stderr
     assert "POSTGRES" not in finished.stderr

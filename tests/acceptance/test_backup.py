@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from reports.attestation.verify import verify
-from tests.conftest import Opco, closing_line
+from reports.issuing.verify import verify
+from tests.commands import Opco, result_of
 from warehouse.project import PROJECT_DIR
 
 PAGE = (PROJECT_DIR / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -40,7 +40,7 @@ def contents(home: Path) -> dict[str, bytes]:
 def home(demo_home: Path, tmp_path_factory: pytest.TempPathFactory, opco: Opco) -> Path:
     home = tmp_path_factory.mktemp("backed-up") / "home"
     shutil.copytree(demo_home, home, symlinks=True)
-    closing_line(opco("attest", "S-2026-MGMT-09", "--user", "u-1004", "--json", home=home))
+    result_of(opco("attest", "S-2026-MGMT-09", "--user", "u-1004", "--json", home=home))
     return home
 
 

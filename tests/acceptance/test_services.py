@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.postgres import Database, as_ordinary_user, is_open, own_folder, postgres
-from tests.conftest import OPCO
+from tests.commands import OPCO
 from tests.deploy.units import DEPLOY, PROGRAM, SERVICES, compose, unit_command
 from tests.mail import PASSWORD, USER, MailBox, free_port, mail_server
 from warehouse.project import PROJECT_DIR
@@ -69,8 +69,8 @@ def environment(
         "OPCO_EMAIL__PORT": str(mailbox.port),
         "OPCO_EMAIL__USER": USER,
         "OPCO_EMAIL__SENDER": "opco@atelier.fr",
-        "OPCO_ALARMS__RECIPIENTS": "exploitation@exemple.fr",
-        "OPCO_PORTAL__BASE_URL": "http://portal.exemple.fr/opco",
+        "OPCO_ALERTS__RECIPIENTS": "exploitation@exemple.fr",
+        "OPCO_PORTAL__BASE_URL": "https://portal.exemple.fr/opco",
         "SSL_CERT_FILE": str(mailbox.authority),
     }
 
@@ -105,7 +105,7 @@ def records(text: str) -> list[dict[str, Any]]:
     return found
 
 
-def test_services_start_are_well_tell_alarms_and_end(
+def test_services_start_are_well_tell_alerts_and_end(
     home: Path, environment: dict[str, str], database: Database, mailbox: MailBox, tmp_path: Path
 ) -> None:
     built = opco(environment, *BUILD)
@@ -158,10 +158,10 @@ def test_a_database_that_is_gone_is_one_message_and_nothing_is_done(home: Path, 
     done = opco(elsewhere, *BUILD)
 
     assert done.returncode == 1
-    said = records(done.stderr)[-1]
-    assert said["level"] == "error"
-    assert "/nowhere" in said["message"]
-    assert "dagster.postgres_url" in said["message"]
+    output = records(done.stderr)[-1]
+    assert output["level"] == "error"
+    assert "/nowhere" in output["message"]
+    assert "dagster.postgres_url" in output["message"]
     assert sorted(str(path) for path in home.rglob("*")) == before
 
 
@@ -169,7 +169,7 @@ def test_word_of_a_failed_service_needs_no_home(environment: dict[str, str], mai
     gone = {**environment, "OPCO_HOME": str(tmp_path / "gone")}
     before = len(mailbox.envelopes)
 
-    done = opco(gone, "alarms", "--service", "opco-daemon.service")
+    done = opco(gone, "alerts", "--service", "opco-daemon.service")
 
     assert done.returncode == 0, done.stderr
     assert "opco-daemon.service failed" in mailbox.messages[before]["Subject"]

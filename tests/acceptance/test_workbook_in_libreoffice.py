@@ -11,8 +11,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from reports.export import ExportFilters, ExportOptions, write_export
 from reports.export import write as write_module
+from reports.export.filters import ExportFilters
+from reports.export.write import ExportOptions, write_export
 from reports.export.writers.xlsx import XlsxWriter
 from tests.reports.export.hostile import hostile_warehouse
 

@@ -1,31 +1,25 @@
--- Books: an event that counts is in one connection (kept or superseded), unattached, or outside any session. T2 took
--- it, or it was played outside, or it is in a run: of each learner, session and course, the runs hold as many events
--- as are left to them, none twice and none lost (T3). A build that goes on from the last one looks at the learners that
--- it touched.
-with events as (
-    select
-        event_id,
-        user_id,
-        session_id,
-        course_id
-    from {{ ref('stg_learning_events') }}
-    where is_kept and {{ when_touched() }}
-),
-
-marked as (
-    select event_id from {{ ref('int_learning_events__marked') }} where {{ when_touched() }}
+-- An event that counts is in one connection (kept or superseded) or outside any session. It is in a connection of T2,
+-- or it was played outside, or it is in a run: of each learner, session and course, the runs hold as many events as are
+-- left to them, none twice and none lost (T3). An incremental build looks at the affected learners.
+with in_connections as (
+    select event_id
+    from {{ ref('int_learning_events__marked') }}
+    where is_in_connection and {{ in_affected_learners() }}
 ),
 
 left_to_runs as (
     select
-        events.user_id,
-        events.session_id,
-        events.course_id,
+        user_id,
+        session_id,
+        course_id,
         count(*) as event_count
-    from events
-    left join marked on events.event_id = marked.event_id
-    where marked.event_id is null and events.session_id is not null
-    group by events.user_id, events.session_id, events.course_id
+    from {{ ref('stg_learning_events') }}
+    where
+        is_kept
+        and session_id is not null
+        and event_id not in (select event_id from in_connections)
+        and {{ in_affected_learners() }}
+    group by user_id, session_id, course_id
 ),
 
 in_runs as (
@@ -35,7 +29,7 @@ in_runs as (
         course_id,
         sum(event_count) as event_count
     from {{ ref('int_connections__runs') }}
-    where {{ when_touched() }}
+    where {{ in_affected_learners() }}
     group by user_id, session_id, course_id
 )
 

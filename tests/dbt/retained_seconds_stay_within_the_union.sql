@@ -1,6 +1,6 @@
 -- T5: a learner's retained seconds never exceed the wall-clock length of the union of the capped connections, and
--- fall short of it by less than a second a connection. The union is found by sweeping over beginnings and ends. A build
--- that goes on from the last one looks at the learners that it touched.
+-- fall short of it by less than a second a connection. The union is found by sweeping over beginnings and ends. An
+-- incremental build looks at the affected learners.
 with counted as (
     select
         user_id,
@@ -8,20 +8,14 @@ with counted as (
         counted_until,
         retained_seconds
     from {{ ref('int_connections__measured') }}
-    where disconnected_at is not null and {{ when_touched() }}
+    where disconnected_at is not null and {{ in_affected_learners() }}
 ),
 
 instants as (
     select
         user_id,
-        connected_at as happened_at,
-        1 as step
-    from counted
-    union all
-    select
-        user_id,
-        counted_until as happened_at,
-        -1 as step
+        unnest([connected_at, counted_until]) as happened_at,
+        unnest([1, -1]) as step
     from counted
 ),
 

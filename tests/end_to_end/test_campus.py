@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from tests.conftest import CAMPUS, Opco, closing_line
+from tests.commands import CAMPUS, Opco, result_of
 
 pytestmark = pytest.mark.xdist_group("campus")
 
@@ -106,11 +106,11 @@ def test_the_second_delivery_stands(warehouse: duckdb.DuckDBPyConnection) -> Non
     assert learners["8"][2] == "invited"
     courses = dict(warehouse.execute("select course_id, course_name from dim_courses").fetchall())
     assert courses["5"] == "Risque incendie, évacuation (2027)"
-    books = warehouse.execute(
-        "select table_name, delivered, kept, duplicate, rejected, outside_session from load_balance where duplicate > 0"
-        " or outside_session > 0 order by table_name"
+    counts = warehouse.execute(
+        "select table_name, delivered, kept, duplicate, rejected, outside_session from load_reconciliation"
+        " where duplicate > 0 or outside_session > 0 order by table_name"
     ).fetchall()
-    assert books == [("course_attempts", 232, 116, 116, 0, None), ("learning_events", 6252, 5348, 0, 0, 904)]
+    assert counts == [("course_attempts", 232, 116, 116, 0, None), ("learning_events", 6252, 5348, 0, 0, 904)]
 
 
 def test_a_full_build_gives_what_the_build_that_went_on_gave(campus_home: Path, tmp_path: Path, opco: Opco) -> None:
@@ -128,17 +128,17 @@ def test_a_full_build_gives_what_the_build_that_went_on_gave(campus_home: Path, 
             }
 
     state = json.loads((campus_home / "var/build/tested.json").read_text(encoding="utf-8"))
-    assert state["why_full"] is None
+    assert state["full_refresh_reason"] is None
     home = tmp_path / "campus"
     shutil.copytree(campus_home, home, symlinks=True)
     again = ["build", "--raw", CAMPUS / "2026-11-20", "--as-of", "2026-11-20T22:00:00Z", "--json"]
     (home / "opco.toml").write_text("[rules]\ninactivity_timeout_minutes = 5\n", encoding="utf-8")
-    changed = closing_line(opco(*again, home=home))
-    assert changed["full_build_because"] == "the settings of the rules changed: inactivity_timeout_minutes"
+    changed = result_of(opco(*again, home=home))
+    assert changed["full_refresh_reason"] == "the settings of the rules changed: inactivity_timeout_minutes"
     assert marts(home)["fct_opco_connections"] != marts(campus_home)["fct_opco_connections"]
     (home / "opco.toml").unlink()
-    asked = closing_line(opco(*again, "--full-refresh", home=home))
-    assert asked["full_build_because"] == "it was asked for"
+    asked = result_of(opco(*again, "--full-refresh", home=home))
+    assert asked["full_refresh_reason"] == "it was asked for"
     assert marts(home) == marts(campus_home)
 
 
@@ -146,7 +146,7 @@ def test_the_export_of_a_session(
     campus_home: Path, tmp_path: Path, opco: Opco, warehouse: duckdb.DuckDBPyConnection
 ) -> None:
     output = tmp_path / "opco.csv"
-    closing_line(
+    result_of(
         opco("export", "--session", "S-BUR-2026-10", "--language", "fr", "--output", output, "--json", home=campus_home)
     )
     content = output.read_bytes()
@@ -177,7 +177,7 @@ def test_the_export_of_a_session(
 def test_the_attestations_of_a_session(
     campus_home: Path, tmp_path: Path, opco: Opco, warehouse: duckdb.DuckDBPyConnection
 ) -> None:
-    line = closing_line(
+    line = result_of(
         opco(
             "attest",
             "S-MGMT-2026-09",

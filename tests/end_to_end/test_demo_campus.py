@@ -270,4 +270,4 @@ def test_wrong_rows_are_there(connections: list[Cells], event_lines: list[str]) 
     values = table("user_custom_field_values.csv")
     assert [row["user_id"] for row in values if row["custom_field_id"] == "cf-99"] == ["u-1009"]
     assert [row["user_id"] for row in values if row["value"] == "courant septembre"] == ["u-1020"]
-    assert [row["user_id"] for row in table("enrollments.csv", "\t") if row["progress_pct"] == "85 %"] == ["u-1036"]
+    assert [row["user_id"] for row in table("enrollments.csv", "\t") if row["progress_pct"] == "17/20"] == ["u-1036"]

@@ -20,7 +20,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from tests.conftest import OPCO
+from tests.commands import OPCO
 from tests.mail import PASSWORD, USER, MailBox, free_port, mail_server
 
 pytestmark = pytest.mark.xdist_group("demo")
@@ -103,9 +103,9 @@ def portal(home: Path, environment: dict[str, str], port: int) -> Iterator[None]
             yield
         finally:
             server.send_signal(signal.SIGTERM)
-            _, said = server.communicate(timeout=20)
-    assert "/download/" not in said
-    assert "Traceback" not in said
+            _, output = server.communicate(timeout=20)
+    assert "/download/" not in output
+    assert "Traceback" not in output
 
 
 def link_in(mailbox: MailBox) -> str:
@@ -183,22 +183,22 @@ def test_sessions_that_ended_yesterday(home: Path, environment: dict[str, str]) 
 def test_a_dry_run_says_what_the_file_then_holds(home: Path, environment: dict[str, str], tmp_path: Path) -> None:
     learners = tmp_path / "learners.txt"
     learners.write_text("u-1004\nu-1005\n")
-    said = json.loads(export(home, environment, "--user", f"@{learners}", "--dry-run").stdout)
+    answer = json.loads(export(home, environment, "--user", f"@{learners}", "--dry-run").stdout)
     made = json.loads(export(home, environment, "--user", f"@{learners}", "--output", str(tmp_path / "x.csv")).stdout)
 
-    assert {name: said[name] for name in ("rows", "learners", "sessions")} == {
+    assert {name: answer[name] for name in ("rows", "learners", "sessions")} == {
         name: made[name] for name in ("rows", "learners", "sessions")
     }
     with (tmp_path / "x.csv").open(encoding="utf-8-sig", newline="") as file:
-        assert len(list(csv.reader(file, delimiter=";"))) == said["rows"] + 1
+        assert len(list(csv.reader(file, delimiter=";"))) == answer["rows"] + 1
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["--from", "2026-09-30", "--to", "2026-09-01"], ["2026-09-01", "before its first"]),
-        (["--from", "01/09/2026"], ["01/09/2026", "YYYY-MM-DD", "2026-09-01"]),
-        (["--from", "0"], ["'0'", "YYYY-MM-DD"]),
+        (["--from", "31/09/2026"], ["31/09/2026", "10/11/2026 (day/month/year) or 2026-11-10"]),
+        (["--from", "0"], ["'0'", "10/11/2026 (day/month/year) or 2026-11-10"]),
         (["--to", "2026-02-30"], ["2026-02-30", "no day of the calendar"]),
         (["--session", "S-2026-MGMT-9"], ['No session "S-2026-MGMT-9"', '"S-2026-MGMT-09"']),
         (["--format", "xls"], ["export.format", "xls", "csv, xlsx, parquet"]),
@@ -263,7 +263,8 @@ def test_a_full_disk_leaves_no_file(demo_home: Path, tmp_path: Path, suffix: str
     # A limit on the size of files stands for the disk; room for what is small, not for the export.
     script = (
         "import sys; from pathlib import Path; from warehouse.errors import OpcoError\n"
-        "from reports.export import *\n"
+        "from reports.export.filters import ExportFilters\n"
+        "from reports.export.write import ExportOptions, write_export\n"
         "try:\n"
         "    write_export(Path(sys.argv[1]), Path(sys.argv[2]), ExportFilters(), ExportOptions(format=sys.argv[3]))\n"
         "except OpcoError as error:\n"
@@ -287,5 +288,5 @@ def test_a_full_disk_leaves_no_file(demo_home: Path, tmp_path: Path, suffix: str
 
     assert done.returncode == 1, done.stderr
     assert f"{output} could not be written" in done.stdout
-    assert "room on its disk" in done.stdout
+    assert "space on its disk" in done.stdout
     assert list(output.parent.iterdir()) == []

@@ -19,11 +19,11 @@ from typing import Any
 import duckdb
 import pytest
 
-from orchestration.cli import run
-from orchestration.commands.forget.forgetting import forget_lines
-from orchestration.home import HOME_VARIABLE
-from reports.attestation.verify import verify
-from tests.conftest import PROJECT_DIR, Opco, closing_line
+from opco.cli import run
+from orchestration.home.paths import HOME_VARIABLE
+from reports.issuing.verify import verify
+from tests.commands import Opco, result_of
+from warehouse.project import PROJECT_DIR
 
 Here = Callable[..., tuple[int, dict[str, Any]]]
 
@@ -39,7 +39,7 @@ import os, signal, sys
 from importlib import import_module
 module, name, *arguments = sys.argv[1:]
 setattr(import_module(module), name, lambda *_, **__: os.kill(os.getpid(), signal.SIGKILL))
-from orchestration.cli import run
+from opco.cli import run
 run(arguments)
 """
 
@@ -49,12 +49,12 @@ def home(demo_home: Path, tmp_path_factory: pytest.TempPathFactory, opco: Opco) 
     """The demo's home with an export, one asked for by e-mail, a link's copy of it, and an issue of attestations."""
     home = tmp_path_factory.mktemp("forgetting") / "home"
     shutil.copytree(demo_home, home, symlinks=True)
-    made = closing_line(opco("export", "--user", "Siobhan.O-Brien@grandlarge.example", "--json", home=home))
+    made = result_of(opco("export", "--user", "Siobhan.O-Brien@grandlarge.example", "--json", home=home))
     delivery = home / "var/deliveries" / ("a" * 32)
     delivery.mkdir(parents=True)
     shutil.copy(made["path"], delivery / "content")
-    closing_line(opco("export", "--session", "S-2026-CYB-09", "--json", home=home))
-    closing_line(opco("attest", SESSION, "--issued-on", "2026-11-10", "--json", home=home))
+    result_of(opco("export", "--session", "S-2026-CYB-09", "--json", home=home))
+    result_of(opco("attest", SESSION, "--issued-on", "2026-11-10", "--json", home=home))
     return home
 
 
@@ -100,7 +100,7 @@ def holding(home: Path) -> set[str]:
 
 @pytest.fixture
 def here(home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
-    """Run a command in this process, which has loaded everything already: its exit code, its closing line."""
+    """Run a command in this process, which has loaded everything already: its exit code, its result."""
     monkeypatch.setenv(HOME_VARIABLE, str(home))  # set by the command too, and so taken back
 
     def opco_here(*arguments: str) -> tuple[int, dict[str, Any]]:
@@ -128,9 +128,9 @@ def test_what_is_asked_wrongly_changes_nothing(home: Path, here: Here) -> None:
         ((*FORGET[:3], "Mrs O'BRIEN asked", "--override"), 2, "The reason holds the learner's name"),
         ((*FORGET[:3], " ", "--override"), 2, "--reason is empty"),
     ):
-        found, closing = here(*arguments)
-        assert (found, closing["ok"]) == (code, False)
-        assert said in closing["error"]
+        found, result = here(*arguments)
+        assert (found, result["ok"]) == (code, False)
+        assert said in result["error"]
     code, would = here(*FORGET, "--dry-run")
     assert code == 0
     assert would["archive_rows"] == {"user_custom_field_values": 7, "user_labels": 3, "users": 1}
@@ -146,10 +146,10 @@ def test_killed_before_the_archive_is_replaced_it_left_all_as_it_was(home: Path,
 
 
 def test_killed_after_it_the_same_command_ends_the_work(home: Path, before: list[Any], opco: Opco) -> None:
-    killed(home, "orchestration.commands.forget.forgetting", "_empty_build")
+    killed(home, "orchestration.defs.cleaning.forgetting", "_empty_build")
     (record,) = json.loads((home / "var/raw/manifest.json").read_bytes())["forgotten"]
     assert record["completed_at"] is None
-    made = closing_line(opco(*FORGET, "--json", home=home))
+    made = result_of(opco(*FORGET, "--json", home=home))
     assert holding(home) == {"exports", "deliveries", "attestations"}
     assert times(home) == before
     (export,) = made["exports"]
@@ -163,25 +163,30 @@ def test_killed_after_it_the_same_command_ends_the_work(home: Path, before: list
 
 def test_the_learner_is_an_id_with_a_deleted_account(home: Path) -> None:
     with duckdb.connect(str((home / "var/published/opco.duckdb").resolve()), read_only=True) as published:
-        learner = published.execute("select * exclude (deleted_at) from dim_learners where user_id = ?", [LEARNER])
-        assert learner.fetchall() == [(LEARNER, None, None, None, None, None, "deleted", True, None, None, [], False)]
+        (learner,) = published.execute(
+            "select * exclude (deleted_at) from dim_learners where user_id = ?", [LEARNER]
+        ).fetchall()
+        assert learner[:12] == (LEARNER, None, None, None, None, None, "deleted", True, None, None, [], False)
+        # The custom fields.
+        assert len(learner) > 12
+        assert set(learner[12:]) == {None}
         assert published.execute(
             "select count(*) from bridge_learner_custom_fields where user_id = ?", [LEARNER]
         ).fetchall() == [(0,)]
-        assert published.execute("select bool_and(delivered = kept + duplicate + rejected) from load_balance "
+        assert published.execute("select bool_and(delivered = kept + duplicate + rejected) from load_reconciliation "
                                  "where outside_session is null").fetchall() == [(True,)]  # fmt: skip
 
 
 def test_the_next_build_goes_on_and_brings_nothing_back(home: Path, before: list[Any], opco: Opco) -> None:
-    made = closing_line(opco("build", "--raw", PROJECT_DIR / "demo" / "raw", "--json", home=home))
-    assert made["full_build_because"] is None
+    made = result_of(opco("build", "--raw", PROJECT_DIR / "demo" / "raw", "--json", home=home))
+    assert made["full_refresh_reason"] is None
     assert holding(home) == {"exports", "deliveries", "attestations"}
     assert times(home) == before
 
 
 def test_the_next_issue_cancels_the_document_without_the_name(home: Path, opco: Opco) -> None:
     # Asked for one learner alone, the documents of the others are carried on: not this one.
-    made = closing_line(opco("attest", SESSION, "--user", "u-1001", "--place", "Brest", "--json", home=home))
+    made = result_of(opco("attest", SESSION, "--user", "u-1001", "--place", "Brest", "--json", home=home))
     (cancelled,) = made["cancelled"]
     assert (cancelled["user_id"], cancelled["learner"]) == (LEARNER, LEARNER)
     assert cancelled["reason"] == "deleted_without_name"
@@ -190,12 +195,12 @@ def test_the_next_issue_cancels_the_document_without_the_name(home: Path, opco: 
     assert not any("BRIEN" in path.name for path in issue.iterdir())
 
 
-def test_asked_again_it_says_that_it_is_done(home: Path, here: Here) -> None:
+def test_asked_again_it_says_that_it_is_done(home: Path, here: Here, opco: Opco) -> None:
     before = files(home / "var/raw")
     code, done = here(*FORGET)
     assert (code, done["was_done"]) == (0, True)
+    assert opco(*FORGET, home=home).stdout.startswith(f"{LEARNER} was forgotten on ")
     assert files(home / "var/raw") == before
-    assert forget_lines(done)[0].startswith(f"{LEARNER} was forgotten on ")
 
 
 def test_documents_of_superseded_issues_go_when_they_are_named(home: Path, here: Here) -> None:
@@ -223,7 +228,7 @@ def test_what_was_backed_up_gives_everything_back(home: Path, tmp_path: Path, op
         elif source.exists():
             shutil.copy(source, restored / place)
     assert {path.name for path in (restored / "var").iterdir()} == {"raw", "attestations", "home.json"}
-    closing_line(opco("rebuild", "--json", home=restored))
+    result_of(opco("rebuild", "--json", home=restored))
     with duckdb.connect() as both:
         for name, place in (("kept", home), ("again", restored)):
             both.execute(f"attach '{(place / 'var/published/opco.duckdb').resolve()}' as {name} (read_only)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import duckdb
 import pytest
 
 from benchmarks.faults import marts_of
-from tests.conftest import CAMPUS, Opco, closing_line
+from tests.commands import CAMPUS, Opco, result_of
 
 BLOCK_BYTES = 262_144
 FIRST_BLOCK = 12_288
@@ -38,11 +39,11 @@ def _damage_the_table(file: Path, table: str) -> None:
 def test_a_build_file_damaged_where_dbt_reads_it(home: Path, opco: Opco) -> None:
     before = marts_of(home / "var/published/opco.duckdb")
     _damage_the_table(home / "var/build/opco.duckdb", "staging.stg_learning_events")
-    built = closing_line(
+    built = result_of(
         opco("build", "--raw", CAMPUS / "2026-11-20", "--as-of", "2026-11-20T22:00:00Z", "--json", home=home)
     )
-    assert "the build file of the last build is damaged" in built["full_build_because"]
-    assert "Corrupt database file" in built["full_build_because"]
+    assert "the build file of the last build is damaged" in built["full_refresh_reason"]
+    assert "Corrupt database file" in built["full_refresh_reason"]
     assert marts_of(home / "var/published/opco.duckdb") == before
 
 
@@ -50,7 +51,11 @@ def test_a_published_file_and_a_build_file_that_are_none(home: Path, opco: Opco)
     before = marts_of(home / "var/published/opco.duckdb")
     (home / "var/build/opco.duckdb").write_bytes(b"no DuckDB file")
     shown = (home / "var/published/opco.duckdb").resolve()
+    # As a power cut would: what somebody wrote to is another matter.
+    times = shown.stat()
+    shown.chmod(0o640)
     shown.write_bytes(shown.read_bytes()[:-1000])
+    os.utime(shown, ns=(times.st_atime_ns, times.st_mtime_ns))
     status = opco("status", home=home)
     assert status.returncode == 1
     assert "NOT READABLE" in status.stdout
@@ -58,10 +63,10 @@ def test_a_published_file_and_a_build_file_that_are_none(home: Path, opco: Opco)
     export = opco("export", home=home)
     assert export.returncode == 1
     assert "opco rebuild" in export.stderr
-    rebuilt = closing_line(opco("rebuild", "--as-of", "2026-11-20T22:00:00Z", "--json", home=home))
+    rebuilt = result_of(opco("rebuild", "--as-of", "2026-11-20T22:00:00Z", "--json", home=home))
     assert rebuilt["load"]["number"] == 2
     assert marts_of(home / "var/published/opco.duckdb") == before
-    assert closing_line(opco("status", "--check", "--json", home=home))["fault"] is None
+    assert result_of(opco("status", "--check", "--json", home=home))["fault"] is None
     # The damaged one is still kept, and is not shown again.
     back = opco("rollback", shown.stem, home=home)
     assert back.returncode == 1

@@ -15,7 +15,7 @@ import pytest
 
 from benchmarks.faults import leftovers, make_build_file, marts_of
 from benchmarks.generate import generate
-from tests.conftest import CAMPUS
+from tests.commands import CAMPUS
 
 # A disk of its own needs root, or a name space in which one may mount.
 IS_ROOT = os.geteuid() == 0
@@ -126,14 +126,14 @@ def test_the_disk_runs_full_while_exporting(campus_home: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("command", "said"),
+    ("command", "message"),
     [
         (["forget", "43", "--reason", "letter", "--override"], "what is published still does"),
         (["clean"], "1 thing could not be cleaned; the rest was"),
     ],
 )
 def test_work_that_a_full_disk_stopped_half_way_says_what_is_done(
-    campus_home: Path, tmp_path: Path, command: list[str], said: str
+    campus_home: Path, tmp_path: Path, command: list[str], message: str
 ) -> None:
     with small_disk(tmp_path / "disk", 100) as home:
         shutil.copytree(campus_home / "var", home / "var", symlinks=True)
@@ -147,7 +147,7 @@ def test_work_that_a_full_disk_stopped_half_way_says_what_is_done(
         ballast = _fill(home, 3_000_000 if command[0] == "forget" else 0)
         finished = _opco(*command, home=home)
         assert finished.returncode == 1
-        assert said in finished.stderr, finished.stderr
+        assert message in finished.stderr, finished.stderr
         assert marts_of(home / "var/published/opco.duckdb") == before
         assert written.exists() is (command[0] == "forget")
         ballast.unlink()

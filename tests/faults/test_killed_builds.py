@@ -19,14 +19,14 @@ from benchmarks.faults import (
     marts_of,
     readers,
 )
-from tests.conftest import CAMPUS, closing_line, run_opco
+from tests.commands import CAMPUS, result_of, run_opco
 
 
 @pytest.fixture(scope="module")
 def campus(campus_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Campus:
     home = tmp_path_factory.mktemp("first-delivery")
     first = DELIVERIES[0]
-    closing_line(run_opco("build", "--raw", CAMPUS / first, "--as-of", f"{first}T22:00:00Z", "--json", home=home))
+    result_of(run_opco("build", "--raw", CAMPUS / first, "--as-of", f"{first}T22:00:00Z", "--json", home=home))
     link = "var/published/opco.duckdb"
     return Campus(home, marts_of(home / link), marts_of(campus_home / link))
 
@@ -53,6 +53,6 @@ def test_a_build_killed_at_any_stage(campus: Campus) -> None:
             check_killed_build(campus, campus.home)
         check_next_build(campus, campus.home)
     assert sum(answers) > 0
-    status = closing_line(run_opco("status", "--json", "--check", home=campus.home))
+    status = result_of(run_opco("status", "--json", "--check", home=campus.home))
     assert [run["status"] for run in status["runs"]] == ["success", "failure", "failure", "failure", "success"]
     assert status["build_running"] is None

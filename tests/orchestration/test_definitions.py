@@ -3,22 +3,22 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import dagster as dg
 import pytest
 
-from orchestration import dbt_project
-from orchestration.home import HOME_VARIABLE
-from orchestration.resources import HomeResource
-from orchestration.settings import load_settings
+from orchestration.defs.warehouse import dbt_project
+from orchestration.home.paths import HOME_VARIABLE, Home
+from orchestration.home.settings import load_settings
 from warehouse.project import PROJECT_DIR
 
 # Loads everything but the project first: what happens after that, the project does.
 LOADS_NOTHING = """
 import sys
-import dagster, dagster_dbt, dagster._core.instance.ref, duckdb, pydantic_settings, sqlalchemy, typer, yaml
+import dagster, dagster_dbt, dagster._core.instance.ref, duckdb, sqlalchemy, typer, yaml
 import rich.console, rich.progress, rich.table, zoneinfo, tomllib, packaging.version
-import reports.export.write, reports.attestation.issue, warehouse.publish, warehouse.archive
+import reports.export.write, reports.issuing.issue, warehouse.publish, warehouse.archive
 
 found = []
 def watch(event, arguments):
@@ -31,8 +31,8 @@ def refuse(*arguments, **more):
     found.append(("duckdb.connect", str(arguments)))
 duckdb.connect = refuse
 
-import orchestration.cli, orchestration.definitions
-import orchestration.commands.build.closing, orchestration.commands.services.webserver
+import opco.cli, orchestration.definitions
+import opco.build, opco.services
 for domain in ("raw", "warehouse", "export", "attestations", "nightly"):
     __import__(f"orchestration.defs.{domain}.assets")
 print(found)
@@ -68,14 +68,17 @@ def test_assets_run_from_the_raw_tables_to_the_documents(definitions: dg.Definit
     assert graph.unexecutable_asset_keys == set()
     assert graph.get(dg.AssetKey(["staging", "stg_users"])).parent_keys >= {dg.AssetKey(["raw", "users"])}
     published = graph.get(dg.AssetKey("published_warehouse"))
-    assert {key.path[0] for key in published.parent_keys} == {"marts"}
+    # A build is whole with what no model reads, too: with what `opco why` reads.
+    assert {key.to_user_string() for key in published.parent_keys if key.path[0] != "marts"} == {
+        "intermediate/int_raw_rows__explained"
+    }
     made_of_it = {"opco_export", "opco_attestations", "nightly_exports", "nightly_attestations"}
     assert published.child_keys == {dg.AssetKey(name) for name in made_of_it}
 
 
 def test_tests_of_the_models_are_checks(definitions: dg.Definitions) -> None:
     checks = {key.asset_key.to_user_string() for key in definitions.resolve_asset_graph().asset_check_keys}
-    assert {"marts/fct_opco_connections", "marts/load_balance", "staging/stg_users"} <= checks
+    assert {"marts/fct_opco_connections", "marts/load_reconciliation", "staging/stg_users"} <= checks
 
 
 def test_attestations_are_partitioned_by_session(definitions: dg.Definitions) -> None:
@@ -92,19 +95,23 @@ def test_the_build_job_makes_all_up_to_the_published_file(definitions: dg.Defini
     assert job.executor_def is dg.in_process_executor
 
 
-def test_the_project_is_parsed_again_only_when_it_changed(
-    definitions: dg.Definitions, monkeypatch: pytest.MonkeyPatch
+def test_the_project_is_parsed_again_only_when_it_or_a_setting_of_the_rules_changed(
+    home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    given = (definitions.resources or {})["home"]
-    assert isinstance(given, HomeResource)
-    home = given.home
+    settings = load_settings(home)
+    before = dbt_project.parsed_project(home, settings)
+    assert before.parsed.exists()
+    assert before.manifest.exists()
+    # What is parsed is kept for all homes.
+    assert not before.parsed.is_relative_to(home.folder)
 
     def parse(*arguments: object, **more: object) -> None:
         raise AssertionError("dbt was started")
 
     monkeypatch.setattr(subprocess, "run", parse)
-    before = dbt_project.parsed_manifest(home, load_settings(home))
-    assert before.exists()
+    assert dbt_project.parsed_project(Home(tmp_path / "another"), settings) == before
+    with pytest.raises(AssertionError, match="dbt was started"):
+        dbt_project.parsed_project(home, load_settings(home, {"rules.long_connection_minutes": "17"}))
     monkeypatch.setattr(dbt_project, "PROJECT_FILES", (*dbt_project.PROJECT_FILES, "pyproject.toml"))
     with pytest.raises(AssertionError, match="dbt was started"):
-        dbt_project.parsed_manifest(home, load_settings(home))
+        dbt_project.parsed_project(home, settings)

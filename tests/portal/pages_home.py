@@ -16,8 +16,8 @@ import duckdb
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from orchestration.home import Home
-from orchestration.settings import load_settings
+from orchestration.home.paths import Home
+from orchestration.home.settings import load_settings
 from portal.app import make_app
 from portal.identity.service import Identity
 
@@ -73,6 +73,7 @@ def pages_of(built: Path, place: Path, **options: str) -> Iterator[Pages]:
     shutil.copytree((built / "assets").resolve(), place / "assets")
     home, clock = Home(place), Clock()
     said: dict[str, str | None] = {
+        "portal.plain_http": "true",
         "portal.base_url": BASE_URL,
         "portal.secret": SECRET,
         "portal.administrators": ADMINISTRATOR,

@@ -19,8 +19,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount
 from starlette.testclient import TestClient
 
-from orchestration.home import Home
-from orchestration.settings import load_settings
+from orchestration.home.paths import Home
+from orchestration.home.settings import load_settings
 from portal import access, errors, limits, security
 from portal.identity import pages
 from portal.identity.outbox import SignInMail
@@ -88,7 +88,8 @@ def publish(
     (folder / "builds").mkdir(parents=True, exist_ok=True)
     file = folder / "builds" / f"{name}.duckdb"
     with duckdb.connect(str(file)) as database:
-        database.execute("create table warehouse_build (build_id varchar)")
+        database.execute("create table warehouse_build (build_id varchar, rules_edition bigint)")
+        database.execute("create table load_reconciliation (table_name varchar)")
         database.execute(
             "create table dim_learners (user_id varchar, email varchar, first_name varchar, last_name varchar, "
             "is_deleted boolean, is_gone boolean)"
@@ -169,7 +170,7 @@ def probes() -> list[BaseRoute]:
 
     def who(request: Request) -> Response:
         visible = access.visible_sessions(request.state.person)
-        found = request.state.connection.execute(
+        found = request.state.db.execute(
             f"select session_id from ({visible.sql}) order by 1", visible.parameters
         ).fetchall()
         person = request.state.person
@@ -213,7 +214,7 @@ def probes() -> list[BaseRoute]:
 def small_portal(home: Path, toml: str = "", **environment: str) -> Iterator[SmallPortal]:
     """Run the portal of `home`, whose opco.toml holds `toml` beside what every portal needs."""
     (home / "opco.toml").write_text(
-        f'[portal]\nbase_url = "{BASE_URL}"\nadministrators = ["Admin@exemple.fr", "partie@exemple.fr"]\n{toml}\n'
+        f'[portal]\nbase_url = "{BASE_URL}"\nadministrators = ["Admin@exemple.fr"]\n{toml}\n'
         '[email]\nhost = "127.0.0.1"\nsender = "portail@exemple.fr"\n',
         encoding="utf-8",
     )

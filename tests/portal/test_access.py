@@ -14,7 +14,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from portal import access
-from portal.identity.person import Person, may_sign_in, person_of
+from portal.identity.person import Person, left_administrators, may_sign_in, person_of
 from tests.portal.people import ADMIN, BRUNO, CLAIRE, INSTRUCTORS, LEARNER, PATH, USERS, SmallPortal, ask, post, publish
 from warehouse.errors import OpcoError
 
@@ -43,9 +43,13 @@ def test_who_somebody_is(build: duckdb.DuckDBPyConnection) -> None:
     assert known(build, CLAIRE, (CLAIRE,)).is_administrator
     assert known(build, ADMIN, (ADMIN,)) == BOSS
     assert person_of(build, ADMIN, ()) is None
-    # Deleted or gone, though the settings still name them.
+    # Deleted or gone: nobody, but whom the settings name is in by them alone.
     for email in ("partie@exemple.fr", "absent@exemple.fr"):
-        assert person_of(build, email, (email,)) is None
+        assert person_of(build, email, ()) is None
+        assert person_of(build, email, (email,)) == Person(email, (), email, True)
+    assert left_administrators(build, (ADMIN, CLAIRE, "absent@exemple.fr", "partie@exemple.fr")) == [
+        "absent@exemple.fr", "partie@exemple.fr",
+    ]  # fmt: skip
 
 
 def test_an_address_that_only_looks_alike_is_another(tmp_path: Path) -> None:
@@ -195,3 +199,11 @@ def test_a_coroutine_never_asks_the_warehouse() -> None:
     assert access.route("/a", coroutine, who=access.public).who is access.public
     with pytest.raises(TypeError, match="make it a plain function"):
         access.route("/a", coroutine, who=access.signed_in)
+
+
+def test_no_account_of_the_lms_ends_an_administrator(portal: SmallPortal) -> None:
+    boss = portal.signed_in(ADMIN)
+    hostile = (*USERS, ("6", ADMIN, "Faux", "Compte", True, False))
+    publish(portal.home, "two", users=hostile)
+    assert boss.get(f"{PATH}/").json()["sessions"] == ["S-1", "S-2", "S-3", "S-4"]
+    assert portal.signed_in(ADMIN).get(f"{PATH}/").status_code == 200

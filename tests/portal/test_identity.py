@@ -12,9 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from starlette.testclient import TestClient
 
-from orchestration.home import Home
-from orchestration.settings import load_settings
+from orchestration.home.paths import Home
+from orchestration.home.settings import load_settings
 from portal.identity.service import Identity
 from tests.mail import PASSWORD, USER, mail_server
 from tests.portal.people import (
@@ -58,7 +59,7 @@ def test_a_link_signs_in_by_its_button_and_once(portal: SmallPortal) -> None:
     late.get(f"{PATH}/sign-in")
     used = post(late, link)
     assert used.status_code == 410
-    assert "Ce lien ne sert plus" in used.text
+    assert "Ce lien n’est plus valable" in used.text
     assert late.get(f"{PATH}/").status_code == 401
 
 
@@ -357,6 +358,19 @@ def test_tries_are_limited_by_address_whoever_it_is(portal: SmallPortal) -> None
     assert portal.browser().get(portal.link_in(portal.mails()[0])).status_code == 200
 
 
+def test_who_asks_in_anothers_name_keeps_them_from_nothing(portal: SmallPortal) -> None:
+    def ask_from(peer: str) -> int:
+        browser = TestClient(portal.app, base_url="https://portal.exemple.fr", client=(peer, 40000))
+        return ask(browser, CLAIRE).status_code
+
+    assert [ask_from("203.0.113.7") for _ in range(6)] == [200] * 5 + [429]
+    assert ask_from("198.51.100.1") == 200
+    # Nor do many together flood a mailbox.
+    others = [ask_from(f"192.0.2.{number}") for number in range(10)]
+    assert others == [200] * 9 + [429]
+    assert len(portal.mails()) == 15
+
+
 def test_tries_are_limited_by_client(portal: SmallPortal) -> None:
     browser = portal.browser()
     token = token_of(browser.get(f"{PATH}/sign-in").text)
@@ -393,7 +407,7 @@ def test_ways_that_are_closed(people_home: Path) -> None:
     with small_portal(people_home, "sign_in_links = false") as portal:
         browser = portal.browser()
         page = browser.get(f"{PATH}/sign-in")
-        assert "Aucune façon de se connecter" in page.text
+        assert "Aucun moyen de connexion" in page.text
         assert post(browser, f"{PATH}/sign-in", {"email": CLAIRE}, form=f"{PATH}/form").status_code == 404
         assert browser.get(f"{PATH}/sign-in/provider").status_code == 404
         assert browser.get(f"{PATH}/sign-in/provider/back?code=x&state=y").status_code == 404

@@ -41,6 +41,9 @@ class Provider:
     aside: set[str] = field(default_factory=set)
     challenges: dict[str, str] = field(default_factory=dict)
     verified: int = 0
+    storage: Any = None
+    # The id of whatever key there is; with "" keys have none.
+    key_id: str | None = None
 
     def user(self, sub: str, **claims: object) -> None:
         """Make a user known."""
@@ -72,6 +75,7 @@ class Provider:
         if flask.request.path != "/oauth2/token" or response.status_code != 200:
             return response
         said = json.loads(response.get_data())
+        self.storage = flask.g.oidc_provider_mock_storage
         key = RSAKey.import_key(flask.g.oidc_provider_mock_storage.jwk.as_dict(is_private=True))
         token = jwt.decode(said["id_token"], key)
         claims: Claims = {name: value for name, value in token.claims.items() if name not in self.aside}
@@ -79,8 +83,22 @@ class Provider:
         if self.change:
             claims, key, more = self.change(claims, key)
             header |= more
+        self.name_key(header)
         said["id_token"] = jwt.encode(header, claims, key, algorithms=["RS256", "HS256", "none"])
         response.set_data(json.dumps(said))
+        return response
+
+    def name_key(self, named: dict[str, Any]) -> None:
+        if self.key_id is not None:
+            named.pop("kid", None)
+            named |= {"kid": self.key_id} if self.key_id else {}
+
+    def change_keys(self, response: flask.Response) -> flask.Response:
+        if flask.request.path == "/jwks":
+            answer = json.loads(response.get_data())
+            for key in answer["keys"]:
+                self.name_key(key)
+            response.set_data(json.dumps(answer))
         return response
 
 
@@ -91,6 +109,7 @@ def running() -> Iterator[Provider]:
     app.before_request(provider.check_verifier)
     app.after_request(provider.remember_challenge)
     app.after_request(provider.change_token)
+    app.after_request(provider.change_keys)
     server = make_server("localhost", 0, app, threaded=True)
     provider.url = f"http://localhost:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
@@ -103,7 +122,7 @@ def running() -> Iterator[Provider]:
 
 @pytest.fixture
 def provider(running: Provider) -> Provider:
-    running.change, running.aside, running.verified = None, set(), 0
+    running.change, running.aside, running.verified, running.key_id = None, set(), 0, None
     running.user("claire", email="Claire@exemple.fr", email_verified=True, name="Claire")
     return running
 
@@ -151,6 +170,41 @@ def test_an_address_that_stands_beside_the_id_token(portal: SmallPortal, provide
     provider.aside = {"email", "email_verified"}
     browser = portal.browser()
     assert back(browser, provider.answer(begin(browser), "claire")).status_code == 303
+
+
+@pytest.mark.parametrize("aside", [{"email"}, {"email_verified"}])
+def test_an_address_and_its_proof_are_of_one_answer(portal: SmallPortal, provider: Provider, aside: set[str]) -> None:
+    """The ID token lacks one of the two; what it has of the other is not what is said beside it."""
+    provider.user("mixed", email=ADMIN, email_verified=False)
+    provider.aside = aside
+    provider.change = lambda claims, key: (
+        {**claims, **({"email": CLAIRE} if "email" in claims else {"email_verified": True})}, key, {}
+    )  # fmt: skip
+    browser = portal.browser()
+    refused(browser, back(browser, provider.answer(begin(browser), "mixed")))
+
+
+@pytest.mark.parametrize("key_id", ["the same", ""])
+def test_a_key_that_is_renewed_counts_at_once(portal: SmallPortal, provider: Provider, key_id: str) -> None:
+    provider.key_id = key_id
+    for _ in range(2):
+        browser = portal.browser()
+        assert back(browser, provider.answer(begin(browser), "claire")).status_code == 303
+        provider.storage.jwk = type(provider.storage.jwk).generate_key(is_private=True)
+
+
+def test_a_provider_that_never_says_who_is_verified(
+    people_home: Path, provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPCO_PORTAL__OPENID_CLIENT_SECRET", "the portal's password")
+    settings = f'openid_issuer = "{provider.url}"\nopenid_client_id = "opco"\nopenid_vouches_for_all = true'
+    provider.user("silent", email=CLAIRE)
+    provider.user("plain", email=CLAIRE, email_verified=False)
+    with small_portal(people_home, settings) as portal:
+        browser = portal.browser()
+        assert back(browser, provider.answer(begin(browser), "silent")).status_code == 303
+        browser = portal.browser()
+        refused(browser, back(browser, provider.answer(begin(browser), "plain")))
 
 
 def test_who_has_nothing_to_see_gets_in_nowhere(portal: SmallPortal, provider: Provider) -> None:

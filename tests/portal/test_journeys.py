@@ -14,9 +14,11 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from reports.attestation.removal import Removal, remove_documents
-from reports.attestation.verify import verify
-from tests.conftest import Opco, closing_line
+from reports.issuing.manifest import read_manifest
+from reports.issuing.naming import session_folder
+from reports.issuing.removal import Removal, remove_documents
+from reports.issuing.verify import verify
+from tests.commands import Opco, result_of
 from tests.portal.pages_home import AWA, BENOIT, SESSION, TOMASZ, Pages, one, pages_of, text_of, token_of
 
 pytestmark = pytest.mark.xdist_group("demo")
@@ -68,7 +70,7 @@ def test_from_the_session_to_the_documents(pages: Pages) -> None:
     assert pages.browser(TOMASZ).get(run).status_code == 404
 
     done = over(browser, run)
-    assert "L’édition 1 est établie." in text_of(done)
+    assert "Les attestations sont prêtes (version 1)." in text_of(done)
     (zip_address,) = re.findall(r'href="([^"]+/zip)"', done)
     downloaded = browser.get(zip_address)
     assert downloaded.headers["content-disposition"] == f'attachment; filename="attestations-{SESSION}-issue-1.zip"'
@@ -76,6 +78,9 @@ def test_from_the_session_to_the_documents(pages: Pages) -> None:
     file.write_bytes(downloaded.content)
     found = verify(file)
     assert (found.is_sound, found.documents) == (True, 13)
+    made = read_manifest(session_folder(pages.home.attestations, SESSION) / "issue-1")
+    assert made.making is not None
+    assert (made.making.by, made.making.way, made.differs_from_settings) == (AWA, "page", ())
     with pages.warehouse() as warehouse:
         total = one(
             warehouse, "select sum(retained_seconds) from fct_learner_sessions where session_id = $s", s=SESSION
@@ -88,12 +93,12 @@ def test_from_the_session_to_the_documents(pages: Pages) -> None:
     with zipfile.ZipFile(io.BytesIO(downloaded.content)) as archive:
         assert browser.get(pdf).content == archive.read(pdf.rsplit("/", 1)[1])
     assert browser.get(f"{address}/issues/1/documents/manifest.json").status_code == 404
-    assert "Édition 1 du 11/11/2026" in text_of(browser.get("/sessions").text)
+    assert "Version 1 du 11/11/2026" in text_of(browser.get("/sessions").text)
     assert SESSION not in browser.get("/").text
 
     # Nothing changed: the issue stays in force.
     again = browser.post(form, data={**sent, "csrf_token": token_of(browser.get(form).text)}).headers["location"]
-    assert "Rien n’a changé depuis l’édition 1" in text_of(over(browser, again))
+    assert "Rien n’a changé depuis la version 1" in text_of(over(browser, again))
 
     # Documents that were removed are not offered any more; what stands in the folder is what is shown.
     folder = pages.home.attestations / SESSION / "issue-1"
@@ -107,7 +112,7 @@ def test_from_the_session_to_the_documents(pages: Pages) -> None:
     assert not re.findall(r'href="[^"]+(?:/zip|\.pdf)"', session + issue)
     shutil.rmtree(folder)
     assert browser.get(f"{address}/issues/1").status_code == 404
-    assert "Édition 1" not in text_of(browser.get(address).text)
+    assert "Version 1" not in text_of(browser.get(address).text)
 
 
 def test_from_the_filters_to_the_file(pages: Pages, opco: Opco) -> None:
@@ -132,7 +137,7 @@ def test_from_the_filters_to_the_file(pages: Pages, opco: Opco) -> None:
     # The same bytes as by the command.
     target = pages.home.folder / "by-command.csv"
     command = ["export", "--session", SESSION, "--from", "2026-10-01", "--language", "fr", "--output", str(target)]
-    closing_line(opco(*command, "--json", home=pages.home.folder))
+    result_of(opco(*command, "--json", home=pages.home.folder))
     assert answer.content == target.read_bytes()
 
     # It stands among the past exports of who asked, of nobody else; a file that is gone is not offered.

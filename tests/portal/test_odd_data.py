@@ -10,7 +10,7 @@ import duckdb
 import pytest
 from starlette.testclient import TestClient
 
-from tests.portal.pages_home import ADMINISTRATOR, OF_BENOIT, SESSION, Pages, pages_of, rows_of, text_of
+from tests.portal.pages_home import ADMINISTRATOR, AWA, OF_BENOIT, SESSION, Pages, pages_of, rows_of, text_of
 
 pytestmark = pytest.mark.xdist_group("demo")
 
@@ -18,10 +18,24 @@ FOR_EVER, TURNED = "S-2026-XLS-06", "S-2026-XLS-10"
 # Everything after the mark is written from right to left.
 TURNED_NAME = "\u202eTableur"
 NAMESAKES = ("u-1014", "u-1007")
+# Named as the id of a session that other people instruct.
+IMPOSTOR = "S-2026-CYB-09"
 ODD = (
-    f"update dim_program_sessions set ends_at = timestamp '9999-12-31 23:59:59' where session_id = '{FOR_EVER}'",
-    f"update dim_program_sessions set starts_at = null where session_id = '{OF_BENOIT}'",
-    f"update dim_program_sessions set session_name = '{TURNED_NAME}' where session_id = '{TURNED}'",
+    *(
+        f"update {table} set {what}"
+        for table in ("dim_program_sessions", "fct_program_sessions")
+        for what in (
+            f"ends_at = timestamp '9999-12-31 23:59:59' where session_id = '{FOR_EVER}'",
+            f"starts_at = null where session_id = '{OF_BENOIT}'",
+            f"session_name = '{TURNED_NAME}' where session_id = '{TURNED}'",
+        )
+    ),
+    *(
+        f"update {table} set session_name = '{SESSION}' where session_id = '{IMPOSTOR}'"
+        for table in ("dim_program_sessions", "fct_program_sessions", "fct_opco_connections")
+    ),
+    # The administrator's address in an account that is deleted.
+    "update dim_learners set email = 'Admin@exemple.fr', is_deleted = true where user_id = 'u-1010'",
     # One column of an hour and a half.
     f"update fct_opco_connections set retained_seconds = 0 where session_id = '{FOR_EVER}'",
     "update fct_opco_connections set retained_seconds = 5400 where connection_id = ("
@@ -36,6 +50,7 @@ ODD = (
 @pytest.fixture(scope="module")
 def odd(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     with pages_of(demo_home, tmp_path_factory.mktemp("odd")) as pages:
+        pages.home.warehouse.resolve().chmod(0o640)
         with duckdb.connect(str(pages.home.warehouse.resolve())) as warehouse:
             for statement in ODD:
                 warehouse.execute(statement)
@@ -86,3 +101,24 @@ def test_namesakes_are_told_apart(administrator: TestClient) -> None:
     assert {row[0] for row in rows_of(lines) if row[0].startswith("Martin")} <= {
         f"Martin Jean ID {user_id}" for user_id in NAMESAKES
     }
+
+
+def test_a_session_named_as_anothers_id_neither_closes_its_statistics_nor_gets_into_them(odd: Pages) -> None:
+    with odd.warehouse() as build:
+        ((alone,), (both,)) = build.execute(
+            "select count(*) from fct_opco_connections where session_id = $s "
+            "union all select count(*) from fct_opco_connections where session_id in ($s, $i)",
+            {"s": SESSION, "i": IMPOSTOR},
+        ).fetchall()
+    assert alone < both
+    for browser in (odd.browser(AWA), odd.browser(ADMINISTRATOR)):
+        assert browser.get("/statistics").status_code == 200
+        text = text_of(browser.get(f"/statistics/count?sessions={SESSION}").text)
+        assert str(alone) in text.replace("\u202f", "").replace("\xa0", "").split()
+
+
+def test_an_administrator_whose_account_is_deleted_is_told(odd: Pages, administrator: TestClient) -> None:
+    page = text_of(administrator.get("/").text)
+    assert "Administrateurs dont le compte LMS est supprimé 1" in page
+    assert ADMINISTRATOR in page
+    assert "compte LMS est supprimé" not in odd.browser(AWA).get("/").text

@@ -9,16 +9,24 @@ import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pypdfium2
 import pytest
 from limits import RateLimitItemPerHour
 from starlette.testclient import TestClient
 
-from portal import limits
+from connectors.delivery import deliver
+from orchestration.home.sources import sources_folder
+from orchestration.runs.supervision import ORDER, RESULT
+from portal import limits, uploads
+from portal.failed_runs import FailedRun
 from portal.pages import dashboard
 from portal.wording import load_words
-from reports.attestation.wording import duration
+from reports.language import duration
+from reports.printing.fonts import MissingLettersError, letters_of
+from reports.printing.images import CheckedImage, check_image
+from tests.connectors.test_delivery import START, ListSource
 from tests.portal.pages_home import (
     ADMINISTRATOR,
     AWA,
@@ -117,11 +125,13 @@ def test_a_session_shows_what_its_attestations_would(pages: Pages, awa: TestClie
     # A column for each of them, with its title.
     assert page.count('<rect class="column"') == len(days) + len(courses)
     assert duration(sum(seconds for _, seconds, _ in learners)) in text_of(page)
-    assert "Données au 10/11/2026 19:00, il y a 6 heures." in text_of(page)
+    assert "Données chargées le 10/11/2026 19:00, il y a 6 heures. Dernière activité : 08/11/2026 09:36." in text_of(
+        page
+    )
 
 
 @pytest.mark.parametrize(
-    ("later", "said"),
+    ("later", "message"),
     [
         ({"seconds": 59}, "il y a moins d’une minute."),
         ({"seconds": 60}, "il y a 1 minute."),
@@ -129,12 +139,25 @@ def test_a_session_shows_what_its_attestations_would(pages: Pages, awa: TestClie
         ({"hours": 48}, "il y a 2 jours."),
     ],
 )
-def test_how_old_the_data_are(pages: Pages, later: dict[str, float], said: str) -> None:
+def test_how_old_the_data_are(pages: Pages, later: dict[str, float], message: str) -> None:
     before, pages.clock.time = pages.clock.time, datetime(2026, 11, 10, 18, tzinfo=UTC) + timedelta(**later)
     try:
-        assert f"Données au 10/11/2026 19:00, {said}" in text_of(pages.browser(AWA).get(f"/sessions/{SESSION}").text)
+        assert f"Données chargées le 10/11/2026 19:00, {message}" in text_of(
+            pages.browser(AWA).get(f"/sessions/{SESSION}").text
+        )
     finally:
         pages.clock.time = before
+
+
+def test_fresh_means_active_too(demo_home: Path, tmp_path: Path) -> None:
+    # Loaded on the 10th at 19:00; the last connection ended on the 8th.
+    with pages_of(demo_home, tmp_path, **{"alerts.stale_days": "2"}) as pages:
+        page = pages.browser(ADMINISTRATOR).get("/").text
+        assert '<section class="card warn" aria-labelledby="fresh">' in page
+        assert "Aucune activité récente Données chargées le 10/11/2026 19:00" in text_of(page)
+        assert "Dernière activité : 08/11/2026 09:36. Les chargements ont bien lieu" in text_of(page)
+    with pages_of(demo_home, tmp_path / "never", **{"alerts.stale_days": "none"}) as pages:
+        assert '<section class="card good" aria-labelledby="fresh">' in pages.browser(ADMINISTRATOR).get("/").text
 
 
 def test_each_flag_has_its_lines(pages: Pages, awa: TestClient) -> None:
@@ -167,6 +190,33 @@ def test_words_follow_the_browser(pages: Pages) -> None:
     assert english.get("/sessions").headers["content-language"] == "en"
 
 
+def test_headings_have_the_platforms_own_nouns(demo_home: Path, tmp_path: Path) -> None:
+    nouns = {"platform.sessions": "Parcours {2026}", "platform.course": "Module", "platform.program_template": "Modèle"}
+    with pages_of(demo_home, tmp_path, **nouns) as pages:
+        browser = pages.browser(AWA)
+        listed = browser.get("/sessions").text
+        assert "<h1>Parcours {2026}</h1>" in listed
+        assert 'data-label="Modèle"' in listed
+        session = text_of(browser.get(f"/sessions/{SESSION}").text)
+        assert "Module Prévu" in session
+        # What the platform has no word for keeps ours.
+        assert "<h1>Parcours {2026}</h1>" in pages.browser(AWA, language="en").get("/sessions").text
+
+
+def test_statistics_are_one_click_from_the_dashboard_and_say_their_granularity(awa: TestClient) -> None:
+    assert '<a class="button" href="/statistics">Exporter</a>' in awa.get("/").text
+    assert "Granularité : OPCA logs. Une ligne par connexion" in text_of(awa.get("/statistics").text).replace(
+        "\u202f", " "
+    )
+
+
+def test_the_form_of_the_statistics_says_what_a_spreadsheet_makes_of_a_csv(awa: TestClient) -> None:
+    page = awa.get("/statistics").text
+    assert 'aria-describedby="csv-hint"' in page
+    assert "vaut 24 minutes, mais y compte pour 24 secondes" in text_of(page)
+    assert "identifiants perdent leurs zéros" in text_of(page)
+
+
 def test_the_dashboard_says_what_needs_attention(pages: Pages, administrator: TestClient, awa: TestClient) -> None:
     page = text_of(administrator.get("/").text)
     with pages.warehouse() as warehouse:
@@ -185,6 +235,42 @@ def test_the_dashboard_says_what_needs_attention(pages: Pages, administrator: Te
         assert "Les données sont anciennes" in text_of(pages.browser(AWA).get("/").text)
     finally:
         pages.clock.forward(days=-3)
+
+
+def test_the_dashboard_says_why_a_run_failed(
+    pages: Pages, administrator: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at = datetime(2026, 11, 10, 3, 15, tzinfo=UTC)
+    failed = [
+        FailedRun("4f1c", "attestations", "S-2026-MGMT-09", at, "The disk <b> is full"),
+        FailedRun("5a2d", "nightly", "", at, ""),
+    ]
+    monkeypatch.setattr(pages.app.state.failed_runs, "latest", lambda: failed)
+    page = administrator.get("/").text
+    assert '<a href="/sessions/S-2026-MGMT-09">S-2026-MGMT-09</a> <small>' in page
+    assert "The disk &lt;b&gt; is full" in page
+    assert "opco alerts --run 5a2d" in page
+    # Nothing is said of a reading that is too old.
+    monkeypatch.setattr(pages.app.state.failed_runs, "latest", lambda: None)
+    assert "Les exécutions sont en cours de lecture" in administrator.get("/").text
+
+
+def test_letters_that_no_font_has_are_told_in_the_readers_language(pages: Pages, awa: TestClient) -> None:
+    with pytest.raises(MissingLettersError) as lack:
+        letters_of("\ue000").require()
+    found = {}
+    for digit, text in (("0", f"Benhaddou Karim (u-1014): {lack.value}"), ("1", "There is no such learner.")):
+        run_id = f"20261110T030000000000-{digit * 16}"
+        place = pages.home.background_runs / run_id
+        place.mkdir(parents=True)
+        order = {"run_id": run_id, "kind": "attestations", "config": {}, "asked_by": AWA, "session_id": SESSION}
+        (place / ORDER).write_text(json.dumps(order | {"asked_at": "2026-11-10T03:00:00Z"}), encoding="utf-8")
+        result = {"ok": False, "error": text, "is_mistake": True}
+        (place / RESULT).write_text(json.dumps(result), encoding="utf-8")
+        found[text] = text_of(awa.get(f"{FORM}/runs/{run_id}").text)
+    shutil.rmtree(pages.home.background_runs)
+    assert all(text in page for text, page in found.items())
+    assert ["un caractère qu’aucune police ne possède" in page for page in found.values()] == [True, False]
 
 
 def test_all_sessions_that_wait_can_be_listed(
@@ -226,7 +312,9 @@ def test_rejected_rows_to_the_file_and_line(pages: Pages, administrator: TestCli
 def test_the_form_is_filled_from_the_settings(pages: Pages, awa: TestClient) -> None:
     toml = pages.home.settings_file
     before = toml.read_text(encoding="utf-8")
-    toml.write_text(before + f'\n[sessions."{SESSION}"]\nplace = "Fougères"\n', encoding="utf-8")
+    own = f'[sessions."{SESSION}"]\n'
+    assert own in before
+    toml.write_text(before.replace(own, f'{own}place = "Fougères"\n'), encoding="utf-8")
     try:
         page = awa.get(FORM).text
     finally:
@@ -237,8 +325,20 @@ def test_the_form_is_filled_from_the_settings(pages: Pages, awa: TestClient) -> 
     assert f"{FORM}/image/logo.svg" in page
     picture = awa.get(f"{FORM}/image/logo.svg")
     assert (picture.status_code, picture.headers["content-type"]) == (200, "image/svg+xml")
+    assert b"<title>" not in picture.content
     for forged in ("other.svg", "~2E~2E~2Fopco.toml", "~2Fetc~2Fpasswd", "uploads~2Fx"):
         assert awa.get(f"{FORM}/image/{forged}").status_code == 404
+
+
+def test_the_form_says_what_an_inspector_would_ask(awa: TestClient) -> None:
+    text = text_of(awa.get(FORM).text).replace("\u202f", " ")
+    for words in (
+        "Ce qu’un contrôle relèverait",
+        "Hors dates de session · 2 connexions · 1 apprenant · 00:50:00",
+        "Longue connexion · 1 connexion · 1 apprenant · 09:12:36",
+        "Ouverte · 1 connexion · 1 apprenant",
+    ):
+        assert words in text
 
 
 def test_documents_are_dated_in_the_display_time_zone(pages: Pages) -> None:
@@ -290,16 +390,19 @@ def test_a_live_preview_answers_with_addresses_or_what_is_wrong(awa: TestClient)
     assert footer.json() == {"error": load_words("fr").text("preview_footer")}
 
 
-def test_images_that_are_sent_are_checked_and_kept_by_content(awa: TestClient, pages: Pages) -> None:
-    png = (pages.home.assets / "stamp.png").read_bytes()
+def test_of_images_that_are_sent_the_picture_is_kept(awa: TestClient, pages: Pages) -> None:
+    picture = (pages.home.assets / "stamp.png").read_bytes()
+    png = picture + b"PK\3\4 and a script"
     uploads = pages.home.assets / "uploads"
     sent = awa.post(
         FORM, data=form_of(awa, action="preview"), files={"stamp_upload": ("../../x.png", io.BytesIO(png), "text/html")}
     )
     (name,) = re.findall(r'name="stamp_kept" value="([^"]+)"', sent.text)
     assert re.fullmatch(r"uploads/[0-9a-f]{32}\.png", name)
-    assert (pages.home.assets / name).read_bytes() == png
-    assert awa.get(f"{FORM}/image/{name.replace('/', '~2F')}").content == png
+    kept = (pages.home.assets / name).read_bytes()
+    assert kept.startswith(b"\x89PNG")
+    assert b"script" not in kept
+    assert awa.get(f"{FORM}/image/{name.replace('/', '~2F')}").content == kept
     for wrong in (b"<script>alert(1)</script>", png[:500], b"GIF89a" + b"\0" * 50, b"\x89PNG\r\n\x1a\n" * 400_000):
         answer = awa.post(
             FORM, data=form_of(awa, action="make"), files={"logo_upload": ("logo.png", io.BytesIO(wrong))}
@@ -320,9 +423,18 @@ def test_a_kept_image_that_is_gone_is_said_before_anything_is_made(awa: TestClie
     assert not pages.home.background_runs.exists()
 
 
-def test_images_cannot_fill_the_disk(awa: TestClient, pages: Pages, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(limits, "KEPT_IMAGES", RateLimitItemPerHour(1, 1, namespace="test_kept_images"))
+def test_images_cannot_fill_the_disk_nor_the_processor(
+    awa: TestClient, pages: Pages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "SENT_IMAGES", RateLimitItemPerHour(2, 1, namespace="test_sent_images"))
     png = (pages.home.assets / "stamp.png").read_bytes()
+    decoded = []
+
+    def check(*said: Any) -> CheckedImage:
+        decoded.append(said)
+        return check_image(*said)
+
+    monkeypatch.setattr(uploads, "check_image", check)
 
     def sent(content: bytes) -> int:
         files = {"stamp_upload": ("x.png", io.BytesIO(content))}
@@ -331,12 +443,30 @@ def test_images_cannot_fill_the_disk(awa: TestClient, pages: Pages, monkeypatch:
     kept = {path.name for path in (pages.home.assets / "uploads").glob("*")}
     # What follows the end of a PNG is no part of the picture, but makes it another file.
     assert sent(png + b"1") == 200
+    assert sent(b"no image") == 422
+    # Counted before anything is decoded.
     assert sent(png + b"2") == 429
     assert sent(png + b"1") == 200
+    assert len(decoded) == 2
     added = {path.name for path in (pages.home.assets / "uploads").glob("*")} - kept
     assert len(added) == 1
     for name in added:
         (pages.home.assets / "uploads" / name).unlink()
+
+
+def test_one_preview_a_person_is_under_way_and_nobody_is_refused_for_another(
+    awa: TestClient, pages: Pages, administrator: TestClient
+) -> None:
+    previews = pages.app.state.previews
+    data, of_administrator = form_of(awa, action="live"), form_of(administrator, action="live")
+    with previews.slot(f"preview {AWA}"):
+        refused = awa.post(FORM, data=data)
+        assert (refused.status_code, refused.json()) == (429, {"error": load_words("fr").text("preview_busy")})
+        assert awa.post(FORM, data={**data, "action": "preview"}).status_code == 429
+        assert administrator.post(FORM, data=of_administrator).status_code == 200
+        # OK is no preview.
+        assert awa.post(FORM, data={**data, "action": "make", "issued_on": "no day"}).status_code == 422
+    assert awa.post(FORM, data=data).status_code == 200
 
 
 def test_what_was_stopped_is_told_as_it_is(awa: TestClient, pages: Pages) -> None:
@@ -358,6 +488,30 @@ def test_what_was_stopped_is_told_as_it_is(awa: TestClient, pages: Pages) -> Non
         shutil.rmtree(pages.home.background_runs)
 
 
+def test_what_was_typed_outlives_a_run_that_failed(awa: TestClient, pages: Pages) -> None:
+    asked_at = datetime.now(UTC)
+    run_id = f"{asked_at:%Y%m%dT%H%M%S%f}-{'0' * 16}"
+    place = pages.home.background_runs / run_id
+    place.mkdir(parents=True)
+    typed = {"place": "Saint-Malo", "footer": "", "issued_on": "2026-11-09", "force": True}
+    order = {"run_id": run_id, "kind": "attestations", "asked_by": AWA, "asked_at": f"{asked_at:%Y-%m-%dT%H:%M:%SZ}"}
+    try:
+        (place / "order.json").write_text(
+            json.dumps({**order, "session_id": SESSION, "config": typed}), encoding="utf-8"
+        )
+        (link,) = re.findall(r'<a class="button" href="([^"]+)">Recommencer', awa.get(f"{FORM}/runs/{run_id}").text)
+        form = awa.get(link).text
+        assert re.search(r'name="place"[^>]* value="Saint-Malo"', form)
+        assert re.search(r'name="issued_on"[^>]* value="2026-11-09"', form)
+        assert re.search(r'<textarea id="footer"[^>]*></textarea>', form)
+        # What was not typed then is as the settings have it; another session's run fills no form.
+        assert re.search(r'name="capacity"[^>]* value="Directrice"', form)
+        other = pages.browser(ADMINISTRATOR).get(f"/sessions/S-2026-CYB-09/attestations?run={run_id}").text
+        assert "Saint-Malo" not in other
+    finally:
+        shutil.rmtree(pages.home.background_runs)
+
+
 def test_what_is_wrong_in_the_form_is_said_beside_its_field(awa: TestClient, pages: Pages) -> None:
     answer = awa.post(FORM, data=form_of(awa, action="make", issued_on="31/11/2026", place="x" * 2001))
     assert answer.status_code == 422
@@ -372,12 +526,15 @@ def test_attestations_may_be_switched_off(demo_home: Path, tmp_path: Path) -> No
         browser = pages.browser(AWA)
         assert '<form class="two"' in browser.get(FORM).text
         # At once, without a restart.
-        with pages.home.settings_file.open("a", encoding="utf-8") as toml:
-            toml.write(f"\n[attestations]\n{off}\n")
+        settings = pages.home.settings_file
+        settings.write_text(settings.read_text(encoding="utf-8").replace("offered = true", off), encoding="utf-8")
         page = browser.get(FORM)
         assert "Demandez-les à : la scolarité <scolarite@exemple.fr>" in text_of(page.text).replace("\u202f", " ")
         assert '<form class="two"' not in page.text
         assert browser.post(FORM, data={"csrf_token": token_of(page.text), "action": "make"}).status_code == 403
+        # Who never decided on it has not switched them on.
+        settings.write_text(settings.read_text(encoding="utf-8").replace(off, ""), encoding="utf-8")
+        assert '<form class="two"' not in browser.get(FORM).text
 
 
 def test_the_statistics_count_what_the_export_would_hold(
@@ -404,7 +561,7 @@ def test_the_statistics_count_what_the_export_would_hold(
     narrowed = f"date_from=2026-10-01&date_to=2026-10-31&users=u-1014&sessions={SESSION}"
     assert f"contiendrait {of_month} lignes" in count(awa, narrowed)
     assert "pas un jour du calendrier" in count(awa, "date_from=2026-02-30")
-    assert "finit avant de commencer" in count(awa, "date_from=2026-10-02&date_to=2026-10-01")
+    assert "se termine avant de commencer" in count(awa, "date_from=2026-10-02&date_to=2026-10-01")
     # Nobody who was chosen is left out in silence.
     assert "plus de 100 choix" in count(awa, "&".join(f"users=u-{number}" for number in range(1000, 1101)))
     assert awa.get(f"/statistics/count?sessions={OF_BENOIT}").status_code == 404
@@ -470,3 +627,16 @@ def test_static_files_are_known_by_their_content(administrator: TestClient) -> N
         answer = administrator.get(address)
         assert answer.status_code == 200
         assert "immutable" in answer.headers["cache-control"]
+
+
+def test_the_dashboard_says_how_fresh_each_source_is(pages: Pages, awa: TestClient) -> None:
+    assert "Sources" not in text_of(awa.get("/").text)
+    settings = pages.home.settings_file.read_text(encoding="utf-8")
+    pages.home.settings_file.write_text(f"{settings}\n[sources.moodle-log]\n", encoding="utf-8")
+    try:
+        assert "moodle-log aucune activité · jamais lue" in text_of(awa.get("/").text)
+        deliver(sources_folder(pages.home), {"moodle-log": ListSource()}, home=pages.home.folder, started_at=START)
+        shown = text_of(awa.get("/").text)
+        assert "moodle-log dernière activité le 02/11/2026 05:00 · lue le 02/11/2026 05:00" in shown
+    finally:
+        pages.home.settings_file.write_text(settings, encoding="utf-8")

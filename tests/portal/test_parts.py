@@ -5,23 +5,30 @@ from __future__ import annotations
 import re
 import string
 import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestration.home import Home
+from orchestration.home.paths import Home
 from portal import failed_runs
+from portal import previews as previews_module
 from portal.addresses import KeyConvertor, key, text_of
 from portal.charts import HEIGHT, WIDTH, column_chart, shares
 from portal.pages.exports import CHOICES
 from portal.previews import Previews
-from portal.rendering import PLACE
+from portal.rendering import FOLDER
 from portal.wording import LANGUAGES, load_words, preferred_language
+from reports.issuing.preview import Preview
+from warehouse.errors import OpcoError
 
 DAYS = st.dates(date(2020, 1, 1), date(2030, 12, 31))
 
@@ -34,8 +41,8 @@ def test_both_languages_say_the_same_things_with_the_same_values() -> None:
 
 
 def test_every_word_of_the_catalogues_is_used() -> None:
-    code = "".join(path.read_text(encoding="utf-8") for path in PLACE.rglob("*.py"))
-    code += "".join(path.read_text(encoding="utf-8") for path in PLACE.rglob("*.html"))
+    code = "".join(path.read_text(encoding="utf-8") for path in FOLDER.rglob("*.py"))
+    code += "".join(path.read_text(encoding="utf-8") for path in FOLDER.rglob("*.html"))
     # Keys that are put together: their beginnings stand in the code.
     prefixes = set(re.findall(r"""["'](\w+_)["'] ~""", code)) | set(re.findall(r'f"(\w+_){', code))
     prefixes |= {f"{name}_" for name in CHOICES}
@@ -140,18 +147,62 @@ def test_a_preview_process_that_was_killed_is_replaced() -> None:
 
 def test_failed_runs_are_read_by_one_thread_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Home] = []
-    goes_on, read = threading.Event(), threading.Event()
+    goes_on = threading.Event()
 
     def slow(home: Home) -> list[failed_runs.FailedRun]:
         asked.append(home)
         goes_on.wait(60)
-        read.set()
         return []
 
     monkeypatch.setattr(failed_runs, "read_failed_runs", slow)
-    monkeypatch.setattr(failed_runs, "READ_EVERY_SECONDS", -1)
     runs = failed_runs.FailedRuns(Home(tmp_path))
-    assert [runs.latest() for _ in range(5)] == [None] * 5
+    assert [runs.latest(wait=0) for _ in range(5)] == [None] * 5
     goes_on.set()
-    assert read.wait(60)
+    assert runs.latest(wait=60) == []
     assert len(asked) == 1
+
+
+def test_no_older_reading_of_failed_runs_is_shown_than_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 1000.0
+    failed = failed_runs.FailedRun("4f1c", "nightly", "S%2F1", datetime(2026, 11, 10, tzinfo=UTC), "The disk is full")
+    answers: list[Any] = [[failed], [], OSError("gone")]
+
+    def read(home: Home) -> list[failed_runs.FailedRun]:
+        del home
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return list(answer)
+
+    monkeypatch.setattr(failed_runs, "read_failed_runs", read)
+    monkeypatch.setattr("portal.failed_runs.time.monotonic", lambda: now)
+    runs = failed_runs.FailedRuns(Home(tmp_path))
+    assert runs.latest(wait=60) == [failed]
+    assert failed.session_id == "S/1"
+    now += failed_runs.READ_EVERY_SECONDS
+    assert runs.latest(wait=60) == [failed]
+    # Over a night nobody looked: what failed yesterday is not shown as if it were so now.
+    now += 8 * 3600
+    assert runs.latest(wait=60) == []
+    # Nor is it where nothing can be read any more.
+    now += 8 * 3600
+    assert runs.latest(wait=60) is None
+
+
+def test_a_preview_that_hangs_ends_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(previews_module, "LONGEST_SECONDS", 0.3)
+    answers: list[Future[Preview]] = [Future(), Future()]
+    answers[1].set_result(Preview(b"pdf", b"png", 1))
+    previews = Previews()
+    # The first hangs: its process is ended, and the second is made by another.
+    started: list[Any] = [SimpleNamespace(submit=lambda *_, one=one, **__: one) for one in answers]
+    monkeypatch.setattr(previews, "_started", lambda: started.pop(0))
+    monkeypatch.setattr(previews, "_stop", lambda _: None)
+    with ThreadPoolExecutor(2) as threads:
+        hangs = threads.submit(previews.make, "a@exemple.fr", "S")
+        while started and len(started) == 2:
+            time.sleep(0.01)
+        made = threads.submit(previews.make, "b@exemple.fr", "S")
+        with pytest.raises(OpcoError, match="took too long"):
+            hangs.result(60)
+        assert previews.find("b@exemple.fr", "S", made.result(60)) is not None

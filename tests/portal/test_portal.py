@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,8 +14,8 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from orchestration.home import Home
-from orchestration.settings import load_settings
+from orchestration.home.paths import Home
+from orchestration.home.settings import load_settings
 from portal.app import make_app
 from reports.delivery.links import Signer, download_url
 from reports.delivery.store import Delivery, DeliveryStore
@@ -53,7 +54,8 @@ def store(tmp_path: Path) -> DeliveryStore:
 def app(tmp_path: Path, clock: Clock) -> MakeApp:
     def make(base_url: str = BASE_URL, secret: str = SECRET) -> Starlette:
         home = Home(tmp_path)
-        return make_app(home, load_settings(home, {"portal.base_url": base_url, "portal.secret": secret}), now=clock)
+        said = {"portal.plain_http": "true", "portal.base_url": base_url, "portal.secret": secret}
+        return make_app(home, load_settings(home, said), now=clock)
 
     return make
 
@@ -86,6 +88,31 @@ def test_a_link_gives_its_file(client: TestClient, delivery: Delivery) -> None:
     assert answer.headers["referrer-policy"] == "no-referrer"
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert answer.headers["content-length"] == str(len(CONTENT))
+
+
+def test_every_download_by_a_link_is_on_record_with_its_recipients(
+    app: MakeApp, store: DeliveryStore, tmp_path: Path
+) -> None:
+    file = tmp_path / "export.csv"
+    file.write_bytes(CONTENT)
+    recipients = ("marie@exemple.fr", "paul@exemple.fr")
+    sent = store.keep(file, hashlib.sha256(CONTENT).hexdigest(), EXPIRES, recipients)
+    portal = app()
+    with TestClient(portal, base_url="http://portal.exemple.fr") as client:
+        client.get(url(sent))
+        client.get(url(sent), headers={"Range": "bytes=5-"})
+        client.head(url(sent))
+        client.get(url(sent) + "x")
+    log = portal.state.identity.audit
+    lines = [json.loads(line) for line in log.path.read_text(encoding="utf-8").splitlines()]
+    assert [(line["action"], line["delivery_id"], line["is_part"]) for line in lines] == [
+        ("link_downloaded", sent.delivery_id, False),
+        ("link_downloaded", sent.delivery_id, True),
+    ]
+    assert lines[0]["recipients"] == list(recipients)
+    assert (lines[0]["file"], lines[0]["client"], lines[0]["email"]) == ("export.csv", "testclient", None)
+    assert SIGNER.token(sent.link) not in log.path.read_text(encoding="utf-8")
+    assert log.fault() is None
 
 
 def test_head_and_parts(client: TestClient, delivery: Delivery) -> None:

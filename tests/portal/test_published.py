@@ -18,7 +18,8 @@ def publish(link: Path, build_id: str) -> Path:
     file = link.parent / "builds" / f"{build_id}.duckdb"
     file.parent.mkdir(exist_ok=True)
     with duckdb.connect(str(file)) as connection:
-        connection.execute("create table warehouse_build as select $id as build_id", {"id": build_id})
+        connection.execute("create table warehouse_build as select ? as build_id, 2 as rules_edition", [build_id])
+        connection.execute("create table load_reconciliation (table_name varchar)")
     temporary = link.with_name("new")
     temporary.symlink_to(file.relative_to(link.parent))
     temporary.replace(link)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, cast
@@ -22,22 +23,25 @@ from httpx2 import Response as Answer
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from orchestration.background import RESULT, BackgroundRuns, Order
-from orchestration.home import Home
-from orchestration.settings import load_settings
+from orchestration.home.paths import Home
+from orchestration.home.settings import load_settings
+from orchestration.runs.background import BackgroundRuns, Order
+from orchestration.runs.supervision import RESULT
 from portal import access
 from portal.addresses import key
 from portal.app import make_app
 from portal.identity.outbox import SignInMail
 from portal.identity.service import Identity
 from portal.limits import Limits
+from portal.pages.attestations import Form, _digest
 from portal.previews import Previews
 from portal.security import cookie_name
-from reports.attestation.manifest import read_manifest
-from reports.attestation.preview import Preview
+from reports.attestation.inputs import IMAGES, TEXTS
 from reports.delivery.links import Signer
 from reports.delivery.store import DeliveryStore
-from tests.conftest import closing_line, run_opco
+from reports.issuing.manifest import read_manifest
+from reports.issuing.preview import Preview
+from tests.commands import result_of, run_opco
 from tests.portal.people import PATH, SECRET, Recorder, token_of
 from warehouse.files import sha256_of
 
@@ -47,13 +51,22 @@ pytestmark = pytest.mark.xdist_group("demo")
 SESSION, OTHER_SESSION = "S-2026-MGMT-09", "S-2026-CYB-09"
 BASE_URL = f"https://portal.exemple.fr{PATH}"
 ADMIN = "admin@exemple.fr"
+# Without any input of the issue in force, which is asked for once more.
+BARE = Form({**dict.fromkeys((*TEXTS, *IMAGES), ""), "language": "fr"}, "2026-11-10", "", force=False, wrong={})
+MAKE = {
+    "action": "make",
+    "issued_on": BARE.issued_on,
+    "language": "fr",
+    "confirmed": _digest(BARE),
+    "seen": "name legal_representative capacity stamp",
+}
 ROLES = ("nobody", "stranger", "other", "right", "administrator")
 
 
 class IdleRuns(BackgroundRuns):
     """Background runs that are ordered and never begin."""
 
-    def _begin(self, order: Order) -> None:
+    def _launch(self, order: Order) -> None:
         del order
 
 
@@ -122,7 +135,7 @@ def campus(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         + '[email]\nhost = "127.0.0.1"\nsender = "portail@exemple.fr"\nallowed_recipients = ["trois-rives.example"]\n',
         encoding="utf-8",
     )
-    made = closing_line(run_opco("attest", SESSION, "--json", home=home.folder))
+    made = result_of(run_opco("attest", SESSION, "--json", home=home.folder))
     manifest = read_manifest(next((home.attestations / SESSION).glob("issue-*")))
     assert made["ok"]
     with pytest.MonkeyPatch.context() as patch:
@@ -258,7 +271,7 @@ EXPECTED: dict[tuple[str, str], Expected] = {
     ("POST", f"{IN_SESSION}/attestations"): Expected(
         (401, 404, 404, 303, 303),
         lambda campus: {"session_id": SESSION},
-        form={"action": "make", "issued_on": "2026-11-10", "language": "fr"},
+        form=MAKE,
     ),
     ("GET", f"{IN_SESSION}/attestations/image/{{file:key}}"): of_the_session(path=lambda campus: {"file": "logo.svg"}),
     # A preview is its maker's alone.
@@ -274,6 +287,9 @@ EXPECTED: dict[tuple[str, str], Expected] = {
     ("GET", f"{IN_SESSION}/attestations/runs/{{run_id}}/progress"): of_the_session(
         path=lambda campus: {"run_id": campus.attest_run}
     ),
+    ("POST", f"{IN_SESSION}/attestations/runs/{{run_id}}/cancel"): Expected(
+        (401, 404, 404, 303, 303), lambda campus: {"session_id": SESSION, "run_id": campus.attest_run}, form={}
+    ),
     # Exports.
     ("GET", f"{PATH}/statistics"): replace(
         INSTRUCTORS, query=f"sessions={SESSION}", statuses=(401, 200, 404, 200, 200)
@@ -286,6 +302,7 @@ EXPECTED: dict[tuple[str, str], Expected] = {
     ("GET", f"{PATH}/exports/{{run_id}}"): OWN_EXPORT,
     ("GET", f"{PATH}/exports/{{run_id}}/progress"): OWN_EXPORT,
     ("GET", f"{PATH}/exports/{{run_id}}/file"): OWN_EXPORT,
+    ("POST", f"{PATH}/exports/{{run_id}}/cancel"): replace(OWN_EXPORT, statuses=(401, 404, 404, 303, 303), form={}),
 }
 
 
@@ -463,6 +480,40 @@ def test_a_page_names_nobody_and_nothing_of_other_sessions(campus: Campus) -> No
         leaked = [text for text in foreign if re.search(rf"(?<!\w){re.escape(text)}(?!\w)", answer.text)]
         assert not leaked, (page, leaked)
     assert read >= len(pages) - 3
+
+
+def test_a_run_is_cancelled_by_who_asked_for_it_and_by_administrators(campus: Campus) -> None:
+    place = f"{PATH}/sessions/{key(SESSION)}/attestations"
+    right, administrator = campus.browser("right"), campus.browser("administrator")
+    audit = campus.home.portal / "audit.jsonl"
+
+    def cancelled(browser: TestClient, page: str) -> int:
+        token = token_of(browser.get(f"{PATH}/sessions").text)
+        return int(browser.post(f"{page}/cancel", data={"csrf_token": token}).status_code)
+
+    def begun(browser: TestClient) -> str:
+        form = {**MAKE, "csrf_token": token_of(browser.get(f"{PATH}/sessions").text)}
+        page = browser.post(place, data=form).headers["location"].partition("?")[0]
+        assert "Annuler" in browser.get(page).text
+        return str(page)
+
+    of_administrator = begun(administrator)
+    assert "Annuler" not in right.get(of_administrator).text
+    assert cancelled(right, of_administrator) == 403
+    assert administrator.post(f"{of_administrator}/cancel", data={}).status_code == 403
+    assert not list(campus.home.background_runs.glob("*/cancelled.json"))
+    assert cancelled(administrator, of_administrator) == 303
+    of_right = begun(right)
+    assert cancelled(administrator, of_right) == 303
+    page = right.get(of_right).text
+    assert f"annulée par {ADMIN}" in unescape(page)
+    assert "Annuler" not in page
+    lines = [json.loads(line) for line in audit.read_text(encoding="utf-8").splitlines()]
+    told = [(one["email"], one["asked_by"]) for one in lines if one["action"] == "run_cancelled"]
+    assert told == [(ADMIN, ADMIN), (ADMIN, campus.people["right"])]
+    # What is over is left as it is, and is no line.
+    assert cancelled(administrator, of_right) == 303
+    assert len(audit.read_text(encoding="utf-8").splitlines()) == len(lines)
 
 
 def test_an_export_of_anothers_session_is_never_begun(campus: Campus) -> None:

@@ -18,8 +18,9 @@ import pytest
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
+from starlette.testclient import TestClient
 
-from portal.audit import AuditLog
+from orchestration.home.audit import AuditLog
 from portal.security import MAX_BODY_BYTES, add_headers
 from tests.portal.people import ADMIN, BRUNO, CLAIRE, PATH, SmallPortal, ask, post, small_portal, token_of
 from warehouse.errors import OpcoError
@@ -64,6 +65,7 @@ def test_a_plain_connection_promises_no_tls() -> None:
 
 def test_cookies_without_tls_say_so(people_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OPCO_PORTAL__BASE_URL", "http://portal.exemple.fr/opco")
+    monkeypatch.setenv("OPCO_PORTAL__PLAIN_HTTP", "true")
     with small_portal(people_home) as portal:
         cookie = portal.browser().get(f"{PATH}/sign-in").headers["set-cookie"]
         assert cookie.startswith("opco_visitor=")
@@ -218,7 +220,7 @@ def test_a_disk_that_is_full_while_a_file_comes(portal: SmallPortal, monkeypatch
     assert "Le disque du serveur est plein" in large.text
 
 
-def test_who_goes_away_leaves_no_alarm(portal: SmallPortal, caplog: pytest.LogCaptureFixture) -> None:
+def test_who_goes_away_leaves_no_alert(portal: SmallPortal, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.INFO, "portal")
     portal.app.state.fault = ClientDisconnect()
     assert portal.browser().get(f"{PATH}/fail").status_code == 400
@@ -238,16 +240,16 @@ def test_what_nobody_sends_is_not_read(portal: SmallPortal) -> None:
         (OSError(errno.ENOSPC, "No space left on device", "/home/secret"), 507, "Le disque du serveur est plein"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), 507, "Le disque du serveur est plein"),
         (sqlite3.OperationalError("database or disk is full"), 507, "Le disque du serveur est plein"),
-        (sqlite3.OperationalError("database is locked"), 500, "Une erreur que nous n’avions pas prévue"),
+        (sqlite3.OperationalError("database is locked"), 500, "Une erreur imprévue s’est produite"),
         (
             FileNotFoundError(errno.ENOENT, "No such file", "/home/secret"),
             500,
-            "Une erreur que nous n’avions pas prévue",
+            "Une erreur imprévue s’est produite",
         ),
         (duckdb.IOException("IO Error: /home/secret vanished"), 503, "Les données ne sont pas disponibles"),
         (OpcoError("The published warehouse /home/secret cannot be read"), 503, "Les données ne sont pas disponibles"),
-        (RuntimeError("/home/secret"), 500, "Une erreur que nous n’avions pas prévue"),
-        (HTTPException(418, "<script>/home/secret</script>"), 418, "Cette demande n’est pas comprise"),
+        (RuntimeError("/home/secret"), 500, "Une erreur imprévue s’est produite"),
+        (HTTPException(418, "<script>/home/secret</script>"), 418, "Cette demande n’a pas été comprise"),
     ],
 )
 def test_what_goes_wrong_gets_a_plain_page_and_a_line_in_the_log(
@@ -333,3 +335,25 @@ def test_an_audit_log_on_a_full_disk_keeps_no_half_line(tmp_path: Path, monkeypa
     with pytest.raises(OSError, match="No space left"):
         log.add("made", email=None, client="c")
     assert log.path.read_bytes() == before
+
+
+def test_a_slash_too_many_leads_to_no_plain_connection(portal: SmallPortal) -> None:
+    claire = portal.signed_in(CLAIRE)
+    for method in ("GET", "POST"):
+        for forwarded in ({}, {"X-Forwarded-Proto": "http"}):
+            led = claire.request(method, f"{PATH}/form/", headers=forwarded)
+            assert (led.status_code, led.headers["location"]) == (307, "https://portal.exemple.fr/opco/form")
+
+
+def test_a_proxy_that_is_not_trusted_is_named_once(portal: SmallPortal, caplog: pytest.LogCaptureFixture) -> None:
+    def ask_from(peer: str, *, forwarded: bool) -> None:
+        headers = {"X-Forwarded-For": "203.0.113.7"} if forwarded else {}
+        client = TestClient(portal.app, base_url="https://portal.exemple.fr", client=(peer, 40000))
+        assert client.get(f"{PATH}/sign-in", headers=headers).status_code == 200
+
+    for _ in range(2):
+        ask_from("172.18.0.1", forwarded=True)
+        ask_from("127.0.0.1", forwarded=True)
+        ask_from("203.0.113.9", forwarded=False)
+    (said,) = [record.getMessage() for record in caplog.records if "trusted_proxies" in record.getMessage()]
+    assert said.startswith("172.18.0.1 sends X-Forwarded-For")

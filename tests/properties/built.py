@@ -13,9 +13,11 @@ import csv
 import io
 import json
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Container, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from graphlib import TopologicalSorter
@@ -25,9 +27,9 @@ from typing import Any
 import duckdb
 import jinja2
 
-from orchestration.dbt_project import dbt_environment, dbt_executable, dbt_target, dbt_variables
-from orchestration.home import Home
-from orchestration.settings import Settings, load_settings
+from orchestration.defs.warehouse.dbt_project import dbt_environment, dbt_executable, dbt_target, dbt_variables
+from orchestration.home.paths import Home
+from orchestration.home.settings import Settings, load_settings
 from warehouse.archive import load_delivery
 from warehouse.build_file import BUILD_FILE, BuildIdentity, open_build_file, prepare_build_file
 from warehouse.contract import raw_tables
@@ -79,9 +81,9 @@ class Built:
     tables: Mapping[str, list[Row]]
     failed_checks: tuple[str, ...]
 
-    def book(self, table_name: str) -> Row:
-        """Return the row of `load_balance` of one raw table."""
-        return next(row for row in self.tables["load_balance"] if row["table_name"] == table_name)
+    def reconciliation(self, table_name: str) -> Row:
+        """Return the row of `load_reconciliation` of one raw table."""
+        return next(row for row in self.tables["load_reconciliation"] if row["table_name"] == table_name)
 
     def marts(self, *, leave_out: Mapping[str, Sequence[str]] | None = None) -> dict[str, list[str]]:
         """Return every mart as sorted texts of rows, without build identity and load times, to be compared.
@@ -103,9 +105,12 @@ class Built:
 
 
 def compile_project(folder: Path, rules: Mapping[str, str]) -> Project:
-    """Compile the dbt project in `folder` (an empty one) with settings of the rules, such as max_connection_minutes."""
+    """Compile the dbt project in `folder` (an empty one) with settings of the rules, such as max_connection_minutes.
+
+    Those of another section go by it, as credit.partial.
+    """
     home = Home(folder)
-    settings = load_settings(home, {f"rules.{name}": value for name, value in rules.items()})
+    settings = load_settings(home, {name if "." in name else f"rules.{name}": value for name, value in rules.items()})
     home.build.mkdir(parents=True)
     nodes = _compiled(home, settings)
     models = {
@@ -115,13 +120,18 @@ def compile_project(folder: Path, rules: Mapping[str, str]) -> Project:
     }
     order = [nodes[name] for name in TopologicalSorter(models).static_order()]
     seeds = tuple(_seed(node) for node in nodes.values() if node["resource_type"] == "seed")
-    checks = {node["name"]: node["compiled_code"] for node in nodes.values() if node["resource_type"] == "test"}
+    # Problems of the data are no mistakes of the models: they stand in the table `data_problems`.
+    checks = {
+        node["name"]: node["compiled_code"]
+        for node in nodes.values()
+        if node["resource_type"] == "test" and (node.get("test_metadata") or {}).get("name") != "no_problem"
+    }
     in_full = Project(seeds, tuple(Model(_full(node), (), False) for node in order), checks)
     # Once more, for a build file that holds a build, of which no snapshot has changed since.
-    with _Bench(in_full, home.build) as bench:
+    with Bench(in_full, home.build) as bench:
         bench.load(LEAST)
-        for goes_on in (False, True):
-            bench.build(CLOCK, goes_on=goes_on)
+        for incremental in (False, True):
+            bench.build(CLOCK, incremental=incremental)
     going_on = _compiled(home, settings)
     return Project(
         seeds,
@@ -133,12 +143,18 @@ def compile_project(folder: Path, rules: Mapping[str, str]) -> Project:
     )
 
 
-def build(project: Project, *deliveries: RawFolder, clocks: Sequence[datetime] = ()) -> Built:
-    """Load the deliveries one after the other into an empty archive, build once, and return the tables."""
-    with tempfile.TemporaryDirectory(dir=MEMORY) as name, _Bench(project, Path(name)) as bench:
+def build(
+    project: Project, *deliveries: RawFolder | Path, clocks: Sequence[datetime] = (), kept_in: Path | None = None
+) -> Built:
+    """Load the deliveries one after the other into an empty archive, build once, and return the tables.
+
+    A delivery is drawn, or a raw folder on the disk. Archive and build file stay in `kept_in`, an empty folder, if any.
+    """
+    place = nullcontext(kept_in) if kept_in else tempfile.TemporaryDirectory(dir=MEMORY)
+    with place as name, Bench(project, Path(name)) as bench:
         for delivery in deliveries:
             bench.load(delivery)
-        bench.build(clocks[-1] if clocks else CLOCK, goes_on=False)
+        bench.build(clocks[-1] if clocks else CLOCK, incremental=False)
         return bench.built()
 
 
@@ -150,15 +166,15 @@ def build_one_by_one(
     `clocks` holds the clock of each build; default: always `CLOCK`. `only_loaded` has the places of deliveries that are
     loaded and not built: the next build takes them with its own.
     """
-    with tempfile.TemporaryDirectory(dir=MEMORY) as name, _Bench(project, Path(name)) as bench:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as name, Bench(project, Path(name)) as bench:
         for number, delivery in enumerate(deliveries):
             bench.load(delivery)
             if number not in only_loaded:
-                bench.build(clocks[number] if clocks else CLOCK, goes_on=bench.builds > 0)
+                bench.build(clocks[number] if clocks else CLOCK, incremental=bench.builds > 0)
         return bench.built()
 
 
-class _Bench:
+class Bench:
     """An archive and a build file in `folder`, with the build file open in this process."""
 
     def __init__(self, project: Project, folder: Path) -> None:
@@ -173,28 +189,29 @@ class _Bench:
         for seed in project.seeds:
             self.connection.execute(seed)
 
-    def __enter__(self) -> _Bench:
+    def __enter__(self) -> Bench:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.connection.close()
 
-    def load(self, delivery: RawFolder) -> None:
+    def load(self, delivery: RawFolder | Path) -> None:
         self.loads += 1
-        raw_folder = self.folder / f"raw-{self.loads}"
-        _write(delivery, raw_folder)
+        raw_folder = delivery if isinstance(delivery, Path) else self.folder / f"raw-{self.loads}"
+        if not isinstance(delivery, Path):
+            _write(delivery, raw_folder)
         load_delivery(raw_folder, self.folder / "archive", loaded_at=FIRST_LOAD + timedelta(hours=self.loads))
 
-    def build(self, clock: datetime, *, goes_on: bool) -> None:
+    def build(self, clock: datetime, *, incremental: bool) -> None:
         self.builds += 1
         # Each build has a beginning of its own: staging marks with it what a build has written.
         identity = BuildIdentity("build", clock, CLOCK + timedelta(minutes=self.builds), FIRST_LOAD, self.loads)
-        prepare_build_file(self.folder / "archive", self.folder / BUILD_FILE, identity, goes_on=goes_on)
+        prepare_build_file(self.folder / "archive", self.folder / BUILD_FILE, identity, incremental=incremental)
         run = self.connection.execute
         ((snapshots_changed,),) = run("select have_snapshots_changed from raw.this_build").fetchall()
         run("begin")
         for model in self.project.models:
-            if not goes_on or not model.further or (model.reads_snapshots and snapshots_changed):
+            if not incremental or not model.further or (model.reads_snapshots and snapshots_changed):
                 run(model.full)
             else:
                 for statement in model.further:
@@ -206,7 +223,9 @@ class _Bench:
         names = run(
             """
             select schema_name, table_name from duckdb_tables()
-            where schema_name = 'marts' or table_name in ('stg_course_connections', 'stg_learning_events')
+            where
+                schema_name = 'marts'
+                or table_name in ('stg_course_connections', 'stg_learning_events', 'stg_program_steps')
             """
         ).fetchall()
         failed = [name for name, sql in self.project.checks.items() if run(sql).fetchone() is not None]
@@ -240,8 +259,11 @@ def _further(node: Mapping[str, Any]) -> tuple[str, ...]:
     if node["config"]["materialized"] != "incremental":
         return ()
     name = f"get_incremental_{node['config']['incremental_strategy']}_sql"
+    files = "\n".join(path.read_text(encoding="utf-8") for path in (PROJECT_DIR / "macros").glob("incremental_*.sql"))
+    macro = re.search(rf"{{% macro {name}\(.*?endmacro -?%}}", files, re.DOTALL)
+    assert macro is not None, name
     macros = jinja2.Environment(autoescape=False).from_string(
-        (PROJECT_DIR / "macros" / f"{name}.sql").read_text(encoding="utf-8"),
+        macro[0],
         globals={"ref": lambda model: f"intermediate.{model}"},
     )
     strategy = getattr(macros.module, name)({"target_relation": node["relation_name"], "temp_relation": "made_now"})

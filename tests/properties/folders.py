@@ -14,21 +14,30 @@ from typing import TypeVar
 from hypothesis import strategies as st
 
 from tests.properties.built import Cells, RawFolder, table_of
+from tests.properties.reference import BLANKS as READ_AS_BLANK
+from tests.properties.reference import Connection, Rules, instant
 
 Item = TypeVar("Item")
 
+BLANKS = ("", " ", "\t", "\u00a0 ", "\u202f", "\u200b", "\ufeff")
 GROWING = ("course_connections", "learning_events")
+WITHDRAWALS = {
+    "learning_events": ("withdrawn_events", "event_id"),
+    "course_connections": ("withdrawn_connections", "connection_id"),
+}
+PILING = (*GROWING, *(table for table, _ in WITHDRAWALS.values()))
 
 # Short before long, and what needs escaping in the JSON that connection_id is made from.
 USER_IDS = ("1", "2", "10", "99", "100", "a", "A", "é", 'q"q', "b\\s", "🙂", "x/y", "user 7", "0", "00", "zz9")
 SESSION_IDS = ("9", "10", 'é"\\')
 COURSE_IDS = ("c1", "c2", "c10")
-# Beginnings of a learner's grid, as a clock shows them: an ordinary day, midnight in Paris, both changes of clocks,
-# fifteen minutes before what the build's clock takes, and the year 2000.
+# Beginnings of a learner's grid, as a clock shows them: an ordinary day, midnight in Paris, both changes of clocks, the
+# hour that exists twice, fifteen minutes before what the build's clock takes, and the year 2000.
 BEGINNINGS = (
     *["2026-09-01T08:00"] * 6,
     "2026-09-01T21:40",
     "2026-10-25T01:40",
+    "2026-10-25T02:05",
     "2026-03-29T01:40",
     "2026-11-20T08:15",
     "1999-12-31T23:40",
@@ -81,6 +90,13 @@ def instants(draw: st.DrawFn, grid: Grid) -> str:
 
 
 @st.composite
+def bounds(draw: st.DrawFn, grid: Grid) -> str:
+    """Draw a cell that holds a beginning or an end: nothing, an instant of the grid, or its day."""
+    instant = draw(instants(grid))
+    return draw(st.sampled_from(["", instant, instant, instant[:10]]))
+
+
+@st.composite
 def rarely(draw: st.DrawFn, value: str, *others: str, one_in: int) -> str:
     """Draw `value`, or about once in `one_in` times one of the others."""
     return draw(st.sampled_from(others)) if draw(st.integers(0, one_in - 1)) == one_in // 2 else value
@@ -88,10 +104,17 @@ def rarely(draw: st.DrawFn, value: str, *others: str, one_in: int) -> str:
 
 @st.composite
 def spoiled(draw: st.DrawFn, cells: dict[str, str], faults: Sequence[tuple[str, str]]) -> Cells:
-    """Draw a row: as it is, or about once in twelve times with one of the faults, each a column and its cell."""
-    if draw(st.integers(0, 11)) == 6:
+    """Draw a row: as it is, or about once in twelve times with one of the faults, each a column and its cell.
+
+    As often it has blanks around its cells, which say nothing.
+    """
+    choice = draw(st.integers(0, 11))
+    if choice == 6:
         column, cell = draw(st.sampled_from(faults))
         return {**cells, column: cell}
+    if choice == 7:
+        before, after = draw(st.tuples(st.sampled_from(BLANKS), st.sampled_from(BLANKS)))
+        return {column: f"{before}{cell}{after}" for column, cell in cells.items()}
     return cells
 
 
@@ -145,7 +168,8 @@ CONNECTION_FAULTS = (
 def connections(draw: st.DrawFn, user_id: str, grid: Grid) -> Cells:
     """Draw a native connection, open about once in six times."""
     session_id, course_id, attempt_id = draw(st.sampled_from(grid.places))
-    begin, end = sorted(draw(st.tuples(instants(grid), instants(grid))))
+    # As a clock shows them, the end may stand before the beginning: in the hour that exists twice, or by mistake.
+    begin, end = sorted(draw(st.tuples(instants(grid), instants(grid))), reverse=draw(st.integers(0, 9)) == 5)
     cells = {
         "user_id": user_id,
         "session_id": session_id,
@@ -154,6 +178,7 @@ def connections(draw: st.DrawFn, user_id: str, grid: Grid) -> Cells:
         "disconnected_at": draw(rarely(end, "", one_in=6)),
         "end_reason": draw(st.sampled_from(["", "left", "completed", "Abandoned", "timeout", "unknown", "vanished"])),
         "evidence_level": draw(st.sampled_from(["", "", "native_log", "attempt_span", "guess"])),
+        "modality": draw(st.sampled_from(["", "", "sync", "Async", "live"])),
         "attempt_id": attempt_id,
     }
     return draw(spoiled(cells, CONNECTION_FAULTS))
@@ -169,7 +194,7 @@ def raw_folders(draw: st.DrawFn) -> RawFolder:
 
     user_ids = list(dict.fromkeys([USER_IDS[0], *several(st.sampled_from(USER_IDS), 14)]))
     grids = {user_id: draw(GRIDS) for user_id in user_ids}
-    blank_or = st.one_of(st.just(""), st.sampled_from([*grids.values()]).flatmap(instants))
+    of_session = st.sampled_from([*grids.values()]).flatmap(bounds)
     folder: dict[str, list[Cells]] = {
         "program_templates.csv": [{"program_template_id": "p", "name": "Programme"}],
         "program_sessions.csv": [
@@ -177,8 +202,8 @@ def raw_folders(draw: st.DrawFn) -> RawFolder:
                 "session_id": session_id,
                 "program_template_id": "nowhere" if session_id == "lost" else "p",
                 "name": "Session",
-                "starts_at": draw(blank_or),
-                "ends_at": draw(blank_or),
+                "starts_at": draw(of_session),
+                "ends_at": draw(of_session),
             }
             for session_id in (*SESSION_IDS, "lost")
         ],
@@ -192,17 +217,23 @@ def raw_folders(draw: st.DrawFn) -> RawFolder:
             for user_id in user_ids
         ],
         "enrollments.csv": [],
+        "session_instructors.csv": [],
         # Once delivered, a growing table has a file, be it without rows.
         "learning_events.csv": [],
     }
     for number, user_id in enumerate(several(st.sampled_from(user_ids), 8)):
-        bounds = st.one_of(st.just(""), instants(grids[user_id]))
+        of_enrollment = bounds(grids[user_id])
         folder["enrollments.csv"].append({
             "enrollment_id": draw(rarely(str(number), "", "0", one_in=10)),
             "session_id": draw(rarely(grids[user_id].places[0][0], "lost", one_in=10)),
             "user_id": draw(rarely(user_id, "nobody", one_in=10)),
-            "enrolled_at": draw(rarely(draw(bounds), "soon", one_in=10)),
-            "unenrolled_at": draw(bounds),
+            "enrolled_at": draw(rarely(draw(of_enrollment), "soon", one_in=10)),
+            "unenrolled_at": draw(of_enrollment),
+        })  # fmt: skip
+    for user_id in several(st.sampled_from(user_ids), 4):
+        folder["session_instructors.csv"].append({
+            "session_id": draw(rarely(grids[user_id].places[0][0], "lost", one_in=10)),
+            "user_id": draw(rarely(user_id, "nobody", one_in=10)),
         })  # fmt: skip
     for user_id, grid in grids.items():
         for table, rows in (
@@ -211,7 +242,31 @@ def raw_folders(draw: st.DrawFn) -> RawFolder:
         ):
             for cells in rows:
                 folder.setdefault(draw(st.sampled_from(FILES)).format(table), []).append(cells)
-    return with_keys(folder, draw(st.lists(st.integers(0, 30), min_size=20, max_size=60)))
+    with_ids = with_keys(folder, draw(st.lists(st.integers(0, 30), min_size=20, max_size=60)))
+    return {**with_ids, **withdrawals(with_ids, draw(st.lists(st.integers(0, 200), max_size=8)))}
+
+
+def withdrawals(folder: RawFolder, choices: list[int]) -> dict[str, list[Cells]]:
+    """Withdraw some rows by their ids, delivered or made, and ids that no row has."""
+    found: dict[str, list[Cells]] = {}
+    for table, (withdrawing, key) in WITHDRAWALS.items():
+        rows = [cells for path, rows in folder.items() if table_of(path) == table for cells in rows]
+        for choice in choices:
+            cells = rows[choice % len(rows)] if rows else {key: "nowhere"}
+            path = f"{withdrawing}/{choice % 2}.csv"
+            found.setdefault(path, []).append({key: cells[key].strip() or made_id(cells), "reason": str(choice)})
+    return found
+
+
+def made_id(cells: Cells) -> str:
+    """Return the id of T4 of a connection delivered without one; nothing where its beginning cannot be read."""
+    connected_at = instant(cells.get("connected_at", "").strip(READ_AS_BLANK), Rules())
+    if connected_at is None:
+        return ""
+    user_id, session_id, course_id = (
+        cells[column].strip(READ_AS_BLANK) for column in ("user_id", "session_id", "course_id")
+    )
+    return Connection(user_id, session_id, course_id, connected_at, None, "open", "native_log").connection_id
 
 
 def with_keys(folder: dict[str, list[Cells]], choices: list[int]) -> RawFolder:
@@ -253,8 +308,42 @@ def shuffled(folder: RawFolder, random: Random, path_of: Callable[[str, int], st
 def parts(folder: RawFolder, count: int) -> list[dict[str, list[Cells]]]:
     """Split a delivery into several: each has all snapshot tables, and its share of the files of growing tables."""
     shares: list[dict[str, list[Cells]]] = [
-        {path: list(rows) for path, rows in folder.items() if table_of(path) not in GROWING} for _ in range(count)
+        {path: list(rows) for path, rows in folder.items() if table_of(path) not in PILING} for _ in range(count)
     ]
-    for number, path in enumerate(sorted(path for path in folder if table_of(path) in GROWING)):
+    for number, path in enumerate(sorted(path for path in folder if table_of(path) in PILING)):
         shares[number % count][path] = list(folder[path])
     return shares
+
+
+def retold(folder: RawFolder, other: RawFolder, random: Random) -> list[RawFolder]:
+    """Return deliveries of the same files, told otherwise: with rows less, others, or none, or not at all.
+
+    Snapshot tables are always there; the last delivery may tell a file as an earlier one did.
+    """
+    deliveries: list[RawFolder] = [folder]
+    for _ in range(random.choice((1, 2, 3))):
+        told: dict[str, Sequence[Cells]] = {}
+        for path, rows in folder.items():
+            ways: list[Sequence[Cells]] = [
+                rows,
+                [cells for cells in rows if random.random() < 0.6],
+                [],
+                changed(rows, random),
+            ]
+            if table_of(path) in PILING:
+                ways.append(other.get(path, rows))
+            told[path] = random.choice(ways)
+            if table_of(path) in PILING and random.random() < 0.2:
+                del told[path]
+        deliveries.append(told)
+    return deliveries
+
+
+def changed(rows: Sequence[Cells], random: Random) -> list[Cells]:
+    """Return the rows with some values changed for those of other rows: ids used anew, corrections, other faults."""
+    return [
+        {**cells, column: random.choice(rows)[column]}
+        if random.random() < 0.3 and (column := random.choice(list(cells)))
+        else cells
+        for cells in rows
+    ]

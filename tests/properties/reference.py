@@ -10,17 +10,19 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import NamedTuple, TypeVar
 from zoneinfo import ZoneInfo
 
 from tests.properties.built import Cells, RawFolder, table_of
+from warehouse.contract import raw_tables
 
 Item = TypeVar("Item")
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+BLANKS = " \t\r\n\u00a0\u202f\u200b\ufeff"
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 
@@ -52,7 +54,7 @@ class Place(NamedTuple):
 
 
 class Reject(NamedTuple):
-    """A rejected row, or an emptied cell of a kept one."""
+    """A rejected row, or a nulled cell of a kept one."""
 
     table_name: str
     file: str
@@ -74,6 +76,7 @@ class Event:
     attempt_id: str
     verb: str
     occurred_at: int
+    is_ambiguous: bool
 
 
 @dataclass
@@ -88,6 +91,9 @@ class Connection:
     end_kind: str
     evidence_level: str
     delivered_id: str = ""
+    is_delivered: bool = False
+    is_after_completion: bool = False
+    is_ambiguous: bool = False
     elapsed: int | None = None
     capped: int | None = None
     overlap: int | None = None
@@ -95,6 +101,7 @@ class Connection:
     is_overlapped_in_session: bool = False
     is_overlapped_outside_session: bool = False
     flags: list[str] = field(default_factory=list)
+    modality: str | None = None
 
     @property
     def connection_id(self) -> str:
@@ -129,13 +136,21 @@ class Connection:
 
 @dataclass
 class Answer:
-    """What the marts must hold: connections, rejects, the fate of each row by (table, file, line), and two counts."""
+    """What the marts must hold: connections, rejects, statuses of delivered rows by (table, file, line), and counts.
+
+    Of superseded connections how many were delivered, and how many were made of events. `gone` are the rows that stay
+    though they are delivered no more, as (table, file, line, key); `contradicting` the rows that count whose key said
+    something else before, by place; `lost` what it said, as (table, key, local day).
+    """
 
     connections: list[Connection]
     rejects: list[Reject]
-    fates: dict[tuple[str, str, int], str]
-    unattached: int
-    superseded: int
+    row_statuses: dict[tuple[str, str, int], str]
+    superseded_delivered: int
+    superseded_made: int
+    gone: list[tuple[str, str, int, object]]
+    contradicting: set[tuple[str, str, int]]
+    lost: set[tuple[str, object, str]]
 
 
 def id_order(identifier: str) -> tuple[int, str]:
@@ -154,42 +169,100 @@ def instant(cell: str, rules: Rules) -> int | None:
     if read.tzinfo is not None:
         return (read - EPOCH) // timedelta(microseconds=1)
     # A local time that exists twice is the later one, one that does not exist moves forward: both are the later choice.
+    return max(folds(read, rules))
+
+
+def bound(cell: str, rules: Rules, *, is_end: bool) -> int | None:
+    """The UTC microseconds of a beginning or an end that may be a bare date: a day where a person reads."""
+    try:
+        day = datetime.strptime(cell, "%Y-%m-%d")  # noqa: DTZ007 - a day as a clock shows it
+    except ValueError:
+        return instant(cell, rules)
+    shown = replace(rules, raw_timezone=rules.display_timezone)
+    if is_end:
+        return max(folds(day + timedelta(days=1, microseconds=-1), shown))
+    return min(folds(day, shown))
+
+
+def readings(cell: str, rules: Rules) -> list[int]:
+    """The instants that a cell may mean, the later first: two of a local time that exists twice."""
+    later = instant(cell, rules)
+    if later is None:
+        return []
+    read = datetime.fromisoformat(cell)
+    # Of a local time that does not exist the second choice is the earlier one.
+    first, second = folds(read, rules) if read.tzinfo is None else (later, later)
+    return [later, first] if first < second else [later]
+
+
+def is_ambiguous(cell: str, rules: Rules) -> bool:
+    """Whether an instant had no offset and stood in the hour that exists twice."""
+    return len(readings(cell, rules)) > 1
+
+
+def folds(local: datetime, rules: Rules) -> list[int]:
+    """Both choices that Python has for a local time, which are one for most."""
     zone = ZoneInfo(rules.raw_timezone)
-    return max((read.replace(tzinfo=zone, fold=fold) - EPOCH) // timedelta(microseconds=1) for fold in (0, 1))
+    return [(local.replace(tzinfo=zone, fold=fold) - EPOCH) // timedelta(microseconds=1) for fold in (0, 1)]
+
+
+def ends(cells: Cells, rules: Rules) -> tuple[int | None, int | None]:
+    """Both ends of a native connection: the shortest time that is not negative, of equal ones the later."""
+    stays = [
+        (end - begin, -begin, begin, end)
+        for begin in readings(cells["connected_at"], rules)
+        for end in readings(cells["disconnected_at"], rules)
+        if begin <= end
+    ]
+    if stays:
+        return min(stays)[2:]
+    return instant(cells["connected_at"], rules), instant(cells["disconnected_at"], rules)
 
 
 def answer(deliveries: Sequence[RawFolder], rules: Rules, clock: datetime) -> Answer:
     """Work out what the marts must hold after these deliveries."""
     judge = Judge(deliveries, rules, (clock - EPOCH) // timedelta(microseconds=1))
-    events, natives = judge.events(), judge.connections()
-    marked, unmarked = parted(events)
-    connections = list(natives)
-    unattached = 0
-    for group in marked:
-        found, left_over = marked_connections(group)
-        connections += found
-        unattached += left_over
-    for learner in unmarked:
-        connections += runs(learner, rules)
+    connections = judge.connections()
+    for learner in by(judge.events(), lambda event: event.user_id):
+        connections += connections_of_events(learner, rules)
     kept, superseded = once(connections)
     for same_user in by(kept, lambda connection: connection.user_id):
         measure(same_user, rules)
-    enrollments = judge.enrollments()
+    enrollments, instructors = judge.enrollments(), judge.instructors()
     for connection in kept:
         session, user = judge.known["session_id"][connection.session_id], judge.known["user_id"][connection.user_id]
-        connection.flags = flags(connection, session, user, enrollments, rules)
-    return Answer(kept, judge.rejects, judge.fates, unattached, sum(map(is_native, superseded)))
+        connection.flags = flags(connection, session, user, enrollments, instructors, rules)
+    delivered = sum(connection.is_delivered for connection in superseded)
+    return Answer(
+        kept,
+        judge.rejects,
+        judge.row_statuses,
+        delivered,
+        len(superseded) - delivered,
+        judge.gone,
+        judge.contradicting,
+        judge.lost,
+    )
 
 
 class Judge:
     """The raw contract: which rows are kept."""
 
     def __init__(self, deliveries: Sequence[RawFolder], rules: Rules, clock: int) -> None:
-        self.deliveries = deliveries
+        self.deliveries = [
+            {
+                path: [{column: cell.strip(BLANKS) for column, cell in cells.items()} for cells in rows]
+                for path, rows in delivery.items()
+            }
+            for delivery in deliveries
+        ]
         self.rules = rules
         self.latest_instant = clock + 5 * MINUTE
         self.rejects: list[Reject] = []
-        self.fates: dict[tuple[str, str, int], str] = {}
+        self.row_statuses: dict[tuple[str, str, int], str] = {}
+        self.gone: list[tuple[str, str, int, object]] = []
+        self.contradicting: set[tuple[str, str, int]] = set()
+        self.lost: set[tuple[str, object, str]] = set()
         self.templates = self.accepted("program_templates", "program_template_id")
         self.known = {
             "user_id": self.accepted("users", "user_id"),
@@ -197,13 +270,27 @@ class Judge:
             "course_id": self.accepted("courses", "course_id"),
         }
 
-    def rows(self, table: str) -> list[tuple[Place, Cells]]:
-        """The rows delivered now: of a growing table all files in their latest version, else the last delivery's."""
-        growing = table in ("course_connections", "learning_events")
-        files: dict[str, Sequence[Cells]] = {}
-        for delivery in self.deliveries if growing else self.deliveries[-1:]:
-            files |= {path: rows for path, rows in delivery.items() if table_of(path) == table}
-        return rows_in_order(files)
+    def rows(self, table: str) -> tuple[list[tuple[Place, Cells]], list[tuple[Place, Cells]]]:
+        """The rows delivered now, in order; and those of earlier versions, the latest version first.
+
+        Of a growing table a version counts until another takes the place of its file; of others as long as delivered.
+        """
+        growing = raw_tables()[table].is_growing
+        stood: dict[str, tuple[int, str, Sequence[Cells]]] = {}
+        now: dict[str, Sequence[Cells]] = {}
+        for number, delivery in enumerate(self.deliveries):
+            files = {path: rows for path, rows in delivery.items() if table_of(path) == table}
+            now = {**now, **files} if growing else dict(files)
+            for path, rows in now.items():
+                stood[json.dumps([path, list(map(dict, rows))])] = (number, path, rows)
+        earlier = [
+            (number, place, cells)
+            for number, path, rows in stood.values()
+            if now.get(path) != rows
+            for place, cells in rows_in_order({path: rows})
+        ]
+        earlier.sort(key=lambda row: row[:2], reverse=True)
+        return rows_in_order(now), [(place, cells) for _, place, cells in earlier]
 
     def accepted(self, table: str, key: str) -> dict[str, Cells]:
         """The rows of a snapshot table by key, those included that a later delivery no longer holds."""
@@ -226,10 +313,9 @@ class Judge:
             if column in cells:
                 yield reason, column, bool(cells[column]) and cells[column] not in self.known[column]
 
-    def instants_that_prove(self, cells: Cells, *columns: str) -> Iterable[tuple[str, str, bool]]:
-        """in_the_future and before_2000."""
+    def instants_that_prove(self, read: Mapping[str, int | None]) -> Iterable[tuple[str, str, bool]]:
+        """in_the_future and before_2000 of instants by column."""
         earliest = (datetime(2000, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
-        read = {column: instant(cells[column], self.rules) for column in columns}
         for column, value in read.items():
             yield "in_the_future", column, value is not None and value > self.latest_instant
         for column, value in read.items():
@@ -239,28 +325,81 @@ class Judge:
         self,
         table: str,
         faults: Callable[[Cells], Iterable[tuple[str, str, bool]]],
-        emptied: Callable[[Cells], Iterable[tuple[str, str, bool]]],
+        nulled: Callable[[Cells], Iterable[tuple[str, str, bool]]],
         key: Callable[[Cells], object],
+        says: Callable[[Cells], object],
+        proof: Callable[[Cells], object] = lambda _: None,
+        *,
+        stays: bool = True,
+        is_withdrawn: Callable[[Cells], bool] = lambda _: False,
     ) -> list[Cells]:
-        """Reject rows for their first fault; of the others keep the last with each key."""
+        """Reject rows for their first fault; of the others keep the last with each key.
+
+        Of a key that no such row has, the latest row of an earlier version that has no fault stays, unless told not to.
+        What was withdrawn is left out of both.
+        """
+        delivered, earlier = self.rows(table)
         last: dict[object, tuple[Place, Cells]] = {}
-        for place, cells in self.rows(table):
+        well: list[tuple[Place, Cells]] = []
+        for place, cells in delivered:
             where = (table, place.file.decode(), place.line)
             fault = next(((reason, column) for reason, column, is_wrong in faults(cells) if is_wrong), None)
             if fault is not None:
-                self.fates[where] = "rejected"
+                self.row_statuses[where] = "rejected"
                 self.rejects.append(Reject(*where, *fault, cells[fault[1]] or None, row_kept=False))
                 continue
-            self.fates[where] = "duplicate"
+            well.append((place, cells))
             last[key(cells)] = (place, cells)
+        for place, cells in well:
+            is_same = says(cells) == says(last[key(cells)][1])
+            self.row_statuses[table, place.file.decode(), place.line] = "duplicate" if is_same else "conflicting"
         for place, cells in last.values():
             where = (table, place.file.decode(), place.line)
+            if is_withdrawn(cells):
+                self.row_statuses[where] = "withdrawn"
+                continue
             is_outside = table == "learning_events" and not cells["session_id"]
-            self.fates[where] = "outside_session" if is_outside else "kept"
-            for reason, column, is_wrong in emptied(cells):
+            self.row_statuses[where] = "outside_session" if is_outside else "kept"
+            for reason, column, is_wrong in nulled(cells):
                 if is_wrong:
                     self.rejects.append(Reject(*where, reason, column, cells[column], row_kept=True))
-        return [cells for _, cells in last.values()]
+        well_before = [(place, cells) for place, cells in earlier if not any(wrong for _, _, wrong in faults(cells))]
+        told = [proof(cells) for _, cells in well]
+        gone: dict[object, Cells] = {}
+        for place, cells in well_before:
+            found = key(cells)
+            if stays and found not in last and found not in gone:
+                gone[found] = cells
+                if not is_withdrawn(cells):
+                    self.gone.append((table, place.file.decode(), place.line, found))
+            if (
+                found in last
+                and not is_withdrawn(last[found][1])
+                and proof(cells) != proof(last[found][1])
+                and proof(cells) not in told
+            ):
+                now, _ = last[found]
+                self.contradicting.add((table, now.file.decode(), now.line))
+                self.lost.add((table, found, self.local_day(cells)))
+        staying = [cells for _, cells in last.values()] + list(gone.values())
+        return [cells for cells in staying if not is_withdrawn(cells)]
+
+    def withdrawn(self, table: str, key: str) -> set[str]:
+        """The ids that any delivery ever withdrew: none can be brought back."""
+        return {
+            cells[key]
+            for delivery in self.deliveries
+            for path, rows in delivery.items()
+            if table_of(path) == table
+            for cells in rows
+            if cells[key]
+        }
+
+    def local_day(self, cells: Cells) -> str:
+        """The day that a row proves, where a person reads."""
+        at = ends(cells, self.rules)[0] if "connected_at" in cells else self.known_instant(cells["occurred_at"])
+        assert at is not None
+        return (EPOCH + timedelta(microseconds=at)).astimezone(ZoneInfo(self.rules.display_timezone)).date().isoformat()
 
     def events(self) -> list[Event]:
         """The events that are kept, those outside any session included."""
@@ -271,9 +410,28 @@ class Judge:
             yield "bad_type", "occurred_at", instant(cells["occurred_at"], self.rules) is None
             yield "not_in_list", "verb", cells["verb"].lower() not in VERBS
             yield from self.references(cells)
-            yield from self.instants_that_prove(cells, "occurred_at")
+            yield from self.instants_that_prove({"occurred_at": instant(cells["occurred_at"], self.rules)})
 
-        kept = self.sort_out("learning_events", faults, lambda _: (), lambda cells: cells["event_id"])
+        def proof(cells: Cells) -> object:
+            who_and_where = [cells[column] for column in ("user_id", "session_id", "course_id")]
+            return (*who_and_where, instant(cells["occurred_at"], self.rules))
+
+        def says(cells: Cells) -> object:
+            return proof(cells), cells["verb"].lower(), cells["attempt_id"]
+
+        def key(cells: Cells) -> object:
+            return cells["event_id"]
+
+        withdrawn = self.withdrawn("withdrawn_events", "event_id")
+        kept = self.sort_out(
+            "learning_events",
+            faults,
+            lambda _: (),
+            key,
+            says,
+            proof,
+            is_withdrawn=lambda cells: key(cells) in withdrawn,
+        )
         return [
             Event(
                 cells["event_id"],
@@ -283,6 +441,7 @@ class Judge:
                 cells["attempt_id"],
                 cells["verb"].lower(),
                 self.known_instant(cells["occurred_at"]),
+                is_ambiguous(cells["occurred_at"], self.rules),
             )
             for cells in kept
         ]
@@ -291,8 +450,7 @@ class Judge:
         """T1: connections as delivered."""
 
         def faults(cells: Cells) -> Iterable[tuple[str, str, bool]]:
-            connected_at = instant(cells["connected_at"], self.rules)
-            disconnected_at = instant(cells["disconnected_at"], self.rules)
+            connected_at, disconnected_at = ends(cells, self.rules)
             for column in ("user_id", "session_id", "course_id", "connected_at"):
                 yield "missing_value", column, not cells[column]
             yield "bad_type", "connected_at", connected_at is None
@@ -300,33 +458,62 @@ class Judge:
             yield from self.references(cells)
             backwards = connected_at is not None and disconnected_at is not None and disconnected_at < connected_at
             yield "ends_before_it_starts", "disconnected_at", backwards
-            yield from self.instants_that_prove(cells, "connected_at", "disconnected_at")
+            yield from self.instants_that_prove({"connected_at": connected_at, "disconnected_at": disconnected_at})
 
-        def emptied(cells: Cells) -> Iterable[tuple[str, str, bool]]:
-            for column, words in (("end_reason", END_REASONS), ("evidence_level", ("native_log", "attempt_span"))):
+        def nulled(cells: Cells) -> Iterable[tuple[str, str, bool]]:
+            for column, words in (
+                ("end_reason", END_REASONS),
+                ("evidence_level", ("native_log", "attempt_span")),
+                ("modality", ("async", "sync")),
+            ):
                 yield "not_in_list", column, bool(cells[column]) and cells[column].lower() not in words
 
         def key(cells: Cells) -> object:
             own = tuple(cells[column] for column in ("user_id", "session_id", "course_id"))
+            # of two readings always the later one, whatever the end makes of it
             return cells["connection_id"] or (*own, instant(cells["connected_at"], self.rules))
 
-        found = []
-        for cells in self.sort_out("course_connections", faults, emptied, key):
+        def read_words(cells: Cells) -> tuple[str, str, str | None]:
             reason, level = cells["end_reason"].lower(), cells["evidence_level"].lower() or "native_log"
-            end_kind = reason if reason in END_REASONS else "unknown"
-            found.append(
-                Connection(
-                    cells["user_id"],
-                    cells["session_id"],
-                    cells["course_id"],
-                    self.known_instant(cells["connected_at"]),
-                    instant(cells["disconnected_at"], self.rules),
-                    end_kind if cells["disconnected_at"] else "open",
-                    "native_log" if level == "native_log" else "attempt_span",
-                    cells["connection_id"],
-                )
+            modality = cells["modality"].lower()
+            return (
+                reason if reason in END_REASONS else "unknown",
+                level if level == "native_log" else "attempt_span",
+                modality if modality in ("async", "sync") else None,
             )
-        return found
+
+        def proof(cells: Cells) -> object:
+            who_and_where = [cells[column] for column in ("user_id", "session_id", "course_id")]
+            return (*who_and_where, ends(cells, self.rules)[0])
+
+        def says(cells: Cells) -> object:
+            return proof(cells), ends(cells, self.rules)[1], read_words(cells), cells["attempt_id"]
+
+        def connection(cells: Cells) -> Connection:
+            connected_at, disconnected_at = ends(cells, self.rules)
+            assert connected_at is not None
+            end_kind, level, modality = read_words(cells)
+            return Connection(
+                cells["user_id"],
+                cells["session_id"],
+                cells["course_id"],
+                connected_at,
+                disconnected_at,
+                end_kind if cells["disconnected_at"] else "open",
+                level,
+                cells["connection_id"],
+                is_delivered=True,
+                is_ambiguous=any(is_ambiguous(cells[end], self.rules) for end in ("connected_at", "disconnected_at")),
+                modality=modality,
+            )
+
+        withdrawn = self.withdrawn("withdrawn_connections", "connection_id")
+
+        def is_withdrawn(cells: Cells) -> bool:
+            return connection(cells).connection_id in withdrawn
+
+        kept = self.sort_out("course_connections", faults, nulled, key, says, proof, is_withdrawn=is_withdrawn)
+        return [connection(cells) for cells in kept]
 
     def enrollments(self) -> list[Cells]:
         """The enrolments that are kept."""
@@ -336,11 +523,49 @@ class Judge:
                 yield "missing_value", column, not cells[column]
             yield from self.references(cells)
 
-        def emptied(cells: Cells) -> Iterable[tuple[str, str, bool]]:
+        def nulled(cells: Cells) -> Iterable[tuple[str, str, bool]]:
             for column in ("enrolled_at", "unenrolled_at"):
-                yield "bad_type", column, bool(cells[column]) and instant(cells[column], self.rules) is None
+                read = bound(cells[column], self.rules, is_end=column == "unenrolled_at")
+                yield "bad_type", column, bool(cells[column]) and read is None
 
-        return self.sort_out("enrollments", faults, emptied, lambda cells: cells["enrollment_id"])
+        def says(cells: Cells) -> object:
+            bounds = [instant(cells[column], self.rules) for column in ("enrolled_at", "unenrolled_at")]
+            return cells["session_id"], cells["user_id"], bounds
+
+        return self.sort_out("enrollments", faults, nulled, lambda cells: cells["enrollment_id"], says)
+
+    def instructors(self) -> list[Cells]:
+        """Who instructs which session: as delivered now, and of a session that is gone as last delivered with it."""
+
+        def faults(cells: Cells) -> Iterable[tuple[str, str, bool]]:
+            for column in ("session_id", "user_id"):
+                yield "missing_value", column, not cells[column]
+            yield from self.references(cells)
+
+        def key(cells: Cells) -> tuple[str, str]:
+            return cells["session_id"], cells["user_id"]
+
+        found = self.sort_out("session_instructors", faults, lambda _: (), key, lambda _: None, stays=False)
+        named = {key(cells) for cells in found}
+        for session_id in self.known["session_id"]:
+            last = max(
+                delivery_number
+                for delivery_number, delivery in enumerate(self.deliveries)
+                for cells in delivery.get("program_sessions.csv", ())
+                if cells["session_id"] == session_id and cells["program_template_id"] in self.templates
+            )
+            if last == len(self.deliveries) - 1:
+                continue
+            files = {
+                path: rows for path, rows in self.deliveries[last].items() if table_of(path) == "session_instructors"
+            }
+            for place, cells in reversed(rows_in_order(files)):
+                is_wrong = any(wrong for _, _, wrong in faults(cells))
+                if cells["session_id"] == session_id and not is_wrong and key(cells) not in named:
+                    named.add(key(cells))
+                    found.append(cells)
+                    self.gone.append(("session_instructors", place.file.decode(), place.line, key(cells)))
+        return found
 
     def known_instant(self, cell: str) -> int:
         """An instant of a row that was not rejected for it."""
@@ -369,23 +594,27 @@ def by(items: Iterable[Item], key: Callable[[Item], object]) -> list[list[Item]]
     return list(groups.values())
 
 
-def parted(events: list[Event]) -> tuple[list[list[Event]], list[list[Event]]]:
-    """T2, T3: marked groups; and the other events, by learner."""
-    marked: list[list[Event]] = []
-    unmarked: list[Event] = []
-    for group in by(events, lambda event: (event.user_id, event.session_id, event.course_id, event.attempt_id)):
-        if group[0].session_id and any(event.verb == "connected" for event in group):
-            marked.append(group)
-        else:
-            unmarked += group
-    return marked, by(unmarked, lambda event: event.user_id)
-
-
-def marked_connections(group: list[Event]) -> tuple[list[Connection], int]:
-    """T2: the connections of a marked group, and how many of its events are unattached."""
+def connections_of_events(events: list[Event], rules: Rules) -> list[Connection]:
+    """T2, T3: the connections that one learner's events make."""
     found: list[Connection] = []
-    unattached = 0
+    left: list[Event] = []
+    for group in by(events, lambda event: (event.session_id, event.course_id, event.attempt_id)):
+        if group[0].session_id and any(event.verb == "connected" for event in group):
+            made, left_over = marked_connections(group)
+            found += made
+            left += left_over
+        else:
+            left += group
+    return found + runs(left, events, rules)
+
+
+def marked_connections(group: list[Event]) -> tuple[list[Connection], list[Event]]:
+    """T2: the connections of a marked group, and its events that are left to T3."""
+    found: list[Connection] = []
+    left: list[Event] = []
     current: Connection | None = None
+    opening = group[0]
+    ended_at: int | None = None
     by_instant = sorted(group, key=lambda event: event.occurred_at)
     for _, at_once in groupby(by_instant, key=lambda event: event.occurred_at):
         order = WHEN_CLOSED if current is None else WHEN_OPEN
@@ -399,26 +628,33 @@ def marked_connections(group: list[Event]) -> tuple[list[Connection], int]:
                     event.occurred_at,
                     "no_end_mark",
                     "event_run",
+                    is_ambiguous=event.is_ambiguous,
                 )
                 found.append(current)
-            elif current is None:
-                unattached += 1
-            else:
+                opening = event
+            elif current is not None:
                 current.disconnected_at = event.occurred_at
+                current.is_ambiguous = opening.is_ambiguous or event.is_ambiguous
                 if event.verb in END_VERBS:
                     current.end_kind, current.evidence_level = END_VERBS[event.verb], "event_pair"
-                    current = None
-    return found, unattached
+                    current, ended_at = None, event.occurred_at
+            elif event.occurred_at != ended_at:
+                left.append(event)
+    return found, left
 
 
-def runs(events: list[Event], rules: Rules) -> list[Connection]:
-    """T3: the runs of one learner's unmarked events that are connections."""
+def runs(left: list[Event], events: list[Event], rules: Rules) -> list[Connection]:
+    """T3: the runs that are connections, of one learner's events that are `left` by T2 out of all its `events`."""
     timeout = rules.inactivity_timeout_minutes * MINUTE
-    instants_in_session = {event.occurred_at for event in events if event.session_id}
-    followed = [event for event in events if event.session_id or event.occurred_at not in instants_in_session]
-    followed.sort(key=lambda event: (event.occurred_at, id_order(event.event_id)))
+
+    def in_order(event: Event) -> tuple[int, tuple[int, str]]:
+        return event.occurred_at, id_order(event.event_id)
+
+    instants_in_session = {event.occurred_at for event in left if event.session_id}
+    left_out = [event for event in left if not event.session_id and event.occurred_at in instants_in_session]
+    seen = sorted((event for event in events if event not in left_out), key=in_order)
     parts: list[list[Event]] = []
-    for event in followed:
+    for event in sorted((event for event in left if event not in left_out), key=in_order):
         before = parts[-1][-1] if parts else None
         if (
             before is not None
@@ -429,27 +665,50 @@ def runs(events: list[Event], rules: Rules) -> list[Connection]:
             parts[-1].append(event)
         else:
             parts.append([event])
+
+    def completion_before(first: Event) -> Event | None:
+        earlier = seen[: seen.index(first)]
+        if (
+            earlier
+            and earlier[-1].verb == "completed"
+            and (earlier[-1].session_id, earlier[-1].course_id) == (first.session_id, first.course_id)
+            and first.occurred_at - earlier[-1].occurred_at <= timeout
+        ):
+            return earlier[-1]
+        return None
+
     found = []
     for number, part in enumerate(parts):
         first, last = part[0], part[-1]
-        following = parts[number + 1][0].occurred_at if number + 1 < len(parts) else None
+        completion = completion_before(first)
+        giving: list[Event | None] = []
+        following = parts[number + 1][0] if number + 1 < len(parts) else None
         if last.verb in END_VERBS:
             until, end_kind = last.occurred_at, END_VERBS[last.verb]
-        elif following is not None and following - last.occurred_at <= timeout:
-            until, end_kind = following, "moved_on"
+        elif following is not None and following.occurred_at - last.occurred_at <= timeout:
+            giving = [following, completion_before(following)]
+            until, end_kind = min(event.occurred_at for event in giving if event), "moved_on"
         else:
             until, end_kind = last.occurred_at, "inactivity"
         if first.session_id:
             found.append(
                 Connection(
-                    first.user_id, first.session_id, first.course_id, first.occurred_at, until, end_kind, "event_run"
+                    first.user_id,
+                    first.session_id,
+                    first.course_id,
+                    first.occurred_at if completion is None else completion.occurred_at,
+                    until,
+                    end_kind,
+                    "event_run",
+                    is_after_completion=completion is not None,
+                    is_ambiguous=any(event.is_ambiguous for event in [first, last, completion, *giving] if event),
                 )
             )
     return found
 
 
 def once(connections: list[Connection]) -> tuple[list[Connection], list[Connection]]:
-    """T4: of connections that begin as one, the one that stays; and those that are superseded."""
+    """T4: the connections that stay, and those that are superseded."""
 
     def preference(connection: Connection) -> tuple[object, ...]:
         return (
@@ -461,16 +720,27 @@ def once(connections: list[Connection]) -> tuple[list[Connection], list[Connecti
         )
 
     kept, superseded = [], []
-    for same in by(connections, lambda one: (one.user_id, one.session_id, one.course_id, one.connected_at)):
-        same.sort(key=preference)
-        kept.append(same[0])
-        superseded += same[1:]
+    for of_course in by(connections, lambda one: (one.user_id, one.session_id, one.course_id)):
+        given_way = [one for one in of_course if any(gives_way(one, other) for other in of_course)]
+        superseded += given_way
+        for same in by([one for one in of_course if one not in given_way], lambda one: one.connected_at):
+            same.sort(key=preference)
+            kept.append(same[0])
+            superseded += same[1:]
     return kept, superseded
 
 
-def is_native(connection: Connection) -> bool:
-    """Whether a connection is a row of `course_connections`."""
-    return connection.evidence_level in ("native_log", "attempt_span")
+def gives_way(one: Connection, other: Connection) -> bool:
+    """T4, before the rest: whether a connection gives way to another of the same learner, session and course."""
+    if one.is_delivered:
+        return False
+    assert one.disconnected_at is not None
+    if other.evidence_level == "native_log" and other.disconnected_at is not None:
+        margin = min(MINUTE, other.disconnected_at - other.connected_at)
+        return other.connected_at - margin <= one.connected_at and one.disconnected_at <= other.disconnected_at + margin
+    is_of_no_time = one.disconnected_at == one.connected_at and one.end_kind == "completed"
+    begins_there = other.is_after_completion and other.connected_at == one.connected_at
+    return is_of_no_time and begins_there and other.disconnected_at != other.connected_at
 
 
 def measure(connections: list[Connection], rules: Rules) -> None:
@@ -504,14 +774,22 @@ def measure(connections: list[Connection], rules: Rules) -> None:
         earlier.append(connection)
 
 
-def flags(connection: Connection, session: Cells, user: Cells, enrollments: list[Cells], rules: Rules) -> list[str]:
+def flags(
+    connection: Connection,
+    session: Cells,
+    user: Cells,
+    enrollments: list[Cells],
+    instructors: list[Cells],
+    rules: Rules,
+) -> list[str]:
     """T7: the flags of a connection, sorted."""
     begin = connection.connected_at
     until = begin if connection.disconnected_at is None else connection.disconnected_at
-    starts_at, ends_at = instant(session["starts_at"], rules), instant(session["ends_at"], rules)
+    starts_at = bound(session["starts_at"], rules, is_end=False)
+    ends_at = bound(session["ends_at"], rules, is_end=True)
     of_session = [cells for cells in enrollments if cells["session_id"] == connection.session_id]
     own = [
-        (instant(cells["enrolled_at"], rules), instant(cells["unenrolled_at"], rules))
+        (bound(cells["enrolled_at"], rules, is_end=False), bound(cells["unenrolled_at"], rules, is_end=True))
         for cells in of_session
         if cells["user_id"] == connection.user_id
     ]
@@ -530,6 +808,11 @@ def flags(connection: Connection, session: Cells, user: Cells, enrollments: list
             for enrolled_at, unenrolled_at in own
         ),
         "not_enrolled": bool(of_session) and not own,
+        "instructor": any(
+            (cells["session_id"], cells["user_id"]) == (connection.session_id, connection.user_id)
+            for cells in instructors
+        ),
+        "ambiguous_hour": connection.is_ambiguous,
         "deleted_user": user["status"].lower() == "deleted" or instant(user["deleted_at"], rules) is not None,
     }
     return sorted(flag for flag, holds in conditions.items() if holds)

@@ -24,12 +24,14 @@ from tests.properties.built import (
     table_of,
 )
 from tests.properties.conftest import examples
-from tests.properties.folders import GROWING, parts, raw_folders, shuffled
+from tests.properties.folders import GROWING, PILING, parts, raw_folders, retold, shuffled
 from tests.properties.reference import EPOCH, Answer, Rules, answer
 
 pytestmark = pytest.mark.xdist_group("properties")
 
 FIRST_INSTANT = datetime(1, 1, 1)  # noqa: DTZ001 - the marts' instants are UTC and carry no zone
+KEYS = {"course_connections": "connection_id", "learning_events": "event_id"}
+MADE_KEY = ("user_id", "session_id", "course_id", "connected_at")
 STRICT = Rules(5, 12, 10, "Europe/Paris", "America/Cayenne")
 
 
@@ -82,26 +84,46 @@ def keeps_the_rules(project: Project, rules: Rules, *deliveries: RawFolder) -> B
     connections_are_those_of_the_reference(built, expected, rules)
     runs_never_overlap(built)
     retained_seconds_stay_within_the_union(built, rules)
-    books_balance(built, expected)
+    row_counts_reconcile(built, expected)
     assert built.failed_checks == ()
     return built
 
 
 def rows_have_their_fates(built: Built, expected: Answer) -> None:
-    fates = {
-        (table, row["file"], row["line"]): row["fate"]
+    row_statuses = {
+        (table, row["file"], row["line"]): row["row_status"]
         for table in GROWING
         for row in built.tables[f"stg_{table}"]
-        if row["fate"] != "past"
+        if row["row_status"] not in ("superseded_version", "gone", "withdrawn_gone")
     }
-    assert fates == {place: fate for place, fate in expected.fates.items() if place[0] in GROWING}
+    assert row_statuses == {
+        place: row_status for place, row_status in expected.row_statuses.items() if place[0] in GROWING
+    }
+    gone = [
+        (table, row["file"], row["line"], row[KEYS[table]] or tuple(row[column] for column in MADE_KEY))
+        for table in GROWING
+        for row in built.tables[f"stg_{table}"]
+        if row["row_status"] == "gone"
+    ]
+    wanted = [
+        (table, file, line, (*key[:-1], read_instant(key[-1])) if isinstance(key, tuple) else key)
+        for table, file, line, key in expected.gone
+        if table in GROWING
+    ]
+    assert sorted(gone, key=repr) == sorted(wanted, key=repr)
+    lost = {
+        (row["table_name"], row["row_id"], row["happened_on"].isoformat())
+        for row in built.tables["gone_rows"]
+        if not row["is_kept"]
+    }
+    assert lost == expected.lost
     rejects = [
         (
             row["table_name"], row["file"], row["line"],
             row["reason"], row["column_name"], row["value"], row["row_kept"],
         )
         for row in built.tables["rejected_rows"]
-        if row["table_name"] in (*GROWING, "enrollments")
+        if row["table_name"] in (*GROWING, "enrollments", "session_instructors")
     ]  # fmt: skip
     assert sorted(rejects, key=repr) == sorted(map(tuple, expected.rejects), key=repr)
 
@@ -111,7 +133,7 @@ def connections_are_those_of_the_reference(built: Built, expected: Answer, rules
         (
             row["connection_id"], row["user_id"], row["session_id"], row["course_id"],
             microseconds(row["connected_at"]), microseconds(row["disconnected_at"]), row["connected_on"].isoformat(),
-            row["end_kind"], row["evidence_level"],
+            row["end_kind"], row["evidence_level"], row["modality"], row["has_delivered_modality"],
             row["elapsed_seconds"], row["capped_seconds"], row["overlap_seconds"], row["retained_seconds"],
             row["time_spent_minutes"],
             row["is_overlapped_in_session"], row["is_overlapped_outside_session"], row["flags"],
@@ -122,7 +144,7 @@ def connections_are_those_of_the_reference(built: Built, expected: Answer, rules
         (
             one.connection_id, one.user_id, one.session_id, one.course_id,
             one.connected_at, one.disconnected_at, one.connected_on(rules),
-            one.end_kind, one.evidence_level,
+            one.end_kind, one.evidence_level, one.modality or "async", one.modality is not None,
             one.elapsed, one.capped, one.overlap, one.retained,
             one.minutes,
             one.is_overlapped_in_session, one.is_overlapped_outside_session, one.flags,
@@ -130,6 +152,10 @@ def connections_are_those_of_the_reference(built: Built, expected: Answer, rules
         for one in expected.connections
     ]  # fmt: skip
     assert sorted(found, key=repr) == sorted(wanted, key=repr)
+
+
+def read_instant(microseconds: int) -> datetime:
+    return EPOCH.replace(tzinfo=None) + timedelta(microseconds=microseconds)
 
 
 def microseconds(instant: datetime | None) -> int | None:
@@ -170,17 +196,25 @@ def retained_seconds_stay_within_the_union(built: Built, rules: Rules) -> None:
             assert short == timedelta(), rows
 
 
-def books_balance(built: Built, expected: Answer) -> None:
-    for table in (*GROWING, "enrollments"):
-        fates = [fate for (of_table, _, _), fate in expected.fates.items() if of_table == table]
-        book = built.book(table)
-        assert book["delivered"] == len(fates)
-        for fate in ("kept", "duplicate", "rejected"):
-            assert book[fate] == fates.count(fate), (table, fate)
-    events, connections = built.book("learning_events"), built.book("course_connections")
-    assert (events["outside_session"], events["unattached"], connections["superseded"]) == (
-        list(expected.fates.values()).count("outside_session"), expected.unattached, expected.superseded
-    )  # fmt: skip
+def row_counts_reconcile(built: Built, expected: Answer) -> None:
+    for table in (*GROWING, "enrollments", "session_instructors"):
+        row_statuses = [
+            row_status for (of_table, _, _), row_status in expected.row_statuses.items() if of_table == table
+        ]
+        reconciliation = built.reconciliation(table)
+        assert reconciliation["delivered"] == len(row_statuses)
+        for row_status in ("kept", "rejected", *["withdrawn"] * (table in GROWING)):
+            assert reconciliation[row_status] == row_statuses.count(row_status), (table, row_status)
+        assert reconciliation["duplicate"] == row_statuses.count("duplicate") + row_statuses.count("conflicting"), table
+        contradicting = sum(place[0] == table for place in expected.contradicting)
+        assert reconciliation["conflicting"] == row_statuses.count("conflicting") + contradicting, table
+        assert reconciliation["gone"] == sum(gone[0] == table for gone in expected.gone), table
+    events, connections = built.reconciliation("learning_events"), built.reconciliation("course_connections")
+    assert (events["outside_session"], events["superseded"], connections["superseded"]) == (
+        list(expected.row_statuses.values()).count("outside_session"),
+        expected.superseded_made,
+        expected.superseded_delivered,
+    )
 
 
 @examples(6)
@@ -194,12 +228,12 @@ def test_files_may_be_loaded_in_any_order_and_again(project: Project, folder: Ra
     assert build(project, folder, folder).marts() == at_once
 
 
-@examples(6)
-@given(folder=raw_folders(), other=raw_folders())
-def test_a_file_with_new_content_replaces_its_rows(project: Project, folder: RawFolder, other: RawFolder) -> None:
-    # The snapshot tables and the names of the files are the second delivery's: nothing of the first remains.
-    earlier = {path: other.get(path, ()) if table_of(path) in GROWING else rows for path, rows in folder.items()}
-    assert build(project, earlier, folder).marts() == build(project, folder).marts()
+@examples(14)
+@given(folder=raw_folders(), other=raw_folders(), random=st.randoms(use_true_random=False))
+def test_what_a_file_delivered_again_no_longer_holds_stays(
+    project: Project, folder: RawFolder, other: RawFolder, random: Random
+) -> None:
+    keeps_the_rules(project, Rules(), *retold(folder, other, random))
 
 
 @examples(6)
@@ -217,12 +251,12 @@ def test_rows_with_distinct_keys_may_stand_in_any_file_and_line(
 
 
 def without_duplicates(folder: RawFolder) -> RawFolder:
-    fates = answer([folder], Rules(), CLOCK).fates
+    row_statuses = answer([folder], Rules(), CLOCK).row_statuses
     return {
         path: [
             cells
             for line, cells in enumerate(rows, start=1 if path.endswith(".jsonl") else 2)
-            if fates.get((table_of(path), path, line)) != "duplicate"
+            if row_statuses.get((table_of(path), path, line)) not in ("duplicate", "conflicting")
         ]
         for path, rows in folder.items()
     }
@@ -232,9 +266,9 @@ def without_duplicates(folder: RawFolder) -> RawFolder:
 @given(folder=raw_folders(), random=st.randoms(use_true_random=False))
 def test_what_is_no_longer_delivered_proves_as_before(project: Project, folder: RawFolder, random: Random) -> None:
     tidied = {
-        path: rows if table_of(path) == "enrollments" else [cells for cells in rows if random.random() < 0.5]
+        path: rows if table_of(path) == "session_instructors" else [cells for cells in rows if random.random() < 0.5]
         for path, rows in folder.items()
-        if table_of(path) not in GROWING
+        if table_of(path) not in PILING
     }
     before = build(project, folder).marts()
     after = keeps_the_rules(project, Rules(), folder, tidied).marts()
@@ -250,13 +284,14 @@ LATER = CLOCK + timedelta(minutes=6)
     folder=raw_folders(),
     other=raw_folders(),
     random=st.randoms(use_true_random=False),
-    count=st.sampled_from([2, 5, 6]),
+    count=st.sampled_from([2, 5, 6, 10]),
 )
 def test_builds_that_go_on_end_where_a_full_build_does(
     project: Project, folder: RawFolder, other: RawFolder, random: Random, count: int
 ) -> None:
-    # Files come late, come again, with rows less, with other content, and under other names with the same keys;
-    # snapshots change or not; learners and sessions come after the rows that point to them; the clock moves on.
+    # Files come late, come again, with rows less, with none, with other content, with content that they had before, and
+    # under other names with the same keys; snapshots change or not; learners and sessions come after the rows that
+    # point to them; the clock moves on.
     first, second = parts(folder, 2)
     without_references = first | {
         "enrollments.csv": [],
@@ -267,16 +302,17 @@ def test_builds_that_go_on_end_where_a_full_build_does(
         path: [cells for cells in rows if random.random() < 0.8] if random.random() < 0.5 else rows
         for path, rows in folder.items()
     }
-    other_events = {path: rows for path, rows in other.items() if table_of(path) in GROWING}
+    other_events = {path: rows for path, rows in other.items() if table_of(path) in PILING}
     renamed = {
         f"{table_of(path)}/{random.choice('0z')}{number}{path[path.index('.') :]}": rows
         for number, (path, rows) in enumerate(other_events.items())
     }
     history: list[RawFolder] = [
-        without_references, first, second, second, corrected | renamed, corrected | other_events
+        without_references, first, second, second, corrected | renamed, corrected | other_events,
+        *retold(first, other, random),
     ]  # fmt: skip
     deliveries = history[:count]
-    clocks = [CLOCK, CLOCK, CLOCK, LATER, LATER, LATER][:count]
+    clocks = [*[CLOCK] * 3, *[LATER] * len(history)][:count]
     only_loaded = [number for number in range(len(deliveries) - 1) if random.random() < 0.25]
     one_by_one = build_one_by_one(project, *deliveries, clocks=clocks, only_loaded=only_loaded)
     assert one_by_one.failed_checks == ()

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from warehouse.arrivals import Verdict, Watch, judge, look_at, watch_of
+from warehouse.arrivals import ArrivalState, Decision, decide, parse_state, snapshot_of
 
 START = datetime(2026, 11, 25, 3, 0, tzinfo=UTC)
 QUIET = timedelta(minutes=10)
@@ -29,11 +29,11 @@ class Folder:
         self.writes += 1
         os.utime(path, ns=(0, self.writes * 60_000_000_000))
 
-    def look(self) -> Verdict:
+    def look(self) -> Decision:
         self.now += timedelta(minutes=1)
-        verdict = judge(watch_of(self.cursor), look_at(self.path), self.now, self.complete_when, QUIET)
-        self.cursor = verdict.taken().as_text()
-        return verdict
+        decision = decide(parse_state(self.cursor), snapshot_of(self.path), self.now, self.complete_when, QUIET)
+        self.cursor = decision.taken().as_text()
+        return decision
 
     def looks(self, minutes: int) -> list[bool]:
         return [self.look().delivery is not None for _ in range(minutes)]
@@ -80,9 +80,9 @@ def test_done_before_the_files_waits_until_no_more_come(with_done: Folder) -> No
     assert folder.look().reason == "The raw folder is empty."
     for rows in range(5):
         folder.write("users.csv", "user_id\n" * (rows + 1))
-        verdict = folder.look()
-        assert verdict.delivery is None
-        assert "1 files, the same since 2026-11-25T03:0" in verdict.reason
+        decision = folder.look()
+        assert decision.delivery is None
+        assert "1 files, the same since 2026-11-25T03:0" in decision.reason
     assert folder.looks(11) == [*[False] * 9, True, False]
 
 
@@ -115,11 +115,11 @@ def test_a_delivery_that_is_not_taken_stays_complete(with_done: Folder) -> None:
     folder.write("_DONE", "")
     folder.look()
     seen = folder.look()
-    waits = judge(seen.watch, look_at(folder.path), folder.now, "done_file", QUIET)
+    waits = decide(seen.state, snapshot_of(folder.path), folder.now, "done_file", QUIET)
     assert waits.delivery == seen.delivery is not None
 
 
 @pytest.mark.parametrize("cursor", [None, "", "no json", "[1]", '{"other": 1}'])
 def test_a_cursor_that_cannot_be_read_has_seen_nothing(cursor: str | None) -> None:
-    assert watch_of(cursor) == Watch()
-    assert watch_of(Watch("a", "b", "c", "d", "e").as_text()) == Watch("a", "b", "c", "d", "e")
+    assert parse_state(cursor) == ArrivalState()
+    assert parse_state(ArrivalState("a", "b", "c", "d", "e").as_text()) == ArrivalState("a", "b", "c", "d", "e")

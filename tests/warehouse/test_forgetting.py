@@ -12,10 +12,10 @@ import duckdb
 import pytest
 
 from warehouse.archive import MANIFEST, Manifest, load_delivery, read_manifest
-from warehouse.build_state import state_of, why_in_full
+from warehouse.build_state import reason_for_full_refresh, state_of
 from warehouse.errors import OpcoError
-from warehouse.forgetting import forget_in_archive, forgotten_learner, marks_of, rows_to_forget, write_record
-from warehouse.forgotten import Forgotten, Marks, Scrubber
+from warehouse.forgetting import forget_in_archive, forgotten_learner, identifiers_of, rows_to_forget, write_record
+from warehouse.forgotten import Forgotten, Identifiers, Redactor
 
 NOON = datetime(2026, 11, 5, 12, tzinfo=UTC)
 USERS = """\
@@ -61,26 +61,34 @@ def rows(archive: Path, table: str) -> list[tuple[Any, ...]]:
 
 def forget(archive: Path, record: Forgotten = RECORD) -> Forgotten:
     manifest = read_manifest(archive)
-    scrubber = Scrubber((record.user_id,), marks_of(archive, manifest, record.user_id))
-    return forget_in_archive(archive, record, scrubber, rows_to_forget(archive, manifest, scrubber, lambda *_: None))
+    redactor = Redactor((record.user_id,), identifiers_of(archive, manifest, record.user_id))
+    return forget_in_archive(archive, record, redactor, rows_to_forget(archive, manifest, redactor, lambda *_: None))
 
 
 def test_marks_are_what_no_other_learner_has(archive: Path) -> None:
-    marks = marks_of(archive, read_manifest(archive), "u1")
-    assert set(marks.single) == {"Zoe@exemple.fr", "zoe.martin", "appeler le soir", "Gouvernante", "Équipe du soir"}
-    assert marks.pairs == (("Zoé", "Martin"),)
-    assert marks.are_in("Martin;ZOÉ;05/11/2026")
-    assert marks.are_in("to: <zoe@exemple.fr>")
-    assert not marks.are_in("Inès;Martin")
-    assert not marks.are_in("xzoe@exemple.fr")
+    identifiers = identifiers_of(archive, read_manifest(archive), "u1")
+    assert set(identifiers.single) == {
+        "Zoe@exemple.fr",
+        "zoe.martin",
+        "appeler le soir",
+        "Gouvernante",
+        "Équipe du soir",
+    }
+    assert identifiers.pairs == (("Zoé", "Martin"),)
+    assert identifiers.are_in("Martin;ZOÉ;05/11/2026")
+    assert identifiers.are_in("to: <zoe@exemple.fr>")
+    assert not identifiers.are_in("Inès;Martin")
+    assert not identifiers.are_in("xzoe@exemple.fr")
 
 
 def test_marks_say_the_same_in_python_and_in_sql() -> None:
-    marks = Marks(("a.b+c@d", "O'Brien"), (("Zoé", "D'Été"),))
+    identifiers = Identifiers(("a.b+c@d", "O'Brien"), (("Zoé", "D'Été"),))
     texts = ["a.b+c@d", "axb+c@d", "xa.b+c@d", "o'brien", "Zoé\x1fD'été", "Zoé", "(O'BRIEN)", "O'Briens", "zoé_D'Été"]
-    asked = duckdb.execute(f"select list_transform($texts, lambda text: {marks.condition('text')})", {"texts": texts})
-    assert asked.fetchall() == [([marks.are_in(text) for text in texts],)]
-    assert [marks.are_in(text) for text in texts] == [True, False, False, True, True, False, True, False, False]
+    asked = duckdb.execute(
+        f"select list_transform($texts, lambda text: {identifiers.condition('text')})", {"texts": texts}
+    )
+    assert asked.fetchall() == [([identifiers.are_in(text) for text in texts],)]
+    assert [identifiers.are_in(text) for text in texts] == [True, False, False, True, True, False, True, False, False]
 
 
 def test_the_data_goes_and_the_id_stays(archive: Path) -> None:
@@ -152,25 +160,25 @@ def test_the_next_build_is_made_in_full(archive: Path, tmp_path: Path) -> None:
     build_file = tmp_path / "opco.duckdb"
     build_file.touch()
     before = read_manifest(archive)
-    assert why_in_full(state(before), state(before), before, build_file) is None
+    assert reason_for_full_refresh(state(before), state(before), before, build_file) is None
     forget(archive)
     after = read_manifest(archive)
-    assert why_in_full(state(before), state(after), after, build_file) == (
+    assert reason_for_full_refresh(state(before), state(after), after, build_file) == (
         "the archive is another one than that of the last build"
     )
 
 
 def test_a_stop_half_way_leaves_the_archive_as_it_was(archive: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = {path: path.read_bytes() for path in archive.rglob("*") if path.is_file()}
-    scrub = Scrubber.scrub
+    redact = Redactor.redact
 
-    def full_disk(self: Scrubber, source: Path, target: Path, table: Any) -> int:
+    def full_disk(self: Redactor, source: Path, target: Path, table: Any) -> int:
         if table.name == "user_labels":
             target.write_bytes(b"half")
             raise OSError(28, "No space left on device")
-        return scrub(self, source, target, table)
+        return redact(self, source, target, table)
 
-    monkeypatch.setattr(Scrubber, "scrub", full_disk)
+    monkeypatch.setattr(Redactor, "redact", full_disk)
     with pytest.raises(OpcoError, match=r"No space left on device\). The archive is as it was"):
         forget(archive)
     assert {path: path.read_bytes() for path in archive.rglob("*") if path.is_file()} == before
@@ -194,6 +202,6 @@ def test_a_manifest_of_before_is_read_and_one_of_after_is_refused(archive: Path)
         del one["forgotten_rows"]
     path.write_text(json.dumps(old), encoding="utf-8")
     assert len(read_manifest(archive).files) == len(content["files"])
-    path.write_text(json.dumps({**content, "format": 3}), encoding="utf-8")
+    path.write_text(json.dumps({**content, "format": 4}), encoding="utf-8")
     with pytest.raises(OpcoError, match="Install the version of opco-warehouse that wrote it, or a later one"):
         read_manifest(archive)

@@ -13,7 +13,17 @@ from benchmarks.faults import make_build_file
 from warehouse.errors import OpcoError, UserError
 from warehouse.files import remove_leftovers, temporary_beside, written_atomically
 from warehouse.publish import publish
-from warehouse.published import check_place, fault_of, published_builds, remove_older, roll_back, shown_file
+from warehouse.published import (
+    changes_beside,
+    check_place,
+    fault_of,
+    published_builds,
+    remove_older,
+    require_as_published,
+    roll_back,
+    shown_file,
+    was_written_to,
+)
 
 
 @pytest.fixture
@@ -45,7 +55,7 @@ def test_the_newest_builds_are_kept_each_with_its_record(published: Path) -> Non
         f"b{number}{suffix}" for number in (2, 3, 4) for suffix in (".duckdb", ".json")
     ]
     record = json.loads((published / "builds/b4.json").read_text(encoding="utf-8"))
-    assert record["row_counts"] == {"facts": 5, "warehouse_build": 1}
+    assert record["row_counts"] == {"facts": 5, "load_reconciliation": 0, "warehouse_build": 1}
     assert record["byte_count"] == (published / "builds/b4.duckdb").stat().st_size
 
 
@@ -66,6 +76,17 @@ def test_the_build_that_is_shown_is_kept_however_old(published: Path) -> None:
     assert _seen(published) == "b2"
 
 
+def test_a_build_that_an_earlier_release_published_is_not_shown(tmp_path: Path) -> None:
+    for name in ("b1", "b2"):
+        make_build_file(tmp_path / "build.duckdb", name, 5)
+        with duckdb.connect(str(tmp_path / "build.duckdb")) as connection:
+            connection.execute("alter table marts.load_reconciliation rename to load_balance")
+        publish(tmp_path / "build.duckdb", tmp_path / "published", name, keep=3)
+    with pytest.raises(UserError, match=r"builds/b1\.duckdb was published by an earlier release"):
+        roll_back(tmp_path / "published")
+    assert _seen(tmp_path / "published") == "b2"
+
+
 @pytest.mark.parametrize("name", ["b1", "../builds/b4", "b4.duckdb", "nothing", ""])
 def test_a_build_that_is_gone(published: Path, name: str) -> None:
     with pytest.raises(UserError, match=r"is not kept: it is gone.*\n  b4  \(published\)\n  b3\n  b2\n`opco rebuild`"):
@@ -78,17 +99,63 @@ def test_nothing_to_roll_back_to(tmp_path: Path) -> None:
         roll_back(tmp_path)
 
 
+def _overwrite(path: Path, content: bytes, *, later: bool) -> None:
+    """Put other bytes into a published file, as a failing disk does, or `later`, as somebody who writes to it."""
+    times = path.stat()
+    path.chmod(0o640)
+    path.write_bytes(content)
+    if not later:
+        os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def test_a_published_file_is_not_opened_for_writing(published: Path) -> None:
+    mode = (published / "builds/b4.duckdb").stat().st_mode
+    assert mode & 0o222 == 0
+    assert mode & 0o440 == 0o440
+    # Nor does it keep an old build from being removed, or the same from being published again.
+    assert [build.build_id for build in remove_older(published, 1)] == ["b3", "b2"]
+
+
+def test_what_somebody_changed_is_told_from_damage(published: Path) -> None:
+    file = published / "builds/b4.duckdb"
+    written = file.stat().st_mtime + 60
+    file.chmod(0o640)
+    with duckdb.connect(str(file)) as connection:
+        connection.execute("create table notes as select 1 as mine from range(100000)")
+    os.utime(file, (written, written))
+    assert was_written_to(file)
+    assert str(fault_of(file, to_the_last_byte=True)).startswith("somebody wrote to it at ")
+
+
+def test_changes_that_wait_beside_a_file_are_a_fault(published: Path) -> None:
+    file = published / "builds/b4.duckdb"
+    changes_beside(file).write_bytes(b"changes")
+    assert "b4.duckdb.wal stands beside it" in str(fault_of(file, to_the_last_byte=False))
+    with pytest.raises(OpcoError, match="stands beside it"):
+        require_as_published(file)
+    roll_back(published, "b3")
+    remove_older(published, 1)
+    assert not changes_beside(published / "builds/b2.duckdb").exists()
+
+
+def test_damage_by_a_disk_is_nobodys_writing(published: Path) -> None:
+    file = published / "builds/b4.duckdb"
+    _overwrite(file, b"\0" + file.read_bytes()[1:], later=False)
+    assert str(fault_of(file, to_the_last_byte=True)).startswith("its checksum is not that")
+    assert not was_written_to(file)
+
+
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    ("damage", "message"),
     [
-        (lambda path: path.write_bytes(path.read_bytes()[:-1]), "bytes, and"),
-        (lambda path: path.write_bytes(b"\0" + path.read_bytes()[1:]), "its checksum is not that"),
+        (lambda path: _overwrite(path, path.read_bytes()[:-1], later=True), "bytes, and"),
+        (lambda path: _overwrite(path, b"\0" + path.read_bytes()[1:], later=False), "its checksum is not that"),
         (lambda path: path.unlink(), "is not kept"),
     ],
 )
-def test_a_damaged_build_is_not_shown(published: Path, damage: object, said: str) -> None:
+def test_a_damaged_build_is_not_shown(published: Path, damage: object, message: str) -> None:
     damage(published / "builds/b3.duckdb")  # type: ignore[operator]
-    with pytest.raises(OpcoError, match=said):
+    with pytest.raises(OpcoError, match=message):
         roll_back(published, "b3")
     assert _seen(published) == "b4"
 
@@ -99,7 +166,12 @@ def test_what_is_wrong_with_a_file(published: Path, tmp_path: Path) -> None:
     assert fault_of(tmp_path / "none.duckdb", to_the_last_byte=False) == "the file is gone"
     other = published / "builds/b9.duckdb"
     other.write_bytes(file.read_bytes())
+    assert "its record b9.json, which says what was published, cannot be read" in str(
+        fault_of(other, to_the_last_byte=True)
+    )
+    (published / "builds/b9.json").write_bytes((published / "builds/b4.json").read_bytes())
     assert fault_of(other, to_the_last_byte=True) == "it holds another build than its name says"
+    (published / "builds/b9.json").unlink()
     other.write_bytes(b"no DuckDB file at all" * 1000)
     assert "cannot read it" in str(fault_of(other, to_the_last_byte=False))
 

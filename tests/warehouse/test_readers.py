@@ -14,9 +14,9 @@ import pytest
 
 from warehouse.contract import raw_tables
 from warehouse.errors import UserError
-from warehouse.readers import FileReading, read_file
+from warehouse.readers import FileReading, ReadSettings, read_file
 
-Read = Callable[[str, str, bytes], tuple[FileReading, list[dict[str, Any]]]]
+Read = Callable[..., tuple[FileReading, list[dict[str, Any]]]]
 
 
 def test_csv_keeps_cells_as_delivered_with_their_lines(read: Read) -> None:
@@ -51,8 +51,14 @@ def test_csv_delimiter_is_the_one_with_most_listed_columns(
     assert [(row["group_id"], row["name"], row["parent_group_id"]) for row in rows] == [expected]
 
 
+def test_of_a_malformed_record_the_first_line_is_kept_up_to_200_characters(read: Read) -> None:
+    record = f'"{"é" * 240}\nsecond line",b,too many'
+    _, rows = read("groups", "groups.csv", f"group_id,name\n{record}\n".encode())
+    assert [row["malformed_line"] for row in rows] == ['"' + "é" * 199]
+
+
 def test_csv_malformed_records_are_counted_and_nothing_after_them_is_lost(read: Read) -> None:
-    content = b'group_id,name\na,A\nb,B,too many\nc\nd,"D"x\ne,"E\nstill E"x\nf,\xff\xfe\ng,plain "quote"\nh,H\n'
+    content = b'group_id,name\na,A\nb,B,too many\nc\nd,"D"x\ne,"E\nstill E"x\nf\rg,F\ng,plain "quote"\nh,H\n'
     reading, rows = read("groups", "groups.csv", content)
     assert reading.rows == 8
     assert [(row["line"], row["malformed_line"]) for row in rows if row["malformed_line"] is not None] == [
@@ -60,7 +66,7 @@ def test_csv_malformed_records_are_counted_and_nothing_after_them_is_lost(read: 
         (4, "c"),
         (5, 'd,"D"x'),
         (6, 'e,"E'),
-        (8, "f,??"),
+        (8, "f\rg,F"),
     ]
     assert [(row["line"], row["group_id"], row["name"]) for row in rows if row["malformed_line"] is None] == [
         (2, "a", "A"),
@@ -81,7 +87,11 @@ def test_csv_a_quote_never_closed_stops_the_load(read: Read) -> None:
         (b"\r\n\n", "has no header"),
         (b"group_id\na\n", "lacks the required column name"),
         (b"group_id,name,NAME\na,A,B\n", "column name of table groups stands twice"),
-        (b"group_id,name\xff\na,A\n", "header of table groups is malformed"),
+        (b'group_id,"name"x\na,A\n', "header of table groups is malformed"),
+        (b'group_id,"name\na,A\n', r"groups\.csv, line 1: a quote opens that is never closed"),
+        (b"group_id,name\ra,A\r", "its lines end with CR alone"),
+        (b"sep=;\ngroup_id;name\na;A\n", r"lacks the required columns group_id, name. Columns found: sep=;?\."),
+        (b"group_id,na\xa0me\na,A\n", "table groups is not UTF-8"),
     ],
 )
 def test_csv_headers_that_stop_the_load(read: Read, content: bytes, message: str) -> None:
@@ -101,7 +111,7 @@ def test_json_lines_take_values_as_written(read: Read) -> None:
         b'{"group_id": "b", "name": {"fr": ["B", 1]}, "colour": "red"}\n'
         b"[1, 2]\n"
         b'{"group_id": NaN, "name": "c"}\n'
-        b'{"group_id": "d", "name": "\xff"}\n'
+        b'{"group_id": "d", "name": "' + b"\x0b" + b'"}\n'
         b'{"group_id": "e", "name": "\\ud800"}\n'
         b"not json\n"
         b'{"group_id": "f", "name": "F"}'
@@ -174,12 +184,106 @@ def test_many_rows_pass_in_slices(read: Read) -> None:
     assert (rows[-1]["line"], rows[-1]["group_id"]) == (count + 1, str(count - 1))
 
 
-def test_a_record_with_bytes_that_are_no_utf_8_is_malformed_whatever_its_column(read: Read) -> None:
-    _, rows = read("user_labels", "a.csv", b'user_id,label,junk\n1,x,\xff\n2,y,"a\n\xff"\n3,z,ok\n')
+def test_a_record_of_a_log_with_bytes_that_are_no_utf_8_is_malformed_whatever_its_column(read: Read) -> None:
+    content = b'attempt_id,user_id,course_id,junk\n1,u,c,\xff\n2,u,c,"a\n\xff"\n3,u,c,ok\n'
+    reading, rows = read("course_attempts", "a.csv", content)
+    assert reading.read_as == ""
     assert [row["line"] for row in rows if row["malformed_line"] is not None] == [2, 3]
-    assert [row["user_id"] for row in rows if row["malformed_line"] is None] == ["3"]
-    _, rows = read("user_labels", "b.jsonl", b'{"user_id": 1, "label": "x", "junk": "\xff"}\n')
-    assert [row["malformed_line"] is None for row in rows] == [False]
+    assert [row["attempt_id"] for row in rows if row["malformed_line"] is None] == ["3"]
+    ids = b'{"attempt_id": 1, "user_id": "u", "course_id": "c", "junk": "'
+    _, rows = read("course_attempts", "b.jsonl", ids + b'x"}\n' + ids + b'\xff"}\n')
+    assert [row["malformed_line"] is None for row in rows] == [True, False]
+    with pytest.raises(
+        UserError, match=r"header of table course_attempts is malformed \(not UTF-8\). It looks like utf-16"
+    ):
+        read("course_attempts", "c.csv", "attempt_id,user_id,course_id\n1,u,c\n".encode("utf-16"))
+
+
+@pytest.mark.parametrize(
+    ("encoding", "suspected"),
+    [
+        ("windows-1252", "windows-1252"),
+        ("cp850", "cp850"),
+        ("mac-roman", "mac-roman"),
+        ("utf-16", "utf-16"),
+        ("utf-16-le", "utf-16-le"),
+        ("utf-16-be", "utf-16"),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["csv", "jsonl.gz"])
+def test_a_snapshot_that_is_not_utf_8_stops_the_load_unless_a_setting_names_its_encoding(
+    read: Read, encoding: str, suspected: str, suffix: str
+) -> None:
+    text = "user_id,last_name\n1,Léa Noël\n" if suffix == "csv" else '{"user_id": "1", "last_name": "Léa Noël"}\n'
+    content = text.encode(encoding)
+    content = gzip.compress(content) if suffix.endswith("gz") else content
+    with pytest.raises(UserError, match=f'users is not UTF-8. It looks like {suspected}.* encoding = "{suspected}"'):
+        read("users", f"users.{suffix}", content)
+    reading, rows = read("users", f"users.{suffix}", content, ReadSettings(encoding))
+    assert [(row["user_id"], row["last_name"]) for row in rows] == [("1", "Léa Noël")]
+    assert reading.read_as == encoding
+    # What is UTF-8 is read as such, whatever the setting.
+    reading, rows = read("users", "users.csv", "user_id,last_name\n1,Léa\n".encode(), ReadSettings(encoding))
+    assert (rows[0]["last_name"], reading.read_as) == ("Léa", "utf-8")
+
+
+def test_what_is_in_neither_encoding_is_malformed_or_stops_the_load(read: Read) -> None:
+    content = b"attempt_id,user_id,course_id\n1,u,c\n2,\x81,c\n3,\xe9,c\n"
+    _, rows = read("course_attempts", "a.csv", content, ReadSettings("windows-1252"))
+    assert [(row["attempt_id"], row["user_id"], row["malformed_line"]) for row in rows if row["line"] != 2] == [
+        (None, None, "2,?,c"),
+        ("3", "é", None),
+    ]
+    with pytest.raises(UserError, match=r"users\.csv, line 3: is neither UTF-8 nor windows-1252"):
+        read("users", "users.csv", b"user_id\n\xe9\n\x81\n", ReadSettings("windows-1252"))
+    with pytest.raises(UserError, match="is neither UTF-8 nor utf-16"):
+        read("course_attempts", "a.csv", content + b"\xff", ReadSettings("utf-16"))
+
+
+def test_a_line_of_more_than_sixteen_mebibytes_stops_the_load(read: Read) -> None:
+    long = b"x" * (16 * 1024**2 - 2)
+    reading, _ = read("groups", "groups.csv", b"group_id,name\na," + long + b"\r\n")
+    assert reading.rows == 1
+    for name, content in (
+        ("groups.csv", b"group_id,name\na,x" + long),
+        ("groups.jsonl.gz", gzip.compress(b"{" * 2**25)),
+    ):
+        with pytest.raises(UserError, match=r"line [12]: is longer than 16 MiB"):
+            read("groups", name, content)
+
+
+def test_what_unpacks_to_more_than_it_may_stops_the_load(read: Read, tmp_path: Path) -> None:
+    rows = b"group_id,name\n" + b"a,A\n" * 10_000
+    with pytest.raises(UserError, match=r"groups\.csv\.gz: unpacks to more than 40,000 bytes"):
+        read("groups", "groups.csv.gz", gzip.compress(rows), ReadSettings(max_unpacked=40_000))
+    reading, _ = read("groups", "groups.csv.gz", gzip.compress(rows), ReadSettings(max_unpacked=len(rows)))
+    assert reading.rows == 10_000
+    source = tmp_path / "made.parquet"
+    duckdb.sql(f"copy (select 'a' as group_id, 'A' as name from range(1_000_000)) to '{source}'")
+    assert source.stat().st_size < 40_000
+    with pytest.raises(UserError, match=r"groups\.parquet: unpacks to more than 1,000,000 bytes"):
+        read("groups", "groups.parquet", source.read_bytes(), ReadSettings(max_unpacked=1_000_000))
+
+
+@pytest.mark.parametrize("depth", [101, 5_000, 200_000])
+@pytest.mark.parametrize("key", ["name", "junk"])
+def test_json_of_any_depth_costs_one_row(read: Read, depth: int, key: str) -> None:
+    nested = "[" * depth + "]" * depth
+    content = f'{{"group_id": "a", "name": "A"}}\n{{"group_id": "b", "name": "B", "{key}": {nested}}}\n'
+    _, rows = read("groups", "groups.jsonl", content.encode())
+    assert [(row["group_id"], row["malformed_line"] is None) for row in rows] == [("a", True), (None, False)]
+    nested = "[" * 99 + "]" * 99
+    _, rows = read("groups", "groups.jsonl", f'{{"group_id": "b", "name": {nested}}}\n'.encode())
+    assert [(row["name"], row["unfit_columns"]) for row in rows] == [(nested, ["name"])]
+
+
+def test_names_are_trimmed_of_blanks_that_nobody_sees(read: Read) -> None:
+    content = "\ufeff\ufeffgroup_id\u00a0;\u200bNAME\u202f;;\na;A;;\n".encode()
+    reading, rows = read("groups", "groups.csv", content)
+    assert reading.unlisted_columns == ("",)
+    assert [(row["group_id"], row["name"]) for row in rows] == [("a", "A")]
+    _, rows = read("groups", "groups.jsonl", '\u00a0{"\u200bgroup_id": "a", "Name ": "A"}\n\ufeff \n'.encode())
+    assert [(row["group_id"], row["name"]) for row in rows] == [("a", "A")]
 
 
 def test_json_of_a_list_keeps_its_numbers_as_written(read: Read) -> None:
@@ -228,3 +332,23 @@ def test_parquet_columns_of_odd_names(read: Read, tmp_path: Path) -> None:
     pq.write_table(pa.table([[b"u"], ["é".encode()]], names=["user_id", "label"]), source)
     _, rows = read("user_labels", "user_labels.parquet", source.read_bytes())
     assert rows[0]["label"] == "é"
+
+
+@pytest.mark.parametrize("kind", ["double", "float", "decimal(10, 2)"])
+def test_parquet_ids_and_texts_that_are_floats_fit_no_type(read: Read, tmp_path: Path, kind: str) -> None:
+    source = tmp_path / "made.parquet"
+    duckdb.sql(
+        f"copy (select 1001::{kind} as user_id, 'a' as label union all select null, 'b' order by label) to '{source}'"
+    )
+    _, rows = read("user_labels", "user_labels.parquet", source.read_bytes())
+    assert [(row["label"], row["unfit_columns"]) for row in rows] == [("a", ["user_id"]), ("b", None)]
+
+
+def test_parquet_ids_that_are_whole_numbers_keep_their_digits(read: Read, tmp_path: Path) -> None:
+    source = tmp_path / "made.parquet"
+    duckdb.sql(
+        f"copy (select 9007199254740993::bigint as user_id, 12::decimal(18, 0) as label, date '2026-10-01' as junk) "
+        f"to '{source}'"
+    )
+    _, rows = read("user_labels", "user_labels.parquet", source.read_bytes())
+    assert [(row["user_id"], row["label"], row["unfit_columns"]) for row in rows] == [("9007199254740993", "12", None)]

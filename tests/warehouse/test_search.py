@@ -13,14 +13,14 @@ import openpyxl
 import pytest
 
 from warehouse.errors import OpcoError
-from warehouse.forgotten import Marks
+from warehouse.forgotten import Identifiers
 from warehouse.search import files_under, search
 
-MARKS = Marks(("zoé@exemple.fr", "O'Brien"), (("Zoé", "Martin"),))
+IDENTIFIERS = Identifiers(("zoé@exemple.fr", "O'Brien"), (("Zoé", "Martin"),))
 
 
 def found(path: Path) -> dict[str, int]:
-    return {one.place: one.rows for one in search([path], MARKS)}
+    return {one.place: one.rows for one in search([path], IDENTIFIERS)}
 
 
 @pytest.mark.parametrize("text", ["Nom;O'BRIEN;x", "zoé\tMARTIN", '{"to": "zoé@exemple.fr"}', "x\nMartin, Zoé\ny"])

@@ -1,46 +1,63 @@
 """The attestations of one program session."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from typing import Any
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, create_model
 
-from orchestration.clock import calendar_day
+from orchestration.defs.attestations.issuing import issue_session
 from orchestration.defs.attestations.partitions import SESSIONS, session_of
-from orchestration.issuing import issue_session
-from orchestration.progress import Progress
-from orchestration.resources import HomeResource
-from orchestration.sections.documents import OrganisationSettings
-from reports.attestation.issue import IssueSummary
-from reports.export.sessions import today_at
+from orchestration.home.clock import calendar_day
+from orchestration.runs.asker import Asker
+from orchestration.runs.dead_runs import require_on_record
+from orchestration.runs.mistakes import tells_mistakes
+from orchestration.runs.progress import Progress
+from orchestration.runs.resources import HomeResource
+from reports.attestation.inputs import GivenInputs
+from reports.issuing.issue import IssueSummary
+from reports.issuing.verify import verify
 
-INPUTS = tuple(OrganisationSettings.model_fields)
+CHECK = "adds_up"
+CHECKED = (
+    "Every file of the issue is there as the manifest lists it, and each document's attached rows add up to its "
+    "printed total, as opco verify finds."
+)
 
 
-class AttestationConfig(dg.Config):
-    """What the attestations say beside the data.
+INPUT_FIELDS: dict[str, Any] = {
+    name: (str | None, Field(default=None, description=field.description))
+    for name, field in GivenInputs.model_fields.items()
+}
+_Inputs = create_model("_Inputs", __base__=dg.Config, **INPUT_FIELDS)
 
-    Default of each input: the setting of the same name in [sessions."ID"], else in [organisation].
+
+class AttestationConfig(_Inputs):  # type: ignore[valid-type,misc]  # a class made at run time
+    """What the attestations say beside the data, and how the issue is made.
+
+    Default of each input: that of the issue in force, else the setting of the same name in [sessions."ID"], else in
+    [organisation].
     """
 
-    name: str | None = Field(default=None, description="Name of the training organisation.")
-    legal_representative: str | None = Field(default=None, description="Name of the legal representative.")
-    capacity: str | None = Field(default=None, description="In which capacity the legal representative signs.")
-    place: str | None = Field(default=None, description="Place of signing.")
-    training_duration: str | None = Field(default=None, description="Duration of training sessions, as typed.")
-    footer: str | None = Field(default=None, description="Text at the foot of every page.")
-    logo: str | None = Field(default=None, description="File name of the logo in the home's folder assets/.")
-    stamp: str | None = Field(default=None, description="File name of the stamp and signature image in assets/.")
-    language: str | None = Field(default=None, description="fr or en.")
+    from_settings: bool = Field(
+        default=False, description="Take inputs that are not given from the settings, not from the issue in force."
+    )
+    allow_missing_letters: bool = Field(
+        default=False, description="Make documents though no font has one of their letters; a box stands in its place."
+    )
     issued_on: str | None = Field(
-        default=None, description="Date of issue, YYYY-MM-DD. Default: today in the display time zone."
+        default=None, description="Date of issue, DD/MM/YYYY. Default: today in the display time zone."
+    )
+    issued_on_reason: str | None = Field(
+        default=None,
+        description="Why the date of issue is before the day of the data or after today: kept with the issue.",
     )
     users: list[str] = Field(
         default=[], description="Only these learners, by user_id or e-mail; the documents of others stay as they are."
     )
-    force: bool = Field(default=False, description="Make all anew, though nothing that is printed changed.")
+    force: bool = Field(default=False, description="Replace all, though nothing that is printed changed.")
 
 
 @dg.asset(
@@ -48,28 +65,51 @@ class AttestationConfig(dg.Config):
     kinds={"pdf"},
     partitions_def=SESSIONS,
     deps=["published_warehouse"],
+    check_specs=[dg.AssetCheckSpec(CHECK, asset="opco_attestations", description=CHECKED)],
     description="One PDF per learner who played the session, all in one ZIP, with a manifest: one issue a run.",
 )
+@tells_mistakes
 def opco_attestations(
     context: dg.AssetExecutionContext,
     config: AttestationConfig,
     home: HomeResource,
     progress: dg.ResourceParam[Progress],
-) -> dg.MaterializeResult[None]:
+    asker: dg.ResourceParam[Asker],
+) -> Iterator[Any]:
     """Issue the attestations of the partition's session."""
     progress.stage("Making the attestations")
     summary = issue_session(
         home.home,
         session_of(context.partition_key),
-        issued_on=calendar_day(config.issued_on, "The date of issue") or today_at(home.home.warehouse),
-        options={f"organisation.{name}": getattr(config, name) for name in INPUTS},
+        asker=asker,
+        issued_on=calendar_day(config.issued_on, "The date of issue"),
+        issued_on_reason=(config.issued_on_reason or "").strip() or None,
+        given={name: getattr(config, name) for name in GivenInputs.model_fields},
+        from_settings=config.from_settings,
         users=config.users,
         force=config.force,
-        progress=_told(progress, context),
+        allow_missing_letters=config.allow_missing_letters,
+        on_progress=_on_progress(progress, context),
     )
     for warning in summary.warnings:
         context.log.warning(warning)
-    return dg.MaterializeResult(metadata=issue_metadata(summary))
+    passed, found = checked_issue(summary)
+    yield dg.MaterializeResult(
+        metadata=issue_metadata(summary),
+        check_results=[dg.AssetCheckResult(check_name=CHECK, passed=passed, metadata=found)],
+    )
+
+
+def checked_issue(summary: IssueSummary) -> tuple[bool, dict[str, Any]]:
+    """Return whether an issue is sound, as `opco verify` finds out, and what was found."""
+    found = verify(summary.folder)
+    faults = [f"{name}: {fault}" for name, fault in found.faults]
+    return found.is_sound, {
+        "session": summary.manifest.session_name,
+        "documents": found.documents,
+        "total_seconds": found.total_seconds,
+        "faults": dg.MetadataValue.json(faults),
+    }
 
 
 def issue_metadata(summary: IssueSummary) -> dict[str, Any]:
@@ -79,6 +119,7 @@ def issue_metadata(summary: IssueSummary) -> dict[str, Any]:
         "folder": dg.MetadataValue.path(summary.folder),
         "zip_path": dg.MetadataValue.path(summary.zip_path),
         "zip_sha256": summary.zip_sha256,
+        "session": manifest.session_name,
         "issue_number": manifest.issue_number,
         "is_new": summary.is_new,
         "documents": len(manifest.documents),
@@ -89,6 +130,7 @@ def issue_metadata(summary: IssueSummary) -> dict[str, Any]:
         # Their names stand in the issue's manifest alone: what Dagster keeps holds nobody's.
         "cancelled": len(manifest.cancelled),
         "left_out": len(manifest.left_out),
+        "findings": dg.MetadataValue.json([asdict(finding) for finding in summary.findings]),
         "warnings": dg.MetadataValue.json(list(summary.warnings)),
     }
 
@@ -106,12 +148,17 @@ def defs() -> dg.Definitions:
     )
 
 
-def _told(progress: Progress, context: dg.AssetExecutionContext) -> Callable[[int, int, str], None]:
-    """Return where documents are told: the terminal's bar, and every tenth of them in the run's log."""
+def _on_progress(progress: Progress, context: dg.AssetExecutionContext) -> Callable[[int, int, str], None]:
+    """Return what reports documents as they are made: the terminal's bar, and every tenth in the run's log.
 
-    def told(done: int, total: int, learner: str) -> None:
+    Raises OpcoError, before they are issued, where the run is on record no more.
+    """
+
+    def report(done: int, total: int, learner: str) -> None:
+        if done == total:
+            require_on_record(context.instance, context.run.run_id)
         progress.at(done, total, learner)
         if done == total or done * 10 // total > (done - 1) * 10 // total:
             context.log.info(f"{done:,} of {total:,} attestations")
 
-    return told
+    return report

@@ -6,7 +6,7 @@ from urllib.parse import quote, unquote
 import dagster as dg
 
 from reports.attestation.queries import read_build, read_session
-from reports.warehouse import open_published
+from warehouse.published import open_published
 
 NAME = "program_session"
 SESSIONS = dg.DynamicPartitionsDefinition(name=NAME)
@@ -31,10 +31,12 @@ def add_session(instance: dg.DagsterInstance, warehouse: Path, session_id: str) 
 
     Raises UserError naming the nearest sessions when the published warehouse holds none of this id.
     """
-    with open_published(warehouse) as connection:
-        read_session(connection, session_id, read_build(connection))
     key = partition_key(session_id)
-    instance.add_dynamic_partitions(NAME, [key])
+    # Partitions are kept those of the published sessions: only what has none yet is looked for there.
+    if not instance.has_dynamic_partition(NAME, key):
+        with open_published(warehouse) as db:
+            read_session(db, session_id, read_build(db))
+        instance.add_dynamic_partitions(NAME, [key])
     return key
 
 
@@ -43,8 +45,8 @@ def partitions_out_of_step(instance: dg.DagsterInstance, warehouse: Path) -> tup
 
     A session that the LMS has closed or deleted is published as long as it holds proof, and so keeps its partition.
     """
-    with open_published(warehouse) as connection:
-        rows = connection.execute("select session_id from dim_program_sessions order by session_id").fetchall()
+    with open_published(warehouse) as db:
+        rows = db.execute("select session_id from dim_program_sessions order by session_id").fetchall()
     wanted = [partition_key(session_id) for (session_id,) in rows]
     there = instance.get_dynamic_partitions(NAME)
     return sorted(set(wanted) - set(there)), sorted(set(there) - set(wanted))

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 import dagster as dg
 
-from orchestration.commands.clean.cleaning import clean
-from orchestration.home import Home
-from orchestration.progress import Progress
-from orchestration.resources import HomeResource
-from orchestration.settings import load_settings
-from orchestration.times import cron
+from orchestration.defs.cleaning.cleaning import clean
+from orchestration.home.paths import Home
+from orchestration.home.settings import load_settings
+from orchestration.home.times import cron
+from orchestration.runs.progress import Progress
+from orchestration.runs.resources import HomeResource
 
 # A build may be at work when it is time: it is waited for.
 WHILE_A_BUILD_IS_AT_WORK = dg.RetryPolicy(max_retries=6, delay=600)
@@ -23,15 +23,15 @@ WHILE_A_BUILD_IS_AT_WORK = dg.RetryPolicy(max_retries=6, delay=600)
 def clean_home(context: dg.OpExecutionContext, home: HomeResource, progress: dg.ResourceParam[Progress]) -> None:
     """Clean the home as its settings say; nothing that has to be named goes."""
     settings = home.settings().cleaning
-    closing = clean(
+    cleaned = clean(
         home.home, settings, records=nullcontext(context.instance), now=datetime.now(UTC), progress=progress
     )
     context.add_output_metadata(
         {
-            "bytes": closing["bytes"],
-            "kept_bytes": sum(closing["kept"].values()),
+            "bytes": cleaned.bytes,
+            "kept_bytes": sum(cleaned.kept.values()),
             "cleaned": dg.MetadataValue.json(
-                {kind: {"count": one["count"], "bytes": one["bytes"]} for kind, one in closing["cleaned"].items()}
+                {kind: {"count": one.count, "bytes": one.bytes} for kind, one in cleaned.cleaned.items()}
             ),
         }
     )

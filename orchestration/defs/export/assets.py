@@ -5,21 +5,23 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_origin
 
 import dagster as dg
-from pydantic import Field
+from pydantic import Field, create_model
 
+from orchestration.defs.export.request import ExportRequest, resolve
 from orchestration.defs.export.schedules import jobs_and_schedules
-from orchestration.export_request import ExportRequest, what_is_asked
-from orchestration.home import Home
-from orchestration.progress import Progress
-from orchestration.resources import HomeResource
+from orchestration.home.paths import Home
+from orchestration.runs.mistakes import tells_mistakes
+from orchestration.runs.progress import Progress
+from orchestration.runs.resources import HomeResource
 from reports.export.checks import DESCRIPTIONS, Check
 from reports.export.filters import ExportFilters
-from reports.export.write import ExportOptions, ExportSummary, FileNotSoundError, write_export
-from reports.warehouse import open_published
+from reports.export.write import ExportOptions, ExportSummary, FileNotSoundError, refuse_another_file, write_export
+from warehouse.errors import UserError
 from warehouse.files import safe_file_name
+from warehouse.published import open_published, require_as_published
 
 if TYPE_CHECKING:
     from orchestration.defs.export.delivery import Mailing
@@ -27,32 +29,25 @@ if TYPE_CHECKING:
 SUFFIXES = {".csv": "csv", ".xlsx": "xlsx", ".parquet": "parquet"}
 
 
-class ExportConfig(dg.Config):
+# Dagster's configuration knows lists, not tuples, and checks no choices: `ExportRequest.of` does.
+FIELDS: dict[str, Any] = {
+    name: (
+        list[str] if get_origin(field.annotation) is tuple else bool if field.annotation is bool else str | None,
+        Field(default=[] if field.default == () else field.default, description=field.description),
+    )
+    for name, field in ExportRequest.model_fields.items()
+}
+_Request = create_model("_Request", __base__=dg.Config, **FIELDS)
+
+
+class ExportConfig(_Request):  # type: ignore[valid-type,misc]  # a class made at run time
     """Which lines and columns, how they are written, who gets a link. All filters are optional and hold together."""
 
-    date_from: str | None = Field(default=None, description="First day, YYYY-MM-DD, in the display time zone.")
-    date_to: str | None = Field(default=None, description="Last day, YYYY-MM-DD, included.")
-    users: list[str] = Field(default=[], description="E-mail addresses or user ids.")
-    groups: list[str] = Field(default=[], description="Names or ids of groups; members of sub-groups count.")
-    sessions: list[str] = Field(default=[], description="Ids or exact names of program sessions.")
-    custom_fields: list[str] = Field(default=[], description="Titles or ids of the custom fields shown; none: all.")
-    definition: str | None = Field(
-        default=None, description="Name of an export defined in opco.toml, in place of the filters."
-    )
-    today: str | None = Field(
-        default=None, description="Day that a definition's periods are relative to, YYYY-MM-DD. Default: today."
-    )
-    format: str | None = Field(
-        default=None, description="csv, xlsx or parquet. Default: the output's suffix, else the setting export.format."
-    )
-    dialect: str | None = Field(default=None, description="excel or rfc4180. Default: the setting export.dialect.")
-    language: str | None = Field(default=None, description="en or fr. Default: the setting export.language.")
-    output: str | None = Field(default=None, description="The file; relative to the home. Default: in var/exports.")
-    recipients: list[str] = Field(default=[], description="E-mail addresses that receive a link to the file.")
+    output: str | None = Field(default=None, description="The file's name in var/exports. Default: a telling one.")
 
 
 @dataclass(frozen=True)
-class Work:
+class ExportJob:
     """What a run has to do, definition and settings taken into account."""
 
     filters: ExportFilters
@@ -63,9 +58,13 @@ class Work:
     home: Home
 
     def write(self, progress: Progress) -> ExportSummary:
-        """Write the file and check it. Errors as `write_export`."""
-        self.home.refuse_own_place(self.output, "--output")
-        return write_export(self.home.warehouse, self.output, self.filters, self.options, progress=progress.at)
+        """Write the file and check it. Errors as `write_export` and `require_as_published`."""
+        warehouse = self.home.warehouse
+        if warehouse.exists():
+            # The link may be replaced meanwhile: what was looked at is what is exported.
+            warehouse = warehouse.resolve()
+            require_as_published(warehouse)
+        return write_export(warehouse, self.output, self.filters, self.options, progress=progress.at)
 
     def send(self, summary: ExportSummary, progress: Progress) -> None:
         """Send the link, where recipients are named. Errors as `Mailing.send`."""
@@ -86,6 +85,7 @@ class Work:
             "sessions": summary.sessions,
             "cut_cells": summary.cut_cells,
             "data_as_of": f"{summary.data_as_of:%Y-%m-%dT%H:%M:%SZ}",
+            "last_activity_at": f"{summary.last_activity_at:%Y-%m-%dT%H:%M:%SZ}" if summary.last_activity_at else "",
             "build_id": summary.build_id,
             **(self.mailing.facts if self.mailing else {}),
         }
@@ -109,62 +109,81 @@ class Work:
     ],
     can_subset=True,
 )
+@tells_mistakes
 def opco_export(
     context: dg.AssetExecutionContext, config: ExportConfig, home: HomeResource, progress: dg.ResourceParam[Progress]
 ) -> Iterator[Any]:
     """Write one export file as configured, check it, and send the link where recipients are named."""
-    work = work_of(config, home)
-    if work is None:
+    job = export_job(config, home)
+    if job is None:
         context.log.info("No session ended in the period of the definition: nothing is written and nothing sent.")
         return
     progress.stage("Exporting")
     try:
-        summary = work.write(progress)
+        summary = job.write(progress)
     except FileNotSoundError as error:
         yield from _check_results(error.checks)
         raise
-    yield dg.MaterializeResult(asset_key="opco_export", metadata=work.metadata(summary))
+    yield dg.MaterializeResult(asset_key="opco_export", metadata=job.metadata(summary))
     yield from _check_results(summary.checks)
-    work.send(summary, progress)
+    job.send(summary, progress)
 
 
 @dg.definitions
 def defs() -> dg.Definitions:
     """Define the export, the job that makes one, and a job with a schedule for each that opco.toml defines."""
-    jobs, schedules = jobs_and_schedules(Home.find(), opco_export)
-    return dg.Definitions(
-        assets=[opco_export],
-        jobs=[dg.define_asset_job("export", selection=[opco_export], description="One OPCO export file."), *jobs],
-        schedules=schedules,
+    export = dg.define_asset_job("export", selection=[opco_export], description="One OPCO export file.")
+    return dg.Definitions.merge(
+        dg.Definitions(assets=[opco_export], jobs=[export]), jobs_and_schedules(Home.find(), opco_export)
     )
 
 
-def work_of(config: ExportConfig, home: HomeResource) -> Work | None:
+def export_job(config: ExportConfig, home: HomeResource) -> ExportJob | None:
     """Return what there is to do; None when a definition finds nothing to export."""
-    place = home.home
-    said = config.model_dump()
-    output = said.pop("output")
-    asked = what_is_asked(ExportRequest.of(said), place)
+    request = config.model_dump()
+    file = _named_output(home.home, request.pop("output"), home.output)
+    resolved = resolve(ExportRequest.of(request), home.home)
+    choices = resolved.choices
     settings = home.settings(
         {
-            "export.format": asked.format or (SUFFIXES.get(Path(output).suffix.lower()) if output else None),
-            "export.dialect": asked.dialect,
-            "export.language": asked.language,
+            "export.format": choices.format or (SUFFIXES.get(file.suffix.lower()) if file else None),
+            "export.dialect": choices.dialect,
+            "export.language": choices.language,
         }
     )
-    written = settings.export
-    options = ExportOptions(format=written.format, dialect=written.dialect, language=written.language)
+    options = ExportOptions(**dict(settings.export))
     mailing = None
-    if asked.recipients:
+    if choices.recipients:
         # Loaded where it is needed: an export without it starts faster.
         from orchestration.defs.export.delivery import prepare_mailing
 
-        # Who may receive the file is known before the work is done.
-        mailing = prepare_mailing(place, settings, asked.recipients)
-    if asked.filters is None:
+        # Who may receive the file is known before the job is done.
+        mailing = prepare_mailing(home.home, settings, choices.recipients)
+    if resolved.filters is None:
         return None
-    file = place.folder / output if output else _default_output(place, asked.filters, options, config.definition)
-    return Work(asked.filters, options, config.definition, file, mailing, place)
+    file = file or _default_output(home.home, resolved.filters, options, request["definition"])
+    return ExportJob(resolved.filters, options, request["definition"], file, mailing, home.home)
+
+
+def _named_output(home: Home, name: str | None, path: str | None) -> Path | None:
+    """Return the file that a run names within var/exports, or a command by its path; None for a name of our own.
+
+    Raises UserError for a name that is none, and for a folder or a file that is not the export's to write.
+    """
+    if path is not None:
+        home.refuse_home_files(Path(path), "--output")
+        file = Path(path)
+    elif name is None:
+        return None
+    elif name and Path(name).name == name and name.isprintable() and not name.startswith("."):
+        file = home.exports / name
+    else:
+        raise UserError(
+            f"The output {name!r} of a run is to be the name of a file in {home.exports}, such as export.csv.\n"
+            "A file elsewhere is written by the command alone: opco export --output FILE."
+        )
+    refuse_another_file(file)
+    return file
 
 
 def _check_results(checks: tuple[Check, ...]) -> Iterator[dg.AssetCheckResult]:
@@ -180,11 +199,11 @@ def _check_results(checks: tuple[Check, ...]) -> Iterator[dg.AssetCheckResult]:
 
 def _default_output(home: Home, filters: ExportFilters, options: ExportOptions, definition: str | None) -> Path:
     """Name the file after its data and build, and apart for each choice of filters and options."""
-    with open_published(home.warehouse) as connection:
-        row = connection.execute("select strftime(data_as_of, '%Y-%m-%d'), build_id from warehouse_build").fetchone()
+    with open_published(home.warehouse) as db:
+        row = db.execute("select strftime(data_as_of, '%Y-%m-%d'), build_id from warehouse_build").fetchone()
     data_as_of, build_id = row or ("", "")
     name = f"opco-{definition or 'export'}-{data_as_of}-{safe_file_name(build_id)}"
     if filters != ExportFilters.model_validate({}) or options != ExportOptions(format=options.format):
-        asked = json.dumps([filters.model_dump(mode="json"), vars(options)], sort_keys=True)
-        name += f"-{hashlib.sha256(asked.encode()).hexdigest()[:8]}"
+        choices = json.dumps([filters.model_dump(mode="json"), vars(options)], sort_keys=True)
+        name += f"-{hashlib.sha256(choices.encode()).hexdigest()[:8]}"
     return home.exports / f"{name}.{options.format}"

@@ -8,21 +8,24 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from orchestration.home import Home
-from orchestration.mail import mail_server
-from orchestration.progress import Progress
-from orchestration.settings import Settings
+from orchestration.home.audit import AuditLog
+from orchestration.home.mail import mail_server
+from orchestration.home.paths import Home
+from orchestration.home.settings import Settings
+from orchestration.runs.progress import Progress
 from reports.delivery.links import Signer, download_url
-from reports.delivery.message import IssueNotice, Language, Notice, message
+from reports.delivery.message import IssueNotice, Notice, message
 from reports.delivery.recipients import checked_recipients
 from reports.delivery.smtp import MailServer
 from reports.delivery.store import DeliveryStore
 from reports.export.filters import ExportFilters
 from reports.export.write import ExportSummary
+from reports.language import Language
+from warehouse.account import account
 from warehouse.errors import OpcoError
 
 if TYPE_CHECKING:
-    from reports.attestation import IssueSummary
+    from reports.issuing.issue import IssueSummary
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class Mailing:
     base_url: str
     expires_at: datetime
     organisation: str | None
+    audit: AuditLog
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -62,6 +66,7 @@ class Mailing:
                 learners=summary.learners,
                 sessions=summary.sessions,
                 data_as_of=summary.data_as_of,
+                last_activity_at=summary.last_activity_at,
                 filters=filters,
                 url=url,
                 expires_at=self.expires_at,
@@ -97,25 +102,34 @@ class Mailing:
                 organisation=self.organisation,
             )
 
-        said = f"Issue {manifest.issue_number} is made and kept"
-        self.deliver(summary.zip_path, summary.zip_sha256, notice, said, progress)
+        made = f"Issue {manifest.issue_number} is made and kept"
+        self.deliver(summary.zip_path, summary.zip_sha256, notice, made, progress)
 
     def deliver(
         self, path: Path, sha256: str, notice: Callable[[str], Notice | IssueNotice], made: str, progress: Progress
     ) -> None:
-        """Keep a copy of a file and send each recipient the notice of its link; `made` tells that the file is there.
+        """Keep a copy of a file and send each recipient the notice of its link; `made` says that the file is there.
 
         Raises OpcoError naming the recipients whom it did not reach; the file stays where it is.
         """
         try:
             self.store.forget_expired(datetime.now(UTC))
-            delivery = self.store.keep(path, sha256, self.expires_at)
+            delivery = self.store.keep(path, sha256, self.expires_at, self.recipients)
+            self.audit.add(
+                "link_sent",
+                email=None,
+                client=f"account {account()}",
+                delivery_id=delivery.delivery_id,
+                file=delivery.file_name,
+                sha256=sha256,
+                recipients=list(self.recipients),
+            )
         except OSError as error:
             raise OpcoError(
                 f"{made}: {path}\n"
-                f"But nobody was told: the copy that a link leads to could not be made in {self.store.folder}: {error}"
+                f"But nobody was told: the copy that a link leads to could not be made and put on record: {error}"
             ) from error
-        told = notice(download_url(self.base_url, self.signer.token(delivery.link)))
+        filled = notice(download_url(self.base_url, self.signer.token(delivery.link)))
         progress.stage("Sending", len(self.recipients))
 
         def pause(seconds: float, reason: str) -> None:
@@ -125,7 +139,7 @@ class Mailing:
         failures = []
         for recipient in self.recipients:
             try:
-                self.server.send(message(told, self.sender, recipient), pause=pause)
+                self.server.send(message(filled, self.sender, recipient), pause=pause)
             except OpcoError as error:
                 failures.append(error)
             progress.step()
@@ -150,7 +164,7 @@ def prepare_mailing(home: Home, settings: Settings, recipients: tuple[str, ...])
         "portal.secret (variable OPCO_PORTAL__SECRET)": portal.secret,
     }
     server, sender = mail_server(settings, "send a link by e-mail", needed)
-    assert portal.base_url  # noqa: S101 - said to be needed above
+    assert portal.base_url  # noqa: S101 - checked above
     assert portal.secret  # noqa: S101
     return Mailing(
         recipients=checked_recipients(recipients, settings.email.allowed_recipients),
@@ -161,4 +175,5 @@ def prepare_mailing(home: Home, settings: Settings, recipients: tuple[str, ...])
         base_url=portal.base_url,
         expires_at=(datetime.now(UTC) + timedelta(days=portal.link_days)).replace(microsecond=0),
         organisation=settings.organisation.name,
+        audit=AuditLog.of(home),
     )

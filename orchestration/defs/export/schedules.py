@@ -3,44 +3,39 @@
 from zoneinfo import ZoneInfo
 
 import dagster as dg
-from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from orchestration.home import Home
-from orchestration.settings import load_settings, named_exports
-from orchestration.times import cron
+from orchestration.home.paths import Home
+from orchestration.home.settings import load_settings, named_exports
+from orchestration.home.times import cron
 
 PREFIX = "export_"
 
 
-def jobs_and_schedules(
-    home: Home, asset: dg.AssetsDefinition
-) -> tuple[list[UnresolvedAssetJobDefinition], list[dg.ScheduleDefinition]]:
+def jobs_and_schedules(home: Home, asset: dg.AssetsDefinition) -> dg.Definitions:
     """Return a job for each defined export, and a schedule for each that says when it is made.
 
     A schedule runs as soon as the daemon does. Errors as `load_settings`.
     """
     zone = load_settings(home).rules.display_timezone
     defined = named_exports(home)
-    jobs = {
-        name: dg.define_asset_job(
+    jobs = [
+        dg.define_asset_job(
             PREFIX + name,
             selection=[asset],
             description=f"The export [exports.{name}] of opco.toml.",
             config=_run_config(name, None),
         )
         for name in defined
-    }
-    schedules = [
-        _schedule(name, definition.schedule, jobs[name], zone)
-        for name, definition in defined.items()
-        if definition.schedule
     ]
-    return list(jobs.values()), schedules
+    schedules = [
+        _schedule(name, definition.schedule, zone) for name, definition in defined.items() if definition.schedule
+    ]
+    return dg.Definitions(jobs=jobs, schedules=schedules)
 
 
-def _schedule(name: str, times: str, job: UnresolvedAssetJobDefinition, zone: str) -> dg.ScheduleDefinition:
+def _schedule(name: str, times: str, zone: str) -> dg.ScheduleDefinition:
     @dg.schedule(
-        job=job,
+        job_name=PREFIX + name,
         name=f"{PREFIX}{name}_schedule",
         cron_schedule=cron(times),
         execution_timezone=zone,

@@ -8,21 +8,24 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from orchestration.clock import calendar_day
-from orchestration.defs.attestations.assets import issue_metadata
+from orchestration.defs.attestations.assets import CHECK, checked_issue, issue_metadata
+from orchestration.defs.attestations.issuing import ended_sessions, issue_session
 from orchestration.defs.attestations.partitions import partition_key
-from orchestration.defs.export.assets import ExportConfig, work_of
-from orchestration.defs.nightly.schedules import WAITS, nightly_schedule
+from orchestration.defs.export.assets import ExportConfig, export_job
+from orchestration.defs.nightly.schedules import NIGHTLY, WAITS, nightly_schedule
 from orchestration.defs.nightly.sensors import arrivals_sensor, sessions_sensor
-from orchestration.home import Home
-from orchestration.issuing import ended_sessions, issue_session
-from orchestration.progress import Progress
-from orchestration.resources import HomeResource
-from orchestration.settings import load_settings
-from reports.attestation.issue import NothingToAttestError
+from orchestration.home.clock import calendar_day
+from orchestration.home.paths import Home
+from orchestration.home.settings import load_settings
+from orchestration.runs.asker import this_account
+from orchestration.runs.dead_runs import require_on_record
+from orchestration.runs.mistakes import tells_mistakes
+from orchestration.runs.progress import Progress
+from orchestration.runs.resources import HomeResource
 from reports.export.checks import Check
-from reports.export.sessions import today_at
 from reports.export.write import FileNotSoundError
+from reports.issuing.issue import NothingToAttestError
+from reports.sessions import today_at
 from warehouse.errors import OpcoError
 
 WHOLE = "all lines"
@@ -32,18 +35,18 @@ Work = Generator[Any, None, "Outcome"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one export or of one session's attestations: `state` says it in a word, `said` in words."""
+    """What became of one export or of one session's attestations: `state` is one word, `detail` what happened."""
 
     name: str
     state: str
-    said: str = ""
+    detail: str = ""
 
 
 class NightlyExportsConfig(dg.Config):
     """For which day the default exports are made."""
 
     today: str | None = Field(
-        default=None, description="Day that periods of exports are relative to, YYYY-MM-DD. Default: today."
+        default=None, description="Day that periods of exports are relative to, DD/MM/YYYY. Default: today."
     )
 
 
@@ -52,7 +55,7 @@ class NightlyAttestationsConfig(dg.Config):
 
     issued_on: str | None = Field(
         default=None,
-        description="Date of issue, YYYY-MM-DD, from which the days since a session's end are counted. Default: today.",
+        description="Date of issue, DD/MM/YYYY, from which the days since a session's end are counted. Default: today.",
     )
 
 
@@ -62,6 +65,7 @@ class NightlyAttestationsConfig(dg.Config):
     description="The default exports of a night (settings nightly.whole_export, nightly.exports), each recorded with "
     "the asset opco_export.",
 )
+@tells_mistakes
 def nightly_exports(
     context: dg.AssetExecutionContext,
     config: NightlyExportsConfig,
@@ -74,7 +78,7 @@ def nightly_exports(
     def make(name: str) -> Work:
         progress.stage(f"Exporting {name}")
         config_of_one = ExportConfig() if name == WHOLE else ExportConfig(definition=name, today=config.today)
-        work = work_of(config_of_one, home)
+        work = export_job(config_of_one, home)
         if work is None:
             return Outcome(name, "nothing", "no session ended in the period of the definition")
         try:
@@ -90,8 +94,8 @@ def nightly_exports(
     wanted = [*([WHOLE] if nightly.whole_export else []), *dict.fromkeys(nightly.exports)]
     outcomes: list[Outcome] = []
     yield from _each(wanted, make, outcomes, context)
-    _raise_failures(outcomes, "Exports", "Mend the cause; opco export makes one by hand.")
-    yield _told(outcomes)
+    _raise_failures(outcomes, "Exports", "Repair the cause; opco export makes one by hand.")
+    yield _result(outcomes)
 
 
 @dg.asset(
@@ -100,6 +104,7 @@ def nightly_exports(
     description="The attestations of sessions that ended (settings nightly.attest…). Each issue is recorded with its "
     "session's partition of the asset opco_attestations.",
 )
+@tells_mistakes
 def nightly_attestations(
     context: dg.AssetExecutionContext,
     config: NightlyAttestationsConfig,
@@ -107,13 +112,13 @@ def nightly_attestations(
     progress: dg.ResourceParam[Progress],
 ) -> Iterator[Any]:
     """Issue what is new or changed, session by session; one that fails keeps none of the others from being issued."""
-    place, nightly = home.home, home.settings().nightly
+    paths, nightly = home.home, home.settings().nightly
     if not nightly.attest:
         context.log.info("The setting nightly.attest is false: nothing is issued.")
-        yield _told([])
+        yield _result([])
         return
-    today = calendar_day(config.issued_on, "The date of issue") or today_at(place.warehouse)
-    sessions = ended_sessions(place, nightly, today)
+    today = calendar_day(config.issued_on, "The date of issue") or today_at(paths.warehouse)
+    sessions = ended_sessions(paths, nightly, today)
     outcomes: list[Outcome] = []
     mailing = None
     if nightly.send_attestations_to:
@@ -121,7 +126,7 @@ def nightly_attestations(
         from orchestration.defs.export.delivery import prepare_mailing
 
         try:
-            mailing = prepare_mailing(place, home.settings(), nightly.send_attestations_to)
+            mailing = prepare_mailing(paths, home.settings(), nightly.send_attestations_to)
         except OpcoError as error:
             # Documents are made all the same.
             outcomes.append(Outcome("e-mail", "failed", str(error)))
@@ -129,7 +134,14 @@ def nightly_attestations(
 
     def issue(session_id: str) -> Work:
         try:
-            summary = issue_session(place, session_id, issued_on=today, goes_on=True)
+            summary = issue_session(
+                paths,
+                session_id,
+                issued_on=today,
+                reuse_inputs=True,
+                asker=this_account("night"),
+                issued_on_reason=config.issued_on and "the day that the night was asked for",
+            )
         except NothingToAttestError as reason:
             return Outcome(session_id, "nothing", str(reason))
         finally:
@@ -142,6 +154,10 @@ def nightly_attestations(
         yield dg.AssetMaterialization(
             "opco_attestations", partition=partition_key(session_id), metadata=issue_metadata(summary)
         )
+        passed, found = checked_issue(summary)
+        yield dg.AssetCheckEvaluation(
+            asset_key=dg.AssetKey("opco_attestations"), check_name=CHECK, passed=passed, metadata=found
+        )
         if mailing:
             language, zone = summary.manifest.inputs["language"], home.settings().rules.display_timezone
             mailing.send_issue(summary, language, zone, progress)
@@ -153,11 +169,11 @@ def nightly_attestations(
     waits = "waits: all that was delivered came before its end"
     outcomes += [Outcome(session_id, "waiting", waits) for session_id in sessions.waiting]
     for one in outcomes:
-        context.log.info(f"{one.name}: {one.state}; {one.said}")
+        context.log.info(f"{one.name}: {one.state}; {one.detail}")
     _raise_failures(
-        outcomes, "Attestations", "Mend the cause; the next night tries again, as does: opco attest SESSION_ID"
+        outcomes, "Attestations", "Repair the cause; the next night tries again, as does: opco attest SESSION_ID"
     )
-    yield _told(outcomes)
+    yield _result(outcomes)
 
 
 @dg.definitions
@@ -166,7 +182,7 @@ def defs() -> dg.Definitions:
     home = Home.find()
     settings = load_settings(home)
     job = dg.define_asset_job(
-        "nightly",
+        NIGHTLY,
         selection=dg.AssetSelection.assets(nightly_exports, nightly_attestations).upstream(),
         description="From the raw folder to the published file, the default exports, and the attestations of sessions "
         "that ended.",
@@ -175,7 +191,7 @@ def defs() -> dg.Definitions:
     return dg.Definitions(
         assets=[nightly_exports, nightly_attestations],
         jobs=[job],
-        schedules=[nightly_schedule(job, settings)],
+        schedules=[nightly_schedule(settings)],
         sensors=[arrivals_sensor(settings), sessions_sensor()],
     )
 
@@ -185,6 +201,7 @@ def _each(
 ) -> Iterator[Any]:
     """Do the work for each, and add what became of it; what fails is logged, with its traceback if not foreseen."""
     for name in names:
+        require_on_record(context.instance, context.run.run_id)
         try:
             outcomes.append((yield from work(name)))
         except OpcoError as error:
@@ -199,11 +216,11 @@ def _raise_failures(outcomes: list[Outcome], what: str, remedy: str) -> None:
     failed = [one for one in outcomes if one.state == "failed"]
     if failed:
         counts = ", ".join(f"{count} {state}" for state, count in _counts(outcomes).items())
-        reasons = "\n".join(f"{one.name}: {one.said}" for one in failed)
+        reasons = "\n".join(f"{one.name}: {one.detail}" for one in failed)
         raise OpcoError(f"{what}: {counts}; what was published and made stays.\n{reasons}\n{remedy}")
 
 
-def _told(outcomes: list[Outcome]) -> dg.MaterializeResult[None]:
+def _result(outcomes: list[Outcome]) -> dg.MaterializeResult[None]:
     listed = dg.MetadataValue.json([asdict(one) for one in outcomes])
     return dg.MaterializeResult(metadata={**_counts(outcomes), "outcomes": listed})
 

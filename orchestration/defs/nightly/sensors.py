@@ -1,16 +1,16 @@
-"""What begins by itself beside the night: the build of a delivery that is complete, and the sessions' partitions."""
+"""What starts by itself beside the night: the build of a delivery that is complete, and the sessions' partitions."""
 
 from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from orchestration.dead_runs import close_dead_runs
 from orchestration.defs.attestations.partitions import SESSIONS, partitions_out_of_step
 from orchestration.defs.nightly.schedules import WAITS, unfinished_run
-from orchestration.home import Home
-from orchestration.locking import running_build
-from orchestration.settings import Settings, load_settings
-from warehouse.arrivals import judge, look_at, watch_of
+from orchestration.home.lock import running_build
+from orchestration.home.paths import Home
+from orchestration.home.settings import Settings, load_settings
+from orchestration.runs.dead_runs import close_dead_runs
+from warehouse.arrivals import decide, parse_state, snapshot_of
 from warehouse.published import shown_file
 
 SECONDS = 60
@@ -33,26 +33,26 @@ def arrivals_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 def look_for_a_delivery(home: Home, instance: dg.DagsterInstance, cursor: str | None, now: datetime) -> dg.SensorResult:
-    """Return the run that a complete delivery asks for, or why there is none; the cursor is a `Watch`."""
+    """Return the run that a complete delivery asks for, or why there is none; the cursor is an `ArrivalState`."""
     settings = load_settings(home)
     if settings.build.raw_folder is None:
         return dg.SensorResult(skip_reason="The setting build.raw_folder names no folder to watch.", cursor=cursor)
     folder = home.folder / settings.build.raw_folder
-    watch = watch_of(cursor)
     try:
-        look = look_at(folder)
+        snapshot = snapshot_of(folder)
     except OSError as error:
-        # A folder that is not there, or whose files move while they are looked at.
+        # A folder that is not there, or whose files move while they are read.
         return dg.SensorResult(skip_reason=f"{folder} cannot be read now: {error}", cursor=cursor)
-    said = settings.arrivals
-    verdict = judge(watch, look, now, said.complete_when, timedelta(minutes=said.quiet_minutes))
-    if verdict.delivery is None:
-        return dg.SensorResult(skip_reason=verdict.reason, cursor=verdict.watch.as_text())
-    if under_way := _build_under_way(home, instance, now):
+    arrivals = settings.arrivals
+    quiet = timedelta(minutes=arrivals.quiet_minutes)
+    decision = decide(parse_state(cursor), snapshot, now, arrivals.complete_when, quiet)
+    if decision.delivery is None:
+        return dg.SensorResult(skip_reason=decision.reason, cursor=decision.state.as_text())
+    if under_way := _build_under_way(home, instance):
         reason = f"A delivery is complete and waits for {under_way}."
-        return dg.SensorResult(skip_reason=reason, cursor=verdict.watch.as_text())
-    request = dg.RunRequest(run_key=f"delivery-{verdict.delivery}", tags=WAITS)
-    return dg.SensorResult(run_requests=[request], cursor=verdict.taken().as_text())
+        return dg.SensorResult(skip_reason=reason, cursor=decision.state.as_text())
+    request = dg.RunRequest(run_key=f"delivery-{decision.delivery}", tags=WAITS)
+    return dg.SensorResult(run_requests=[request], cursor=decision.taken().as_text())
 
 
 def sessions_sensor() -> dg.SensorDefinition:
@@ -83,11 +83,11 @@ def sessions_sensor() -> dg.SensorDefinition:
     return sessions
 
 
-def _build_under_way(home: Home, instance: dg.DagsterInstance, now: datetime) -> str | None:
+def _build_under_way(home: Home, instance: dg.DagsterInstance) -> str | None:
     """Return what a build would have to wait for."""
     process = running_build(home)
     if process is not None:
         return f"a build that is under way (process {process or 'unknown'})"
-    close_dead_runs(instance)
-    runs = (unfinished_run(instance, home, job, now) for job in ("build", "nightly"))
+    close_dead_runs(home, instance)
+    runs = (unfinished_run(instance, job) for job in ("build", "nightly"))
     return next((f"the run {run.run_id} ({run.job_name})" for run in runs if run), None)

@@ -2,58 +2,60 @@
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from functools import cached_property, partial
-from importlib.metadata import version as installed_version
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import dagster as dg
-from dagster_dbt import DagsterDbtTranslator, DbtCliResource, dbt_assets
-from dagster_dbt.errors import DagsterDbtCliRuntimeError
-from packaging.version import Version, parse
+from dagster_dbt import DagsterDbtTranslator, dbt_assets
+from dagster_dbt.asset_utils import DAGSTER_DBT_UNIQUE_ID_METADATA_KEY as UNIQUE_ID
+from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
 from pydantic import Field
 
-from orchestration.clock import clock
-from orchestration.dbt_process import wait_for_an_orphan
-from orchestration.dbt_project import (
+from orchestration.defs.attestations.partitions import keep_in_step
+from orchestration.defs.raw.archive_check import require_known_archive
+from orchestration.defs.warehouse.dbt_project import (
     Relation,
-    build_executable,
     damage_in,
     dbt_environment,
     dbt_target,
     dbt_variables,
+    explain_memory_shortage,
     failures,
-    parsed_manifest,
+    parsed_project,
     project_stamp,
     relations,
 )
-from orchestration.defs.attestations.partitions import keep_in_step
-from orchestration.home import Home
-from orchestration.progress import Progress
-from orchestration.resources import BuildLock, HomeResource
-from orchestration.settings import Settings, load_settings
-from warehouse.archive import INSTANT, Manifest, read_manifest
+from orchestration.defs.warehouse.dbt_run import DbtResult, NodeResult, run_dbt
+from orchestration.home.clock import clock
+from orchestration.home.paths import Home
+from orchestration.home.settings import Settings, load_settings
+from orchestration.runs.dead_runs import require_on_record
+from orchestration.runs.mistakes import tells_mistakes
+from orchestration.runs.progress import Progress
+from orchestration.runs.resources import BuildLock, HomeResource
+from warehouse.archive import INSTANT, Manifest, read_whole_manifest, require_whole_files
 from warehouse.build_file import (
     BuildIdentity,
-    count_touched,
+    count_affected_learners,
     prepare_build_file,
+    read_conflicts,
+    read_gone,
     read_rejects,
     remove_build_file,
     what_is_wrong,
 )
-from warehouse.build_state import read_state, state_of, why_in_full, write_state
+from warehouse.build_state import read_state, reason_for_full_refresh, state_of, write_state
 from warehouse.contract import raw_tables
 from warehouse.errors import OpcoError, UserError
 from warehouse.files import remove_leftovers
-from warehouse.project import PROJECT_DIR
 from warehouse.publish import publish
-from warehouse.published import check_place, fault_of, shown_file
+from warehouse.published import check_place, fault_of, shown_file, was_written_to
 
 TESTED_FILE = "tested.json"
-RESULTS_FILE = "run_results.json"
 
 
 class BuildConfig(dg.Config):
@@ -64,21 +66,8 @@ class BuildConfig(dg.Config):
         description="The build's clock, such as 2026-11-10T06:00:00Z, for rebuilds that can be repeated. Default: now.",
     )
     full_refresh: bool = Field(
-        default=False, description="Make everything again from the archive, instead of going on from the last build."
+        default=False, description="Rebuild everything from the archive, instead of building incrementally."
     )
-
-
-class Dbt(DbtCliResource):
-    """dbt of this environment."""
-
-    @cached_property
-    def _cli_version(self) -> Version:
-        # `dbt --version`, which this replaces, asks the package index for the latest release: 2.5 s and a request.
-        return parse(installed_version("dbt-core"))
-
-    def _initialize_dbt_core_adapter(self, args: Sequence[str]) -> None:  # type: ignore[override]
-        # An adapter in this process as well is for metadata that `relations` reads in one go: 1 s.
-        del args
 
 
 class Translator(DagsterDbtTranslator):
@@ -98,53 +87,62 @@ class Translator(DagsterDbtTranslator):
 def defs() -> dg.Definitions:
     """Define the dbt models with their tests as checks, the published file, and the job that builds it all."""
     home = Home.find()
-    manifest_file = parsed_manifest(home, load_settings(home))
-    manifest = json.loads(manifest_file.read_bytes())
+    project = parsed_project(home, load_settings(home))
+    manifest = json.loads(project.manifest.read_bytes())
 
-    @dbt_assets(manifest=manifest_file, name="dbt_models", dagster_dbt_translator=Translator())
+    @dbt_assets(manifest=manifest, name="dbt_models", dagster_dbt_translator=Translator())
+    @tells_mistakes
     def dbt_models(
         context: dg.AssetExecutionContext,
         config: BuildConfig,
         home: HomeResource,
-        dbt: Dbt,
         build_lock: BuildLock,  # noqa: ARG001 - asked for to be held
         progress: dg.ResourceParam[Progress],
     ) -> Iterator[Any]:
-        yield from _build(context, config, home, dbt, manifest, progress)
+        yield from _build(context, config, home, manifest, progress)
+
+    read_by_models = {dep.asset_key for spec in dbt_models.specs for dep in spec.deps}
 
     @dg.asset(
         group_name="published",
         kinds={"duckdb"},
-        deps=[spec.key for spec in dbt_models.specs if spec.key.path[0] == "marts"],
+        # What no model reads, such as what `opco why` reads, is part of a whole build too.
+        deps=[spec.key for spec in dbt_models.specs if spec.key.path[0] == "marts" or spec.key not in read_by_models],
         description="The published DuckDB file: the marts of a build whose tests all passed.",
     )
+    @tells_mistakes
     def published_warehouse(
         context: dg.AssetExecutionContext,
         home: HomeResource,
         build_lock: BuildLock,  # noqa: ARG001 - asked for to be held
         progress: dg.ResourceParam[Progress],
     ) -> dg.MaterializeResult[None]:
-        place = home.home
-        tested = read_state(place.build / TESTED_FILE)
+        paths = home.home
+        tested = read_state(paths.build / TESTED_FILE)
         if tested is None:
             raise OpcoError(
                 "The build file holds no build whose tests all passed, so nothing is published.\n"
                 "Materialise all models with their checks, or run: opco build --raw FOLDER"
             )
         progress.stage("Publishing")
-        summary = publish(place.build_file, place.published, tested.build_id, home.settings().build.keep_builds)
-        keep_in_step(context.instance, place.warehouse)
+        require_on_record(context.instance, context.run.run_id)
+        summary = publish(
+            paths.build_file, paths.published, tested.build_id, home.settings().build.keep_builds, tested.archive_head
+        )
+        keep_in_step(context.instance, paths.warehouse)
         return dg.MaterializeResult(
             metadata={
                 "path": dg.MetadataValue.path(summary.path),
                 "link": dg.MetadataValue.path(summary.link),
                 "bytes": summary.byte_count,
                 "sha256": summary.sha256,
-                "full_build_because": tested.why_full or "",
-                "learners_made_anew": count_touched(place.build_file),
+                "full_refresh_reason": tested.full_refresh_reason or "",
+                "learners_rebuilt": count_affected_learners(paths.build_file),
                 "builds_removed": dg.MetadataValue.json(list(summary.removed)),
                 "row_counts": dg.MetadataValue.json(dict(summary.row_counts)),
-                "rejects": dg.MetadataValue.json([vars(rejects) for rejects in read_rejects(place.build_file)]),
+                "rejects": dg.MetadataValue.json([vars(rejects) for rejects in read_rejects(paths.build_file)]),
+                "gone": dg.MetadataValue.json([vars(gone) for gone in read_gone(paths.build_file)]),
+                "conflicting": dg.MetadataValue.json(read_conflicts(paths.build_file)),
             }
         )
 
@@ -153,21 +151,18 @@ def defs() -> dg.Definitions:
         jobs=[
             dg.define_asset_job(
                 "build",
-                selection=dg.AssetSelection.assets(published_warehouse).upstream(),
+                # What a source has is pulled by the night, or by opco pull.
+                selection=dg.AssetSelection.assets(published_warehouse).upstream()
+                - dg.AssetSelection.key_prefixes("sources"),
                 description="From the raw folder to the published file.",
             ),
             dg.define_asset_job(
                 "rebuild",
                 selection=dg.AssetSelection.assets(*dbt_models.keys, published_warehouse),
-                description="From the archive to the published file, everything made again; nothing is loaded.",
+                description="From the archive to the published file, everything rebuilt; nothing is loaded.",
                 config={"ops": {"dbt_models": {"config": {"full_refresh": True}}}},
             ),
         ],
-        resources={
-            "dbt": Dbt(
-                project_dir=str(PROJECT_DIR), profiles_dir=str(PROJECT_DIR), dbt_executable=str(build_executable())
-            )
-        },
     )
 
 
@@ -175,94 +170,130 @@ def _build(
     context: dg.AssetExecutionContext,
     config: BuildConfig,
     home: HomeResource,
-    dbt: Dbt,
     manifest: dict[str, Any],
     progress: Progress,
 ) -> Iterator[Any]:
-    place, settings = home.home, home.settings()
-    tested = place.build / TESTED_FILE
-    wait_for_an_orphan(place)
-    remove_leftovers(place.build)
-    # Said before the work: a build that cannot be shown, and a published file that is not what it was.
-    check_place(place.published)
-    damaged = _damaged(place)
-    if damaged:
-        context.log.warning(damaged)
-    delivered = read_manifest(place.archive)
+    paths, settings = home.home, home.settings()
+    tested = paths.build / TESTED_FILE
+    remove_leftovers(paths.build)
+    # Found before the work: a build that cannot be published, and a published file that is not what it was.
+    check_place(paths.published)
+    damage_of_published = damaged(paths)
+    if damage_of_published:
+        context.log.warning(damage_of_published)
+    delivered = read_whole_manifest(paths.archive)
+    require_known_archive(paths, delivered)
     identity = _new_identity(delivered, clock(config.as_of))
-    state = state_of(
-        identity.build_id, identity.clock_at, project_stamp(), settings.rules.model_dump(mode="json"), delivered
-    )
-    why_full = (
+    state = state_of(identity.build_id, identity.clock_at, project_stamp(), settings.of_the_models(), delivered)
+    full_refresh_reason = (
         "it was asked for"
         if config.full_refresh
-        else damaged
-        or why_in_full(read_state(tested), state, delivered, place.build_file)
-        or what_is_wrong(place.build_file)
+        else damage_of_published
+        or reason_for_full_refresh(read_state(tested), state, delivered, paths.build_file)
+        or what_is_wrong(paths.build_file)
     )
-    # dbt-duckdb and dagster-dbt take these from the process's environment only.
-    os.environ.update(dbt_environment(place, settings))
-    nodes = [node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "seed", "test")]
-    attempt = partial(_attempt, context, dbt, place, settings, identity, progress, len(nodes))
-    # A build that stops half-way leaves no state, so that the next one is made in full.
+    # The project's profile takes these from the process's environment only.
+    os.environ.update(dbt_environment(paths, settings))
+    attempt = partial(_attempt, context, manifest, paths, settings, identity, delivered, progress)
+    # A build that stops half-way leaves no state, so that the next one is a full refresh.
     tested.unlink(missing_ok=True)
-    events, failure, damage = attempt(why_full)
-    if damage and why_full is None:
-        why_full = f"the build file of the last build is damaged ({damage})"
-        context.log.warning(f"{place.build_file} is damaged and is made again from the archive: {damage}")
-        events, failure, damage = attempt(why_full)
+    result, failure, damage = attempt(full_refresh_reason)
+    if damage and full_refresh_reason is None:
+        full_refresh_reason = f"the build file of the last build is damaged ({damage})"
+        context.log.warning(f"{paths.build_file} is damaged and is rebuilt from the archive: {damage}")
+        result, failure, damage = attempt(full_refresh_reason)
     if failure is not None and damage is not None:
         # Nothing of it can be read, and the next build removes it.
         raise failure
-    # dbt holds the file until its end, so rows are counted then, in one go.
-    built = relations(place.build_file)
-    for event in events:
-        yield _with_relation(event, manifest, built) if isinstance(event, dg.Output) else event
+    yield from _events(context, result, manifest, relations(paths.build_file))
     if failure is not None:
         raise failure
     if not context.is_subset:
-        write_state(tested, replace(state, why_full=why_full))
+        write_state(tested, replace(state, full_refresh_reason=full_refresh_reason))
 
 
 def _attempt(
     context: dg.AssetExecutionContext,
-    dbt: Dbt,
-    place: Home,
+    manifest: dict[str, Any],
+    paths: Home,
     settings: Settings,
     identity: BuildIdentity,
+    delivered: Manifest,
     progress: Progress,
-    node_count: int,
-    why_full: str | None,
-) -> tuple[list[Any], OpcoError | None, str | None]:
-    """Build, in full if there is a reason to.
+    full_refresh_reason: str | None,
+) -> tuple[DbtResult, OpcoError | None, str | None]:
+    """Build, incrementally unless there is a reason for a full refresh.
 
-    Return dbt's events, in a person's words what stopped it, and what of these tells of a damaged build file.
+    Return what became of each node, what stopped dbt in words for people, and the part of these about a damaged build
+    file. Raises OpcoError where a full refresh would read an archive that is not what was archived.
     """
-    if why_full is not None:
-        remove_build_file(place.build_file)
-    prepare_build_file(place.archive, place.build_file, identity, goes_on=why_full is None)
-    context.log.info(f"A full build: {why_full}" if why_full else "Going on from the last build")
-    progress.stage("Building", node_count)
-    (dbt_target(place) / RESULTS_FILE).unlink(missing_ok=True)
-    arguments = ["build", "--exclude-resource-type", "unit_test", *(["--full-refresh"] if why_full else [])]
-    invocation = dbt.cli([*arguments, *dbt_variables(settings)], context=context, target_path=dbt_target(place))
-    events: list[Any] = []
-    try:
-        for event in invocation.stream():
-            progress.step()
-            events.append(event)
-    except DagsterDbtCliRuntimeError as error:
-        failure = OpcoError(_why_dbt_stopped(place, error))
-        failure.__cause__ = error
-        return events, failure, damage_in(str(failure))
-    return events, None, None
+    if full_refresh_reason is not None:
+        progress.stage("Reading the archive's checksums")
+        require_whole_files(paths.archive, delivered, progress.at)
+        remove_build_file(paths.build_file)
+    prepare_build_file(paths.archive, paths.build_file, identity, incremental=full_refresh_reason is None)
+    context.log.info(f"Full refresh: {full_refresh_reason}" if full_refresh_reason else "Incremental build")
+    nodes = [node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "seed", "test")]
+    progress.stage("Building", len(nodes))
+    # Those that Dagster was asked for, where it is not all of them.
+    chosen = get_updated_cli_invocation_params_for_context(context, manifest, Translator())
+    arguments = [
+        *("build", "--exclude-resource-type", "unit_test"),
+        *(["--full-refresh"] if full_refresh_reason else []),
+        *dbt_variables(settings),
+        *chosen.selection_args,
+        *(["--indirect-selection", chosen.indirect_selection] if chosen.indirect_selection else []),
+    ]
+    result = run_dbt(arguments, parsed_project(paths, settings).parsed, progress.step)
+    if result.is_success:
+        return result, None, None
+    failure = OpcoError(_why_dbt_stopped(paths, settings, result))
+    return result, failure, damage_in(str(failure))
 
 
-def _damaged(place: Home) -> str | None:
-    """Return what is wrong with the file that readers see, None when it is what was published."""
-    shown = shown_file(place.published)
+def _events(
+    context: dg.AssetExecutionContext,
+    result: DbtResult,
+    manifest: dict[str, Any],
+    built: dict[tuple[str, str], Relation],
+) -> Iterator[dg.Output[None] | dg.AssetCheckResult]:
+    """Yield what Dagster records: a model or seed that was built, with its rows and columns, and a test as a check."""
+    models = {spec.metadata[UNIQUE_ID]: spec.key for spec in context.assets_def.specs}
+    tests = {spec.metadata[UNIQUE_ID]: spec.key for spec in context.assets_def.check_specs}
+    for node in result.nodes:
+        if node.status == "skipped":
+            continue
+        metadata: dict[str, Any] = {
+            "unique_id": node.unique_id,
+            "invocation_id": result.invocation_id,
+            "status": node.status,
+            "Execution Duration": node.seconds,
+        }
+        if model := models.get(node.unique_id):
+            if node.status != "error":
+                described = _relation_metadata(manifest, node, built)
+                yield dg.Output(None, output_name=model.to_python_identifier(), metadata=metadata | described)
+        elif (test := tests.get(node.unique_id)) and test in context.selected_asset_check_keys:
+            failed = {} if node.failed_row_count is None else {"dagster_dbt/failed_row_count": node.failed_row_count}
+            yield dg.AssetCheckResult(
+                passed=node.status == "pass",
+                asset_key=test.asset_key,
+                check_name=test.name,
+                severity=dg.AssetCheckSeverity.WARN if node.status == "warn" else dg.AssetCheckSeverity.ERROR,
+                metadata=metadata | failed,
+            )
+
+
+def damaged(paths: Home) -> str | None:
+    """Return what is wrong with the file that readers see, None when it is what was published, or somebody changed it.
+
+    What somebody changed says nothing against the disk, which holds the build file as well.
+    """
+    shown = shown_file(paths.published)
     wrong = fault_of(shown, to_the_last_byte=True) if shown else None
-    return f"the published file {shown} is damaged: {wrong}" if wrong else None
+    if shown is None or wrong is None or was_written_to(shown):
+        return None
+    return f"the published file {shown} is damaged: {wrong}"
 
 
 def _new_identity(delivered: Manifest, clock_at: datetime) -> BuildIdentity:
@@ -279,29 +310,34 @@ def _new_identity(delivered: Manifest, clock_at: datetime) -> BuildIdentity:
     )
 
 
-def _with_relation(
-    output: dg.Output[Any], manifest: dict[str, Any], built: dict[tuple[str, str], Relation]
-) -> dg.Output[Any]:
-    """Add rows and columns, as built and as described, to what dbt said of a model."""
-    node = manifest["nodes"][output.metadata["unique_id"].value]
+def _relation_metadata(
+    manifest: dict[str, Any], built_node: NodeResult, built: dict[tuple[str, str], Relation]
+) -> dict[str, Any]:
+    """Return rows and columns of a model, as built and as described."""
+    node = manifest["nodes"][built_node.unique_id]
     relation = built.get((node["schema"], node["alias"]))
     if relation is None:
-        return output
+        return {}
     columns = [
-        dg.TableColumn(name, type_, description=node["columns"].get(name, {}).get("description") or None)
+        dg.TableColumn(name, type_, description=_description(node, name, manifest["docs"]))
         for name, type_ in relation.columns
     ]
     counted = {} if relation.row_count is None else {"dagster/row_count": relation.row_count}
-    return output.with_metadata(
-        {**output.metadata, **counted, "dagster/column_schema": dg.TableSchema(columns=columns)}
-    )
+    return {**counted, "dagster/column_schema": dg.TableSchema(columns=columns)}
 
 
-def _why_dbt_stopped(home: Home, failure: DagsterDbtCliRuntimeError) -> str:
-    results = dbt_target(home) / RESULTS_FILE
-    lines = failures(json.loads(results.read_bytes())) if results.exists() else []
-    said = "\n".join(f"  {line}" for line in lines) if lines else str(failure)
+def _description(node: dict[str, Any], column: str, blocks: dict[str, Any]) -> str | None:
+    """Return what a model says of its column, else what `models/_columns.md` says of all columns of that name."""
+    own: str | None = node["columns"].get(column, {}).get("description")
+    shared: str | None = blocks.get(f"doc.{node['package_name']}.{column}", {}).get("block_contents")
+    return own or shared
+
+
+def _why_dbt_stopped(home: Home, settings: Settings, result: DbtResult) -> str:
+    lines = failures(result.nodes, home.build_file)
+    reasons = "\n".join(f"  {line}" for line in lines) if lines else str(result.error)
+    remedy = explain_memory_shortage(reasons, settings)
     return (
-        f"The build stopped; what was published before stays. dbt says:\n{said}\n"
-        f"All of its words are in {dbt_target(home) / 'dbt.log'}."
+        f"The build stopped; what was published before stays. dbt says:\n{reasons}\n"
+        f"All of its words are in {dbt_target(home) / 'dbt.log'}." + (f"\n{remedy}" if remedy else "")
     )

@@ -17,13 +17,13 @@ Format = Literal["csv", "xlsx", "parquet"]
 
 
 @dataclass(frozen=True)
-class Work:
+class WriterInput:
     """What a writer is given: the lines and columns to write, the header's language, and what the file says of itself.
 
     `about` is the JSON document beside the file as far as it is known before the file is there.
     """
 
-    connection: duckdb.DuckDBPyConnection
+    db: duckdb.DuckDBPyConnection
     selection: Selection
     columns: tuple[Column, ...]
     language: Language
@@ -55,5 +55,5 @@ class Writer(Protocol):
     def columns(self, printed: tuple[Column, ...]) -> tuple[Column, ...]:
         """Return the columns of the file, given those that are printed."""
 
-    def write(self, work: Work, target: Path) -> Written:
+    def write(self, given: WriterInput, target: Path) -> Written:
         """Write all lines to `target`; without lines, the header alone."""

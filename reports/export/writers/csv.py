@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import unicodedata
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -11,7 +13,7 @@ from typing import Literal
 
 from reports.export.columns import Column, Kind, Language
 from reports.export.lines import OrderedLines, Part, printed
-from reports.export.writers import Work, Written
+from reports.export.writers import WriterInput, Written
 from reports.export.writers.texts import texts_of, written_behind
 
 Dialect = Literal["excel", "rfc4180"]
@@ -19,7 +21,8 @@ LINE_END = "\r\n"
 # The database reads a table in pieces of 122,880 rows, a thread a piece: two threads need a batch of two pieces.
 LINES_A_BATCH = 245_760
 BYTE_ORDER_MARK = "\ufeff"
-FORMULA_STARTS = "=+-@\t\r"
+# The full-width signs too, which a spreadsheet in Japanese or Chinese reads as the narrow ones, and the small ones.
+FORMULA_SIGNS = "=+-@\uff1d\uff0b\uff0d\uff20\ufe66\ufe62\ufe63\ufe6b"
 
 
 @dataclass(frozen=True)
@@ -45,20 +48,20 @@ class CsvWriter:
     def header(self, columns: tuple[Column, ...], language: Language) -> list[str]:
         """Return the cells of the header as they read."""
         headers = (column.header(language) for column in columns)
-        return [f"'{header}" if header.startswith(tuple(FORMULA_STARTS)) else header for header in headers]
+        return [f"'{header}" if runs_as_formula(header) else header for header in headers]
 
-    def write(self, work: Work, target: Path) -> Written:
+    def write(self, given: WriterInput, target: Path) -> Written:
         """Write all lines to `target`; without lines, the header alone."""
         # Columns of one level that stand side by side are put together once for all lines of a member.
         parts = []
-        for _, group in groupby(work.columns, key=lambda column: column.level):
+        for _, group in groupby(given.columns, key=lambda column: column.level):
             columns = tuple(group)
             parts.append(Part(columns, f"concat_ws('{self.delimiter}', {', '.join(map(self._cell, columns))})"))
-        lines = OrderedLines(work.connection, work.selection, parts, work.progress, LINES_A_BATCH)
+        lines = OrderedLines(given.db, given.selection, parts, given.progress, LINES_A_BATCH)
         between = f", '{self.delimiter}', ".join(f"part_{number}" for number in range(len(parts)))
         record = io.StringIO()
         header = csv.writer(record, delimiter=self.delimiter, lineterminator=LINE_END)
-        header.writerow(self.header(work.columns, work.language))
+        header.writerow(self.header(given.columns, given.language))
         with target.open("wb") as file:
             file.write((self.byte_order_mark + record.getvalue()).encode())
             with written_behind(file) as write_behind:
@@ -81,14 +84,19 @@ class CsvWriter:
 
 
 def harmless(text: str) -> str:
-    """Return the SQL of `text` with an apostrophe before =, +, -, @, tab or CR, so that no spreadsheet runs it (E)."""
-    # A text from "A" on, as nearly all are, needs no closer look. And not `in (…)`: DuckDB makes a join of a list
-    # this long, one for each column.
-    starts = "'=+-@' || chr(9) || chr(13)"
-    return f"""
+    """Return the SQL of `text` with an apostrophe before what a spreadsheet might run (`runs_as_formula`)."""
+    # A text that begins with a letter, as nearly all do, needs no closer look: below, between and beyond are the signs.
+    return rf"""
         case
-            when {text} >= 'A' then {text}
-            when contains({starts}, left({text}, 1)) then '''' || {text}
+            when {text} >= 'A' and {text} < chr(128) or {text} >= chr(192) and {text} < chr(1536) then {text}
+            when regexp_matches({text}, '^([\p{{Z}}\p{{Cf}}\p{{Cc}}]*[{re.escape(FORMULA_SIGNS)}]|[\t\r])')
+                then '''' || {text}
             else {text}
         end
     """
+
+
+def runs_as_formula(text: str) -> bool:
+    """Whether `text` starts with =, +, -, @, also full-width or behind blanks that nobody sees, or a tab or CR (E)."""
+    hidden = (sign for sign in set(text) if unicodedata.category(sign) in ("Zs", "Zl", "Zp", "Cf", "Cc"))
+    return text.startswith(("\t", "\r")) or text.lstrip("".join(hidden)).startswith(tuple(FORMULA_SIGNS))

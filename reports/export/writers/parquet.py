@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 
 from reports.export.columns import PARQUET_COLUMNS, Column, Kind
 from reports.export.lines import OrderedLines, Part
-from reports.export.writers import Work, Written
+from reports.export.writers import WriterInput, Written
 from warehouse.sql import quoted_identifier
 
 METADATA_KEY = "opco"
@@ -31,15 +31,15 @@ class ParquetWriter:
         """Return the columns of the file."""
         return printed + PARQUET_COLUMNS
 
-    def write(self, work: Work, target: Path) -> Written:
+    def write(self, given: WriterInput, target: Path) -> Written:
         """Write all lines to `target`; without lines, the columns alone."""
-        parts = [Part((column,), self.value(column)) for column in work.columns]
+        parts = [Part((column,), self.value(column)) for column in given.columns]
         schema = pa.schema(
-            [pa.field(column.name, TYPES[column.kind], metadata=_titles(column)) for column in work.columns],
-            metadata={METADATA_KEY: json.dumps(work.about, ensure_ascii=False)},
+            [pa.field(column.name, TYPES[column.kind], metadata=_titles(column)) for column in given.columns],
+            metadata={METADATA_KEY: json.dumps(given.about, ensure_ascii=False)},
         )
         with pq.ParquetWriter(target, schema, compression="zstd") as file:
-            for batch in OrderedLines(work.connection, work.selection, parts, work.progress).batches():
+            for batch in OrderedLines(given.db, given.selection, parts, given.progress).batches():
                 # By position: a custom field may bear any name.
                 values = [column.cast(type_) for column, type_ in zip(batch.columns, schema.types, strict=True)]
                 file.write_batch(pa.RecordBatch.from_arrays(values, schema=schema))

@@ -1,7 +1,7 @@
 """XLSX (E): typed cells, a frozen header that filters, texts that never run, further sheets beyond Excel's last row.
 
 XlsxWriter makes the workbook, its styles and its sheets; the rows are put together by the database, as the other
-formats' are, and take the place of a sample row. See docs/decisions/0021-rows-of-a-workbook.md.
+formats' are, and replace a sample row. See docs/decisions/0021-how-the-xlsx-rows-are-written.md.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ import xlsxwriter
 from xlsxwriter.utility import xl_col_to_name
 
 from reports.export.columns import Column, Kind
-from reports.export.lines import OrderedLines, Part, printed
-from reports.export.writers import CutCell, Work, Written
+from reports.export.lines import OrderedLines, Part, displayed, printed
+from reports.export.writers import CutCell, WriterInput, Written
 from reports.export.writers.texts import texts_of, written_behind
 from warehouse.sql import quoted_identifier
 
@@ -61,13 +61,13 @@ class XlsxWriter:
         """Return the columns of the file: those that are printed."""
         return printed
 
-    def write(self, work: Work, target: Path) -> Written:
+    def write(self, given: WriterInput, target: Path) -> Written:
         """Write all lines to `target`; without lines, the header alone."""
         skeleton = target.with_name(f"{target.name}.skeleton")
         try:
-            styles = self._write_skeleton(work, skeleton)
-            parts = self._parts(work, styles)
-            lines = OrderedLines(work.connection, work.selection, parts, work.progress, LINES_A_BATCH)
+            styles = self._write_skeleton(given, skeleton)
+            parts = self._parts(given, styles)
+            lines = OrderedLines(given.db, given.selection, parts, given.progress, LINES_A_BATCH)
             with ZipFile(skeleton) as source, ZipFile(target, "w", compresslevel=COMPRESSION_LEVEL) as book:
                 rows = _Rows(lines, self.lines_a_sheet)
                 for info in source.infolist():
@@ -75,59 +75,59 @@ class XlsxWriter:
                     entry.compress_type = ZIP_DEFLATED
                     with source.open(info) as old, book.open(entry, "w", force_zip64=True) as new:
                         if info.filename.startswith("xl/worksheets/sheet"):
-                            _write_sheet(old.read(), self._header(work, styles), rows, new)
+                            _write_sheet(old.read(), self._header(given, styles), rows, new)
                         else:
                             shutil.copyfileobj(old, new)
         finally:
             skeleton.unlink(missing_ok=True)
-        return Written(self._cut_cells(work))
+        return Written(self._cut_cells(given))
 
-    def _write_skeleton(self, work: Work, path: Path) -> dict[Kind | None, int]:
+    def _write_skeleton(self, given: WriterInput, path: Path) -> dict[Kind | None, int]:
         """Write the workbook without its rows, and return the number of each kind's style, None being the header's."""
-        longest = _longest_texts(work)
+        longest = _longest_texts(given)
         with xlsxwriter.Workbook(path) as book:
-            book.set_properties({"title": "OPCO export", "created": work.data_as_of.replace(tzinfo=None)})
+            book.set_properties({"title": "OPCO export", "created": given.data_as_of.replace(tzinfo=None)})
             header = {"bold": True, "bg_color": "#E7EDF3", "bottom": 1, "valign": "top"}
             formats: dict[Kind | None, Any] = {None: book.add_format(header)}
             formats |= {kind: book.add_format({"num_format": code}) for kind, code in FORMATS.items()}
-            for number in range(max(1, -(-work.selection.count // self.lines_a_sheet))):
-                lines = min(self.lines_a_sheet, work.selection.count - number * self.lines_a_sheet)
-                sheet = book.add_worksheet(self._sheet_name(work, number))
+            for number in range(max(1, -(-given.selection.count // self.lines_a_sheet))):
+                lines = min(self.lines_a_sheet, given.selection.count - number * self.lines_a_sheet)
+                sheet = book.add_worksheet(self._sheet_name(given, number))
                 sheet.freeze_panes(1, 0)
-                sheet.autofilter(0, 0, lines, len(work.columns) - 1)
-                for place, column in enumerate(work.columns):
-                    # The button of the filter takes the room of some letters.
-                    title = len(column.header(work.language)) + 4
-                    width = WIDTHS.get(column.kind, 0) or longest[place] + 1
-                    sheet.set_column(place, place, min(WIDEST, max(8, width, title)))
+                sheet.autofilter(0, 0, lines, len(given.columns) - 1)
+                for index, column in enumerate(given.columns):
+                    # The filter's button takes the width of some letters.
+                    title = len(column.header(given.language)) + 4
+                    width = WIDTHS.get(column.kind, 0) or longest[index] + 1
+                    sheet.set_column(index, index, min(WIDEST, max(8, width, title)))
                 # The sample row: each style once, in the order of `formats`.
-                for place, style in enumerate(formats.values()):
-                    sheet.write_number(0, place, 0, style)
+                for index, style in enumerate(formats.values()):
+                    sheet.write_number(0, index, 0, style)
         with ZipFile(path) as written:
             sample = written.read("xl/worksheets/sheet1.xml").decode()
         numbers = [int(number) for number in re.findall(r'<c r="[A-Z]+1" s="(\d+)"', sample)]
         return dict(zip(formats, numbers, strict=True))
 
-    def _sheet_name(self, work: Work, number: int) -> str:
-        return SHEET_NAMES[work.language] + (f" {number + 1}" if number else "")
+    def _sheet_name(self, given: WriterInput, number: int) -> str:
+        return SHEET_NAMES[given.language] + (f" {number + 1}" if number else "")
 
-    def _header(self, work: Work, styles: dict[Kind | None, int]) -> bytes:
+    def _header(self, given: WriterInput, styles: dict[Kind | None, int]) -> bytes:
         """Return the XML of the header row."""
-        cells = work.connection.execute(
+        cells = given.db.execute(
             f"select {_cut_and_escaped('header')} from (select unnest(cast($headers as varchar[])) as header)",
-            {"headers": [column.header(work.language) for column in work.columns]},
+            {"headers": [column.header(given.language) for column in given.columns]},
         ).fetchall()
         written = "".join(
-            f'<c r="{xl_col_to_name(place)}1" s="{styles[None]}" {TEXT_BEGINS}{text}{TEXT_ENDS}'
-            for place, (text,) in enumerate(cells)
+            f'<c r="{xl_col_to_name(index)}1" s="{styles[None]}" {TEXT_BEGINS}{text}{TEXT_ENDS}'
+            for index, (text,) in enumerate(cells)
         )
         return f'<row r="1">{written}</row>'.encode()
 
-    def _parts(self, work: Work, styles: dict[Kind | None, int]) -> list[Part]:
+    def _parts(self, given: WriterInput, styles: dict[Kind | None, int]) -> list[Part]:
         """Return the cells of a row, those of one level that stand side by side in one part."""
         cells = [
-            (column, _cell(column, xl_col_to_name(place), styles.get(column.kind, 0)))
-            for place, column in enumerate(work.columns)
+            (column, _cell(column, xl_col_to_name(index), styles.get(column.kind, 0)))
+            for index, column in enumerate(given.columns)
         ]
         parts = []
         for _, group in groupby(cells, key=lambda cell: cell[0].level):
@@ -135,28 +135,30 @@ class XlsxWriter:
             parts.append(Part(columns, f"concat({', '.join(sql)})"))
         return parts
 
-    def _cut_cells(self, work: Work) -> list[CutCell]:
+    def _cut_cells(self, given: WriterInput) -> list[CutCell]:
         """Return the cells whose text was cut, in the order of the file."""
-        texts = [(place, column) for place, column in enumerate(work.columns) if column.kind in (Kind.TEXT, Kind.TEXTS)]
+        texts = [
+            (index, column) for index, column in enumerate(given.columns) if column.kind in (Kind.TEXT, Kind.TEXTS)
+        ]
         cut = [
-            CutCell(self._sheet_name(work, 0), f"{xl_col_to_name(place)}1", title, units)
-            for place, column in enumerate(work.columns)
-            if (units := _utf16_units(title := column.header(work.language))) > CHARACTERS_A_CELL
+            CutCell(self._sheet_name(given, 0), f"{xl_col_to_name(index)}1", title, units)
+            for index, column in enumerate(given.columns)
+            if (units := _utf16_units(title := column.header(given.language))) > CHARACTERS_A_CELL
         ]
         is_long = " or ".join(f"length({printed(column)}) > {CHARACTERS_A_CELL // 2}" for _, column in texts)
-        if not work.connection.execute(
-            f"select 1 from {work.selection.source} where {is_long} limit 1", work.selection.parameters
+        if not given.db.execute(
+            f"select 1 from {given.selection.source} where {is_long} limit 1", given.selection.parameters
         ).fetchone():
             return cut
         parts = [Part((column,), f"{_units(printed(column))}") for _, column in texts]
         position = 0
-        for batch in OrderedLines(work.connection, work.selection, parts, lambda *_: None).batches():
+        for batch in OrderedLines(given.db, given.selection, parts, lambda *_: None).batches():
             for lengths in zip(*(values.to_pylist() for values in batch.columns), strict=True):
                 sheet, row = divmod(position, self.lines_a_sheet)
-                for (place, column), units in zip(texts, lengths, strict=True):
+                for (index, column), units in zip(texts, lengths, strict=True):
                     if units is not None and units > CHARACTERS_A_CELL:
-                        cell = f"{xl_col_to_name(place)}{row + 2}"
-                        cut.append(CutCell(self._sheet_name(work, sheet), cell, column.header(work.language), units))
+                        cell = f"{xl_col_to_name(index)}{row + 2}"
+                        cut.append(CutCell(self._sheet_name(given, sheet), cell, column.header(given.language), units))
                 position += 1
         return cut
 
@@ -175,15 +177,15 @@ class _Rows:
 
     def of_next_sheet(self) -> Iterator[pa.RecordBatch]:
         """Yield the rows of the sheet that comes next."""
-        room = self._lines_a_sheet
-        while room:
+        left = self._lines_a_sheet
+        while left:
             batch = self._left if self._left is not None else next(self._batches, None)
             self._left = None
             if batch is None:
                 return
-            if batch.num_rows > room:
-                batch, self._left = batch.slice(0, room), batch.slice(room)
-            room -= batch.num_rows
+            if batch.num_rows > left:
+                batch, self._left = batch.slice(0, left), batch.slice(left)
+            left -= batch.num_rows
             yield batch
 
 
@@ -209,7 +211,7 @@ def _cell(column: Column, letters: str, style: int) -> str:
             day = number.format(number=f"date_diff('day', {DAY_ZERO}, {name})")
             return f"case when {name} >= {FIRST_DAY} then {day} else {text.format(text=printed(column))} end"
         case Kind.INSTANT:
-            local = f"fact.{column.name}_local"
+            local = displayed(column.name)
             days = f"date_diff('day', {DAY_ZERO}, cast({local} as date))"
             minutes = f"(hour({local}) * 60 + minute({local}))"
             return number.format(number=f"cast({days} + {minutes} / 1440.0 as double)")
@@ -249,12 +251,10 @@ def _utf16_units(text: str) -> int:
     return len(text.encode("utf-16-le")) // 2
 
 
-def _longest_texts(work: Work) -> list[int]:
+def _longest_texts(given: WriterInput) -> list[int]:
     """Return the characters of the longest text of each column, 0 for one without a text."""
     lengths = ", ".join(
-        f"max(length({printed(column)}))" if column.kind in (Kind.TEXT, Kind.TEXTS) else "0" for column in work.columns
+        f"max(length({printed(column)}))" if column.kind in (Kind.TEXT, Kind.TEXTS) else "0" for column in given.columns
     )
-    row = work.connection.execute(
-        f"select {lengths} from {work.selection.source}", work.selection.parameters
-    ).fetchone()
+    row = given.db.execute(f"select {lengths} from {given.selection.source}", given.selection.parameters).fetchone()
     return [length or 0 for length in row or ()]

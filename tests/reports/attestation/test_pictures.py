@@ -7,7 +7,6 @@ place of the reference.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,8 @@ import pypdfium2
 import pytest
 from PIL import Image, ImageChops, ImageFilter
 
-from reports.attestation import AttestationInputs, issue_attestations
+from reports.attestation.inputs import AttestationInputs
+from tests.issuing import issue_from
 
 SESSION = "SST-26"
 REFERENCES = Path(__file__).parent / "pictures"
@@ -24,14 +24,14 @@ ASSETS = Path(__file__).parents[3] / "demo" / "assets"
 # Of all pixels, how many may differ by more than a quarter of the way from black to white once blurred.
 TOLERANCE = 0.004
 FULL = AttestationInputs(
-    organisation_name="Atelier des Trois Rives",
+    name="Atelier des Trois Rives",
     legal_representative="Hélène Vasseur",
     capacity="Directrice",
     training_duration="10 h 30 à distance",
     place="Rennes",
     footer="Atelier des Trois Rives (société fictive), 12, quai de l’Exemple, 35000 Rennes\nSIRET 900 000 007 00019",
-    logo=Path("logo.svg"),
-    stamp=Path("stamp.png"),
+    logo="logo.svg",
+    stamp="stamp.png",
 )
 
 
@@ -64,7 +64,7 @@ def everything(campus: Any) -> AttestationInputs:
     campus.steps(
         "U1", SESSION, [("course", "C3", "Sécurité incendie", False, None, None, True, "5", None, False, None)]
     )
-    return replace(FULL, language="en", logo=None, training_duration="120 hours")
+    return FULL.model_copy(update={"language": "en", "logo": None, "training_duration": "120 hours"})
 
 
 def other_script(campus: Any) -> AttestationInputs:
@@ -94,7 +94,8 @@ def long_log(campus: Any) -> AttestationInputs:
         insert into fct_opco_connections
         select 'L' || i, 'U1', $session, 'C' || i % 3, timestamp '2026-01-12 06:00:00' + to_hours(i * 25),
             timestamp '2026-01-12 06:30:00' + to_hours(i * 25), 'left', 'native_log', 1800, 0, 0, 1800, false, false,
-            ['Prévenir les risques', 'Accueillir un client en situation de handicap : posture', 'Incendie'][i % 3 + 1]
+            ['Prévenir les risques', 'Accueillir un client en situation de handicap : posture', 'Incendie'][i % 3 + 1],
+            []
         from range(300) as t(i)
         """,
         {"session": SESSION},
@@ -113,7 +114,7 @@ def test_a_page_looks_as_it_did(
 ) -> None:
     campus.build(cap=120)
     inputs = fill(campus)
-    summary = issue_attestations(
+    summary = issue_from(
         campus.close(), SESSION, inputs, folder=tmp_path / "issues", assets=ASSETS, issued_on=date(2027, 1, 15)
     )
     document = pypdfium2.PdfDocument(summary.folder / summary.documents[0].file)

@@ -10,8 +10,10 @@ from string import Formatter
 
 import pytest
 
+from reports.attestation.inputs import LOG_LIMITS
 from reports.attestation.log_lines import STEP_FIGURES
-from reports.attestation.wording import duration, load_wording
+from reports.attestation.wording import load_wording
+from reports.language import duration
 
 
 def fields(text: str) -> set[str | None]:
@@ -30,9 +32,12 @@ def test_every_word_of_the_catalogue_is_used() -> None:
     folder = Path(__file__).parents[3] / "reports" / "attestation"
     sources = "".join(path.read_text() for path in [*folder.glob("*.py"), *folder.glob("templates/*")])
     made = {f"log_{name}" for name in ("number", "date", "course", "connected", "disconnected")}
-    made |= {f"log_{name}" for name in ("time_spent", "running_total")}
+    made |= {f"log_{name}" for name in ("signs", "time_spent", "day", "running_total")}
+    made |= {f"source_{name}" for name in ("platform", "courses", "assessments")}
+    made |= {f"finding_connections_{name}" for name in ("one", "many")}
     made |= {"assessment", "optional", "outside_program"}
     made |= {f"step_{name}" for name in STEP_FIGURES}
+    made |= {f"method_log_{kind}{ending}" for kind in LOG_LIMITS for ending in ("", "_text")}
     assert [
         key for key in load_wording("fr").texts if key not in made and not re.search(f"[\"']{key}[\"']", sources)
     ] == []

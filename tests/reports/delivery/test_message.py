@@ -7,8 +7,9 @@ from datetime import UTC, date, datetime
 
 import pytest
 
-from reports.delivery.message import WORDING, IssueNotice, Notice, message
-from reports.export import ExportFilters
+from reports.delivery.message import FOLDER, IssueNotice, Notice, message
+from reports.export.filters import ExportFilters
+from reports.language import mail_catalogue
 
 URL = "https://opco.exemple.fr/download/abc.def"
 NOTICE = Notice(
@@ -19,6 +20,7 @@ NOTICE = Notice(
     learners=56,
     sessions=7,
     data_as_of=datetime(2026, 11, 10, 6, 0, tzinfo=UTC),
+    last_activity_at=datetime(2026, 11, 9, 17, 30, tzinfo=UTC),
     filters=ExportFilters(
         date_from=date(2026, 9, 1),
         date_to=date(2026, 9, 30),
@@ -65,6 +67,7 @@ def test_the_text_says_what_is_in_the_file_and_until_when() -> None:
         "Fichier : opco-export.xlsx (1,2 Mo)",
         "Contenu : 1 234 lignes ; apprenants : 56 ; sessions : 7",
         "Données au : 10/11/2026 07:00 (Europe/Paris)",
+        "Dernière activité : 09/11/2026 18:30 (Europe/Paris)",
         "- Connexions à partir du : 01/09/2026",
         "- Connexions jusqu’au : 30/09/2026",
         "- Groupes, sous-groupes compris : Région <Nord> & Est",
@@ -134,7 +137,7 @@ def test_an_address_with_a_line_break_cannot_be_written() -> None:
 
 
 def test_both_languages_have_the_same_words() -> None:
-    assert WORDING["fr"].keys() == WORDING["en"].keys()
+    assert mail_catalogue(FOLDER, "fr").keys() == mail_catalogue(FOLDER, "en").keys()
 
 
 def test_a_message_of_an_issue_says_what_is_in_it() -> None:
@@ -144,7 +147,7 @@ def test_a_message_of_an_issue_says_what_is_in_it() -> None:
         "Les attestations d’une session sont prêtes : un PDF par apprenant, réunis dans un ZIP.",
         "Fichier : attestations-S-1-issue-2.zip (1,2 Mo)",
         "Session : Manager <à distance> Bcc: evil@evil.org (S-1)",
-        "Émission : 2",
+        "Version : 2",
         "Attestations : 13 (nouvelles : 0 ; remplacées : 1 ; inchangées : 12)",
         "Plus en vigueur : 3",
         "Données au : 10/11/2026 07:00 (Europe/Paris)",

@@ -8,7 +8,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from reports.export import ExportFilters, ExportOptions, write_export
+from reports.export.filters import ExportFilters
+from reports.export.write import ExportOptions, write_export
 
 Export = Callable[..., str]
 

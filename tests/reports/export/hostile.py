@@ -6,6 +6,8 @@ from pathlib import Path
 
 import duckdb
 
+from tests.wide_learners import learners_follow_the_fact
+
 TITLES = (
     'un "titre" entre guillemets',
     "point;virgule, tabulation\tet plus",
@@ -44,4 +46,5 @@ def hostile_warehouse(path: Path, published_sql: str) -> Path:
             column = title.replace('"', '""')
             connection.execute(f'alter table fct_opco_connections add column "{column}" varchar')
             connection.execute(f'update fct_opco_connections set "{column}" = $value', {"value": value})
+        learners_follow_the_fact(connection)
     return path

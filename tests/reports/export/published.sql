@@ -32,17 +32,19 @@ create table fct_opco_connections (
     "=1+1" varchar, "Dossier ""n°""; suite" varchar, "Email_CF3" varchar, "Entrée" date,
     "Site" varchar, "Site_CF6" varchar
 );
+create table load_reconciliation (table_name varchar);
 create table warehouse_build (
-    build_id varchar not null, data_as_of timestamp not null, built_at timestamp not null, load_number bigint not null,
+    build_id varchar not null, data_as_of timestamp not null, last_activity_at timestamp, built_at timestamp not null,
+    load_number bigint not null,
     inactivity_timeout_minutes bigint not null, max_connection_minutes bigint, long_connection_minutes bigint not null,
     raw_timezone varchar not null, display_timezone varchar not null,
-    opco_version varchar not null, dbt_version varchar not null, duckdb_version varchar not null,
+    opco_version varchar not null, rules_edition bigint not null, dbt_version varchar not null, duckdb_version varchar not null,
     row_counts map(varchar, bigint) not null
 );
 
 insert into warehouse_build values (
-    '20261110T060000Z-1', '2026-11-10 06:00:00', '2026-11-10 06:05:00', 1, 15, null, 480, 'UTC', 'Europe/Paris',
-    '0.1.0', '1.12.6', '1.5.6', map {'fct_opco_connections': 9}
+    '20261110T060000Z-1', '2026-11-10 06:00:00', '2026-11-09 17:30:00', '2026-11-10 06:05:00', 1, 15, null, 480,
+    'UTC', 'Europe/Paris', '0.1.0', 2, '1.12.6', '1.5.6', map {'fct_opco_connections': 9}
 );
 
 insert into dim_custom_fields values
@@ -114,3 +116,13 @@ left join (
 ) as details (
     user_id, additional_information, labels, formula, dossier, other_email, entered_on, site, site_again
 ) using (user_id);
+
+-- What is a learner's, custom fields included, is in the learners too.
+create or replace table dim_learners as
+select
+    learners.* exclude (additional_information, labels), fact.additional_information, coalesce(fact.labels, []) as labels,
+    fact."=1+1", fact."Dossier ""n°""; suite", fact."Email_CF3", fact."Entrée", fact."Site", fact."Site_CF6"
+from dim_learners as learners
+left join (
+    from fct_opco_connections qualify row_number() over (partition by user_id order by connected_at) = 1
+) as fact using (user_id);

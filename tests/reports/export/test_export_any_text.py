@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import unicodedata
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -13,18 +14,21 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape
 
-from reports.export import ExportFilters, ExportOptions, write_export
+from reports.export.filters import ExportFilters
+from reports.export.write import ExportOptions, write_export
 
 TEXTS = st.lists(st.text(st.characters(codec="utf-8"), min_size=1, max_size=40), min_size=9, max_size=9)
 
 
 def as_in_csv(text: str) -> str:
-    return f"'{text}" if text[0] in "=+-@\t\r" else text
+    seen = next((sign for sign in text if unicodedata.category(sign) not in ("Zs", "Zl", "Zp", "Cf", "Cc")), " ")
+    return f"'{text}" if seen in "=+-@＝＋－＠﹦﹢﹣﹫" or text[0] in "\t\r" else text
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @example([*'";,=+-@', "\r", "\n"])
 @example(["\0", "\ufffe", "\uffff", "_x0041_", "<r></r>", "&#13;", "\x7f\x85\u2028", "=cmd|' /c calc'!A1", " "])
+@example(["＝1+1", "＋33", "－5", "＠a", "\u200b=1", "\u2060\u00a0@a", " -1", "\ufeff＝1", "\u200bA=1"])
 @given(TEXTS)
 def test_any_text(published_sql: str, texts: list[str]) -> None:
     with TemporaryDirectory() as name:

@@ -10,14 +10,16 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pytest
 
-from reports.export import ExportFilters, ExportOptions, count_export, write_export
 from reports.export.columns import COLUMNS_AFTER_FIELDS
-from reports.export.lines import OrderedLines, Part, Selection
-from reports.export.write import FileNotSoundError
-from reports.export.writers import Work, Written
+from reports.export.filters import ExportFilters
+from reports.export.lines import ROW_ID, OrderedLines, Part, Selection
+from reports.export.write import ExportOptions, FileNotSoundError, count_export, write_export
+from reports.export.writers import WriterInput, Written
 from reports.export.writers.csv import CsvWriter
 from reports.export.writers.parquet import ParquetWriter
 from reports.export.writers.xlsx import XlsxWriter
+from tests.export_counts import independent_count
+from warehouse.published import open_published
 
 Damage = Callable[[bytes], bytes]
 
@@ -45,8 +47,8 @@ def test_a_damaged_csv_is_thrown_away(
 ) -> None:
     write = CsvWriter.write
 
-    def write_and_damage(self: CsvWriter, work: Work, target: Path) -> Written:
-        written = write(self, work, target)
+    def write_and_damage(self: CsvWriter, given: WriterInput, target: Path) -> Written:
+        written = write(self, given, target)
         target.write_bytes(damage(target.read_bytes()))
         return written
 
@@ -91,7 +93,7 @@ def test_groups_that_hold_each_other_in_a_circle(tmp_path: Path, published_sql: 
     warehouse = tmp_path / "opco.duckdb"
     with duckdb.connect(str(warehouse)) as connection:
         connection.execute(published_sql)
-        # G1 holds G2 holds G3 holds G1: whoever is in one is in all. The bridge says so, the check finds it by itself.
+        # G1 holds G2 holds G3 holds G1: whoever is in one is in all. So says the bridge, and another query.
         connection.execute("update dim_groups set parent_group_id = 'G3' where group_id = 'G1'")
         connection.execute(
             """
@@ -105,7 +107,10 @@ def test_groups_that_hold_each_other_in_a_circle(tmp_path: Path, published_sql: 
         )
 
     for group in ("G1", "Lille", "Lille-Centre"):
-        assert write_export(warehouse, tmp_path / "x.csv", ExportFilters(groups=(group,)), ExportOptions()).rows == 7
+        filters = ExportFilters(groups=(group,))
+        assert write_export(warehouse, tmp_path / "x.csv", filters, ExportOptions()).rows == 7
+        with open_published(warehouse) as db:
+            assert independent_count(db, filters, "Europe/Paris") == 7
 
 
 def test_a_count_writes_nothing(published: Path, tmp_path: Path) -> None:
@@ -140,8 +145,8 @@ def test_local_times_are_those_of_the_time_zone(published_sql: str, zone: str) -
         connected = next(column for column in COLUMNS_AFTER_FIELDS if column.name == "connected_at")
         lines = OrderedLines(
             connection,
-            Selection("(select rowid as row_id, * from fct_opco_connections) as fact", {}, len(instants), zone),
-            [Part((connected,), "fact.connected_at_local")],
+            Selection(f"(select rowid as {ROW_ID}, * from fct_opco_connections) as fact", {}, len(instants), zone),
+            [Part((connected,), 'fact." connected_at_local"')],
             lambda *_: None,
         )
         found = [local for batch in lines.batches() for local in batch.column(0).to_pylist()]

@@ -10,7 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from reports.export import ExportFilters, ExportOptions, write_export
+from reports.export.filters import ExportFilters
+from reports.export.write import ExportOptions, write_export
+from tests.wide_learners import learners_follow_the_fact
 
 Export = Callable[..., str]
 
@@ -123,6 +125,7 @@ def test_any_title_is_a_column(tmp_path: Path, published_sql: str, title: str, h
         column = title.replace('"', '""')
         connection.execute(f'alter table fct_opco_connections add column "{column}" varchar')
         connection.execute(f"update fct_opco_connections set \"{column}\" = 'x'")
+        learners_follow_the_fact(connection)
 
     write_export(warehouse, tmp_path / "export.csv", ExportFilters(), ExportOptions())
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
+import duckdb
 import pytest
 from pydantic import ValidationError
 
-from reports.export import ExportFilters, ExportOptions, write_export
+from reports.export.filters import ExportFilters, check_filters, where_clause
+from reports.export.write import ExportOptions, count_lines, write_export
+from tests.export_counts import independent_count
 from warehouse.errors import UserError
+from warehouse.published import open_published
 
 Export = Callable[..., str]
 
@@ -41,12 +46,16 @@ LINES = {
         ({"groups": ["G2"]}, "c7 c9"),
         ({"groups": ["Région Nord"]}, "c20 c2 c4 c5 c7 c9 c10"),
         ({"groups": ["G3", "Lille"]}, "c7 c9"),
+        # An accent written apart from its letter is the same letter.
+        ({"groups": ["Re\u0301gion Nord"]}, "c20 c2 c4 c5 c7 c9 c10"),
         ({"sessions": ["S10"]}, "c4 c6"),
         # Two sessions have this name.
         ({"sessions": ["Bureautique, automne"]}, "c20 c2 c4 c5 c6 c7 c9 c10"),
         ({"sessions": ["@distance", "S10"]}, "c4 c6 c8"),
         ({"groups": ["G2"], "sessions": ["S9"], "date_from": "2026-10-01"}, "c9"),
         ({"users": ["U99", "U100"], "sessions": ["S10"]}, "c4 c6"),
+        ({"users": ["U7"], "groups": [], "sessions": [], "by_id": True}, "c7"),
+        ({"groups": ["G2"], "sessions": ["S9"], "by_id": True}, "c7 c9"),
     ],
 )
 def test_filters_keep_the_lines_they_name(export: Export, filters: dict[str, object], kept: str) -> None:
@@ -126,3 +135,47 @@ def test_a_blank_value() -> None:
 def test_an_unknown_filter() -> None:
     with pytest.raises(ValidationError, match="courses"):
         ExportFilters.model_validate({"courses": ["Excel"]})
+
+
+def test_by_id_nothing_is_meant_but_the_id_itself(tmp_path: Path) -> None:
+    """A name that is another's id, and an id that only looks like one (its accent written apart), name nothing."""
+    with duckdb.connect(str(tmp_path / "x.duckdb")) as build:
+        build.execute("create table dim_program_sessions (session_id varchar, session_name varchar)")
+        build.execute(
+            "insert into dim_program_sessions values ('S-\u00e9', 'Une'), ('S-e\u0301', 'Deux'), ('S-3', 'S-\u00e9')"
+        )
+        build.execute("create table fct_opco_connections as select session_id from dim_program_sessions")
+
+        def kept(**filters: object) -> list[str]:
+            wanted = ExportFilters.model_validate(filters)
+            check_filters(build, wanted)
+            condition, parameters = where_clause(wanted)
+            query = f"select session_id from fct_opco_connections as fact where {condition} order by all"
+            return [found for (found,) in build.execute(query, parameters).fetchall()]
+
+        assert kept(sessions=["S-\u00e9"], by_id=True) == ["S-\u00e9"]
+        assert len(kept(sessions=["S-\u00e9"])) == 3
+        for name in ("Une", "S-E\u0301"):
+            with pytest.raises(UserError, match="No session"):
+                kept(sessions=[name], by_id=True)
+
+
+DAYS: tuple[dict[str, str], ...] = (
+    {},
+    {"date_to": "2026-10-24"},
+    {"date_from": "2026-10-25"},
+    {"date_from": "2026-10-24", "date_to": "2026-10-25"},
+)
+USERS = ((), ("ANAIS.dupont@exemple.FR",), ("U7", "U8"), ("U99", "U100"))
+GROUPS = ((), ("Lille-Centre",), ("G2",), ("Re\u0301gion Nord", "G3"))
+SESSIONS = ((), ("S10",), ("Bureautique, automne",), ("@distance", "S9"))
+
+
+def test_another_query_counts_the_same_lines(published: Path) -> None:
+    with open_published(published) as db:
+        for days, users, groups, sessions in itertools.product(DAYS, USERS, GROUPS, SESSIONS):
+            filters = ExportFilters.model_validate({**days, "users": users, "groups": groups, "sessions": sessions})
+            assert count_lines(db, filters).rows == independent_count(db, filters, "Europe/Paris"), filters
+        for by_id in ({"users": ("U7",)}, {"groups": ("G2",)}, {"sessions": ("S9", "S10")}):
+            filters = ExportFilters.model_validate({**by_id, "by_id": True})
+            assert count_lines(db, filters).rows == independent_count(db, filters, "Europe/Paris") > 0, filters

@@ -10,7 +10,8 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from reports.export import ExportFilters, ExportOptions, write_export
+from reports.export.filters import ExportFilters
+from reports.export.write import ExportOptions, write_export
 from tests.reports.export.hostile import TITLES, VALUES, hostile_warehouse
 
 PARQUET = ExportOptions(format="parquet")
@@ -59,11 +60,11 @@ def test_the_file_says_what_it_is(published: Path, tmp_path: Path) -> None:
     metadata = duckdb.sql(
         f"select decode(value) from parquet_kv_metadata('{summary.path}') where decode(key) = 'opco'"
     ).fetchall()[0][0]
-    said = json.loads(metadata)
+    answer = json.loads(metadata)
     beside = json.loads(summary.json_path.read_text(encoding="utf-8"))
-    assert said == {key: value for key, value in beside.items() if key in said}
-    assert set(beside) - set(said) == {"file", "bytes", "sha256", "checks", "cut_cells"}
-    assert {column["warehouse_column"]: column["header"] for column in said["columns"]}["Site_CF6"] == "Site"
+    assert answer == {key: value for key, value in beside.items() if key in answer}
+    assert set(beside) - set(answer) == {"file", "bytes", "sha256", "checks", "cut_cells"}
+    assert {column["warehouse_column"]: column["header"] for column in answer["columns"]}["Site_CF6"] == "Site"
     field = pq.read_schema(summary.path).field("disconnected_at")
     assert field.metadata == {b"title_en": b"Disconnected", b"title_fr": "Déconnecté le".encode()}
 

@@ -10,9 +10,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from reports.export import ExportFilters, ExportOptions, write_export
-from reports.warehouse import open_published
+from reports.export.filters import ExportFilters
+from reports.export.write import ExportOptions, write_export
 from warehouse.errors import OpcoError, UserError
+from warehouse.published import open_published
 
 
 def test_the_summary_and_the_json_say_what_the_file_is(published: Path, tmp_path: Path) -> None:
@@ -50,6 +51,7 @@ def test_the_summary_and_the_json_say_what_the_file_is(published: Path, tmp_path
             "groups": [],
             "sessions": [],
             "custom_fields": ["Site"],
+            "by_id": False,
         },
         "rows": 5,
         "learners": 1,
@@ -57,6 +59,7 @@ def test_the_summary_and_the_json_say_what_the_file_is(published: Path, tmp_path
         "bytes": len(content),
         "sha256": hashlib.sha256(content).hexdigest(),
         "data_as_of": "2026-11-10T06:00:00Z",
+        "last_activity_at": "2026-11-09T17:30:00Z",
         "build_id": "20261110T060000Z-1",
         "settings": {
             "inactivity_timeout_minutes": 15,
@@ -79,6 +82,16 @@ def test_the_summary_and_the_json_say_what_the_file_is(published: Path, tmp_path
     assert versions["export"]["duckdb"] == duckdb.__version__
     assert "overlaps and caps" in remarks["en"]
     assert "chevauchements et plafonds" in remarks["fr"]
+    assert "adds up as 24 seconds" in remarks["en"]
+    assert "compte pour 24 secondes" in remarks["fr"]
+
+
+def test_only_of_a_csv_a_spreadsheet_makes_another_sum(published: Path, tmp_path: Path) -> None:
+    for kind in ("xlsx", "parquet"):
+        summary = write_export(published, tmp_path / f"export.{kind}", ExportFilters(), ExportOptions(format=kind))
+        remarks = json.loads(summary.json_path.read_text(encoding="utf-8"))["remarks"]
+        assert "24 seconds" not in remarks["en"]
+        assert "24 secondes" not in remarks["fr"]
 
 
 def test_the_same_warehouse_gives_the_same_bytes(published: Path, tmp_path: Path) -> None:
@@ -163,6 +176,16 @@ def test_opening_a_duckdb_file_that_is_not_published(tmp_path: Path) -> None:
     duckdb.connect(str(path)).close()
 
     with pytest.raises(UserError, match="no table warehouse_build"):
+        open_published(path)
+
+
+def test_opening_what_an_earlier_release_published(tmp_path: Path) -> None:
+    path = tmp_path / "opco.duckdb"
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create table warehouse_build as select '1' as build_id, 2 as rules_edition")
+        connection.execute("create table load_balance (table_name varchar)")
+
+    with pytest.raises(UserError, match=r"by an earlier release.*opco rebuild"):
         open_published(path)
 
 

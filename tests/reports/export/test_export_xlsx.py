@@ -13,10 +13,12 @@ from openpyxl.utils.datetime import to_excel
 from openpyxl.utils.escape import unescape
 from openpyxl.workbook import Workbook
 
-from reports.export import ExportFilters, ExportOptions, write_export
 from reports.export import write as write_module
+from reports.export.filters import ExportFilters
+from reports.export.write import ExportOptions, write_export
 from reports.export.writers.xlsx import XlsxWriter
 from tests.reports.export.hostile import TITLES, VALUES, hostile_warehouse
+from tests.wide_learners import learners_follow_the_fact
 
 XLSX = ExportOptions(format="xlsx")
 
@@ -105,6 +107,7 @@ def test_a_text_too_long_for_a_cell_is_cut_and_listed(tmp_path: Path, published_
                 "update fct_opco_connections set additional_information = $text where user_id = $user_id",
                 {"text": text, "user_id": user_id},
             )
+        learners_follow_the_fact(connection)
 
     summary = write_export(warehouse, tmp_path / "export.xlsx", ExportFilters(), XLSX)
 

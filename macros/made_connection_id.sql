@@ -1,9 +1,0 @@
-{# T4: the id of a connection that was delivered without one. #}
-{% macro made_connection_id() -%}
-    left(
-            sha256(cast(
-                to_json([user_id, session_id, course_id, strftime(connected_at, '%Y-%m-%dT%H:%M:%S.%fZ')]) as varchar
-            )),
-            32
-        )
-{%- endmacro %}

@@ -1,4 +1,0 @@
-{# A text as an SQL identifier, whatever it holds. #}
-{% macro quoted_name(name) -%}
-    "{{ name | replace('"', '""') }}"
-{%- endmacro %}

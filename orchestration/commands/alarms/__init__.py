@@ -1,1 +1,0 @@
-"""`opco alarms`: what is amiss."""

@@ -1,1 +1,0 @@
-"""`opco attest`: the attestations of one session."""

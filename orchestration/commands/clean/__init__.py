@@ -1,1 +1,0 @@
-"""`opco clean`: what the home may lose without losing anything."""

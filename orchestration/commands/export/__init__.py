@@ -1,1 +1,0 @@
-"""`opco export`: the export as a file."""

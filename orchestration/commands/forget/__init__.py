@@ -1,1 +1,0 @@
-"""`opco forget`: a learner's personal data leaves the home."""

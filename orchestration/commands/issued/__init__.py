@@ -1,1 +1,0 @@
-"""`opco issues`, `opco verify`: what was issued, and whether it is whole."""

@@ -1,1 +1,0 @@
-"""`opco nightly`: what a night does, at once."""

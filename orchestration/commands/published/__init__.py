@@ -1,1 +1,0 @@
-"""`opco status`, `opco rollback`: what is published and kept, and which of it readers see."""

@@ -1,1 +1,0 @@
-"""`opco serve`, `opco dagster`, `opco health`: what runs until it is told to end."""

@@ -1,1 +1,0 @@
-"""`opco settings`: the settings in force."""

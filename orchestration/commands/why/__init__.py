@@ -1,1 +1,0 @@
-"""`opco why`: what became of raw rows."""

@@ -1,0 +1,1 @@
+"""Alerts: the problems of the home, and who is alerted."""

@@ -1,0 +1,199 @@
+"""dbt as this project runs it: its arguments and environment, the parsed manifest, what a build reported and left."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import duckdb
+
+from orchestration.defs.warehouse.dbt_run import NodeResult
+from orchestration.home.disk_space import OUT_OF_MEMORY, without_advice
+from orchestration.home.paths import Home
+from orchestration.home.settings import Settings
+from orchestration.home.variables import BUILD_FILE_VARIABLE, MEMORY_LIMIT_VARIABLE, THREADS_VARIABLE
+from warehouse.errors import OpcoError
+from warehouse.files import written_atomically
+from warehouse.project import PROJECT_DIR
+from warehouse.sql import quoted_identifier
+from warehouse.wording import counted
+
+# DuckDB's words for a file whose bytes are not those that it wrote.
+DAMAGE = re.compile(r"[^\n]*(?:Corrupt database file|ailed to deserialize|not a valid DuckDB database)[^\n]*")
+# Beside the project, as dbt has it; no part of it.
+PARSED_DIR = PROJECT_DIR / "target" / "parsed"
+PROJECT_FILES = ("dbt_project.yml", "profiles.yml", "models", "seeds", "macros", "tests/dbt")
+
+
+@dataclass(frozen=True)
+class Relation:
+    """A table or view of the build file: rows (None for a view) and columns as (name, type)."""
+
+    row_count: int | None
+    columns: tuple[tuple[str, str], ...]
+
+
+def dbt_executable() -> Path:
+    """Return the `dbt` of this environment, whether or not the environment is on the PATH."""
+    return Path(sys.executable).with_name("dbt")
+
+
+def dbt_target(home: Home) -> Path:
+    """Return the folder of dbt's artifacts and log, kept between builds so that dbt parses only what changed."""
+    return home.build / "dbt"
+
+
+def dbt_variables(settings: Settings) -> list[str]:
+    """Return dbt's arguments that carry the settings of the rules, and the limits beyond which data tests warn."""
+    limits = {"max_rejected_rows": settings.alerts.rejected_rows, "max_rejected_pct": settings.alerts.rejected_pct}
+    return ["--vars", json.dumps(settings.of_the_models() | limits)]
+
+
+def dbt_environment(home: Home, settings: Settings) -> dict[str, str]:
+    """Return the variables that the project's profile reads, and those that keep dbt's files under the home."""
+    return {
+        BUILD_FILE_VARIABLE: str(home.build_file),
+        THREADS_VARIABLE: str(settings.build.threads),
+        MEMORY_LIMIT_VARIABLE: settings.build.memory_limit,
+        "DBT_TARGET_PATH": str(dbt_target(home)),
+        "DBT_LOG_PATH": str(dbt_target(home)),
+        "DBT_PROFILES_DIR": str(PROJECT_DIR),
+        # At debug level, the default, writing the log is a tenth of a small build.
+        "DBT_LOG_LEVEL_FILE": "info",
+        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+        # A file .env of the folder in which a command is given is no matter of ours.
+        "PYTHON_DOTENV_DISABLED": "true",
+    }
+
+
+@dataclass(frozen=True)
+class ParsedProject:
+    """The dbt project as dbt has parsed it: `manifest` is its artifact for others, `parsed` what dbt itself reads."""
+
+    manifest: Path
+    parsed: Path
+
+
+def parsed_project(home: Home, settings: Settings) -> ParsedProject:
+    """Return the dbt project as it is now, parsing it only when a file, a setting of the rules or dbt changed.
+
+    What is parsed is kept beside the project for all homes, or where that may not be written, in the home.
+    Raises OpcoError with dbt's words when the project cannot be parsed.
+    """
+    variables = hashlib.sha256(json.dumps(dbt_variables(settings)).encode()).hexdigest()[:16]
+    folders = [PARSED_DIR, home.build / "parsed"]
+    for folder in folders:
+        found = ParsedProject(*(folder / project_stamp() / f"{variables}.{ending}" for ending in ("json", "msgpack")))
+        if found.parsed.exists():
+            return found
+    with tempfile.TemporaryDirectory(prefix="opco-parse-") as target:
+        parse = subprocess.run(
+            [str(dbt_executable()), "parse", *dbt_variables(settings)],
+            cwd=PROJECT_DIR,
+            env={
+                **os.environ,
+                **dbt_environment(home, settings),
+                "DBT_TARGET_PATH": target,
+                "DBT_LOG_PATH": target,
+            },
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if parse.returncode != 0:
+            raise OpcoError(
+                f"dbt cannot parse the project {PROJECT_DIR}:\n{parse.stdout.strip()}\n{parse.stderr.strip()}"
+            )
+        folder = PARSED_DIR if os.access(PROJECT_DIR, os.W_OK) else home.build / "parsed"
+        for older in folder.iterdir() if folder.is_dir() else ():
+            if older.name != project_stamp():
+                shutil.rmtree(older, ignore_errors=True)
+        kept = ParsedProject(*(folder / project_stamp() / f"{variables}.{ending}" for ending in ("json", "msgpack")))
+        for path, artifact in ((kept.manifest, "manifest.json"), (kept.parsed, "partial_parse.msgpack")):
+            with written_atomically(path) as temporary:
+                temporary.write_bytes((Path(target) / artifact).read_bytes())
+    return kept
+
+
+def failures(nodes: Sequence[NodeResult], build_file: Path) -> list[str]:
+    """Return one line for each model or test that stopped a build, with the expectations that do not hold."""
+    return [
+        f"{node.unique_id.split('.')[2]}: {_broken_expectations(node, build_file)}"
+        f"{' '.join(without_advice(node.message).split())}"
+        for node in nodes
+        if node.status in ("error", "fail")
+    ]
+
+
+def _broken_expectations(node: NodeResult, build_file: Path) -> str:
+    """Return which expectations of a model do not hold, as the test `expectations` says it; nothing of another."""
+    if node.status != "fail" or "as expectation" not in node.query:
+        return ""
+    with duckdb.connect(str(build_file.resolve()), read_only=True) as db:
+        broken = db.execute(f"select expectation, broken from ({node.query}) order by all").fetchall()
+    return "; ".join(f"{expectation} ({counted(count, 'value')})" for expectation, count in broken) + ". "
+
+
+def explain_memory_shortage(message: str, settings: Settings) -> str | None:
+    """Return what to do where dbt's message is of memory that was short; None where it is of something else."""
+    limit, threads = settings.build.memory_limit, settings.build.threads
+    if OUT_OF_MEMORY in message:
+        return (
+            f"The build's database took all the memory that it may, {limit} with {counted(threads, 'thread')}: raise "
+            "build.memory_limit, or lower build.threads, then run the build again."
+        )
+    return None
+
+
+def damage_in(message: str) -> str | None:
+    """Return DuckDB's message about a damaged file within dbt's; None where there is none."""
+    found = DAMAGE.search(message)
+    return " ".join(found[0].split()) if found else None
+
+
+def relations(build_file: Path) -> dict[tuple[str, str], Relation]:
+    """Return what the build file holds outside schema `raw`, by (schema, name). Counts rows of tables only."""
+    with duckdb.connect(str(build_file.resolve()), read_only=True) as db:
+        columns = db.execute(
+            """
+            select columns.schema_name, columns.table_name, tables.table_name is not null as is_table,
+                list({'name': columns.column_name, 'type': columns.data_type} order by columns.column_index)
+            from duckdb_columns() as columns
+            left join duckdb_tables() as tables
+                on columns.schema_name = tables.schema_name and columns.table_name = tables.table_name
+            where not columns.internal and columns.schema_name <> 'raw'
+            group by columns.schema_name, columns.table_name, is_table
+            """
+        ).fetchall()
+        found = {}
+        for schema, name, is_table, described in columns:
+            row_count = None
+            if is_table:
+                quoted = f"{quoted_identifier(schema)}.{quoted_identifier(name)}"
+                counted = db.execute(f"select count(*) from {quoted}").fetchone()
+                row_count = counted[0] if counted else None
+            found[schema, name] = Relation(row_count, tuple((column["name"], column["type"]) for column in described))
+    return found
+
+
+def project_stamp() -> str:
+    """Return 16 hex digits that change with the dbt project's files, its folder, and the packages that run it."""
+    packages = " ".join(f"{name} {version(name)}" for name in ("dbt-core", "dbt-duckdb", "duckdb"))
+    digest = hashlib.sha256(f"{packages} {PROJECT_DIR}".encode())
+    for name in PROJECT_FILES:
+        start = PROJECT_DIR / name
+        for path in sorted(start.rglob("*")) if start.is_dir() else [start]:
+            if path.is_file():
+                digest.update(f"\0{path.relative_to(PROJECT_DIR)}\0".encode())
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]

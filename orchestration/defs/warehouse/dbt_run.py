@@ -1,0 +1,102 @@
+"""dbt in this process: a build has imported all that dbt needs, so a second interpreter would import it again.
+
+dbt's package is loaded by the functions that need it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from warehouse.project import PROJECT_DIR
+
+if TYPE_CHECKING:
+    from dbt.artifacts.schemas.run import RunResult
+    from dbt_common.events.base_types import EventMsg
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """What became of a model, seed or data test: dbt's status and message, its seconds, the rows that fail a test.
+
+    `query` is the compiled SQL, whose rows are those that fail a test.
+    """
+
+    unique_id: str
+    status: str
+    message: str
+    seconds: float
+    failed_row_count: int | None
+    query: str
+
+
+@dataclass(frozen=True)
+class DbtResult:
+    """What became of all nodes of an invocation; `error` is what stopped dbt itself, None where nothing did."""
+
+    invocation_id: str
+    nodes: tuple[NodeResult, ...]
+    error: str | None
+
+    @property
+    def is_success(self) -> bool:
+        """Whether every node was built and every test passed or warned."""
+        return self.error is None and not any(node.status in ("error", "fail") for node in self.nodes)
+
+
+def run_dbt(arguments: Sequence[str], parsed: Path, on_node: Callable[[], None]) -> DbtResult:
+    """Run dbt with `arguments` on the project as `parsed` has it, and call `on_node` after each node.
+
+    `parsed` is a file of dbt's own, `partial_parse.msgpack`, that no file of the project has outrun. dbt takes the rest
+    from the environment, as `dbt_environment` says it. Nothing is printed; the database is closed afterwards.
+    """
+    from dbt.cli.main import dbtRunner
+    from dbt.contracts.graph.manifest import Manifest
+    from dbt_common.invocation import get_invocation_id
+
+    def at_event(event: EventMsg) -> None:
+        if event.info.name == "NodeFinished":
+            on_node()
+
+    project = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
+    # What dbt would write of the project and of each node is known already.
+    quiet = ["--quiet", "--log-level", "none", "--no-write-json"]
+    manifest = Manifest.from_msgpack(parsed.read_bytes())
+    manifest.build_flat_graph()
+    with _database_closed_afterwards():
+        ended = dbtRunner(manifest, [at_event]).invoke([arguments[0], *project, *quiet, *arguments[1:]])
+    if isinstance(ended.exception, KeyboardInterrupt | SystemExit):
+        raise ended.exception
+    results: list[Any] = getattr(ended.result, "results", None) or []
+    return DbtResult(
+        get_invocation_id(),
+        tuple(map(_node_result, results)),
+        str(ended.exception) if ended.exception else None,
+    )
+
+
+@contextmanager
+def _database_closed_afterwards() -> Iterator[None]:
+    """Close the build file once dbt is done: its adapter keeps it open until the process ends."""
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
+
+    try:
+        yield
+    finally:
+        if DuckDBConnectionManager._ENV is not None:
+            DuckDBConnectionManager._ENV.close()
+        DuckDBConnectionManager.close_all_connections()  # type: ignore[no-untyped-call]
+
+
+def _node_result(result: RunResult) -> NodeResult:
+    return NodeResult(
+        result.node.unique_id,
+        str(result.status),
+        str(result.message),
+        result.execution_time,
+        result.failures,
+        getattr(result.node, "compiled_code", None) or "",
+    )

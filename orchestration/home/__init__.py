@@ -1,0 +1,1 @@
+"""The folder a run works in: its paths and stamp, settings, lock, clock and disk space."""

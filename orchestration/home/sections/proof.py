@@ -1,0 +1,26 @@
+"""Settings of what documents credit beside connected time."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from orchestration.home.sections.kinds import Section, Whole
+
+
+class CreditSettings(Section):
+    """What a step of the program is worth (D1); they reach dbt as the var `credit`."""
+
+    without_duration: Literal["refuse", "zero"] = Field(
+        description="What a completed step without a planned duration is worth: no sum, and no document; or nothing."
+    )
+    partial: Literal["none", "pro_rata"] = Field(
+        description="What a step that was begun is worth: nothing, or its progress times its planned duration."
+    )
+    cap_at_program: bool = Field(
+        description="Whether credited time stays within the planned duration of the program, where it has one."
+    )
+    suspicious_below_pct: Annotated[Whole, Field(ge=0, le=100)] = Field(
+        description="Percentage of its planned duration below which a completed course is listed as to be looked at."
+    )

@@ -1,0 +1,1 @@
+"""A job run here or in the background, and what Dagster records of it."""

@@ -1,0 +1,1 @@
+"""How any document is numbered, frozen, replaced, proven, verified and removed."""

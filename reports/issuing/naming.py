@@ -1,0 +1,99 @@
+"""Document numbers and file names: safe, and never the same for two learners."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from reports.attestation.model import SessionLearner
+from warehouse.files import safe_file_name
+
+
+def document_number(session_id: str, user_id: str, issue_number: int) -> str:
+    """Return the number of a document, made from session, learner and issue number alone (A1).
+
+    What is no ASCII letter, digit, `_`, `.`, `-` or `~` in an id is percent-encoded, the slash too: two
+    different (session, user) pairs never share a number.
+    """
+    return f"{quote(session_id, safe='')}/{quote(user_id, safe='')}/{issue_number}"
+
+
+def file_names(learners: Sequence[SessionLearner]) -> dict[str, str]:
+    """Return a PDF file name for each user_id, sorting by last name.
+
+    Names that are equal where case does not count get a hash of the user_id.
+    """
+    names = {learner.user_id: _file_stem(learner) for learner in learners}
+    uses = Counter(name.casefold() for name in names.values())
+    return {
+        user_id: f"{name}{f'-{_digest(user_id)}' if uses[name.casefold()] > 1 else ''}.pdf"
+        for user_id, name in names.items()
+    }
+
+
+def session_name(session_id: str) -> str:
+    """Return a name of a folder or file that no other session has, though ids may differ in unsafe characters alone.
+
+    What was made safe has a `~`, which no name that is safe as it is has, and a digest of the id.
+    """
+    name = safe_file_name(session_id)
+    return name if name == session_id else f"{name}~{hashlib.sha256(session_id.encode()).hexdigest()[:16]}"
+
+
+def session_folder(attestations: Path, session_id: str) -> Path:
+    """Return the folder of a session's issues in the folder of all attestations.
+
+    An earlier release named it with eight digits of a digest, which another session could have in its id: where a
+    folder of that name is there, and this session's, it is used.
+    """
+    folder = attestations / session_name(session_id)
+    name = safe_file_name(session_id)
+    earlier = attestations / f"{name}-{_digest(session_id)[:8]}"
+    if name == session_id or folder.exists() or not earlier.is_dir():
+        return folder
+    return earlier if _session_of(earlier) == session_id else folder
+
+
+def zip_names(session_id: str, issue_number: int) -> tuple[str, str]:
+    """Return the file name of an issue's ZIP, and the one that an earlier release gave it."""
+    names = (session_name(session_id), safe_file_name(session_id))
+    return (f"attestations-{names[0]}-issue-{issue_number}.zip", f"attestations-{names[1]}-issue-{issue_number}.zip")
+
+
+def zip_of(folder: Path, session_id: str, issue_number: int) -> Path:
+    """Return the path of the ZIP of an issue in its folder, whether or not it is there."""
+    name, earlier = zip_names(session_id, issue_number)
+    return folder / (earlier if not (folder / name).exists() and (folder / earlier).exists() else name)
+
+
+def _session_of(folder: Path) -> str | None:
+    """Return the session whose issues a folder holds, None where nothing says so."""
+    for manifest in sorted(folder.glob("issue-*/manifest.json")):
+        try:
+            return str(json.loads(manifest.read_bytes())["session_id"])
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    return None
+
+
+def _file_stem(learner: SessionLearner) -> str:
+    names = (
+        safe_file_name(name, fallback="", max_length=40)
+        for name in (
+            (learner.last_name or "").upper(),
+            learner.first_name or "",
+        )
+    )
+    user_id = safe_file_name(learner.user_id, fallback="")
+    if user_id != learner.user_id:
+        # What made the id safe may have made it another learner's.
+        user_id = f"{user_id}-{_digest(learner.user_id)}".lstrip("-")
+    return "-".join(["attestation", *(name for name in names if name), user_id])
+
+
+def _digest(user_id: str) -> str:
+    return hashlib.sha256(user_id.encode()).hexdigest()[:12]

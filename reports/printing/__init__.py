@@ -1,0 +1,1 @@
+"""How any document becomes a PDF: the engine, lines of one width, images, fonts."""

@@ -1,0 +1,1 @@
+from tests.homes import clean_environment, home  # noqa: F401

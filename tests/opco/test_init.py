@@ -1,0 +1,65 @@
+"""`opco init` makes a home with a source, and changes nothing that is there."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from opco.cli import run
+from orchestration.home.paths import Home
+from orchestration.home.settings import home_sources
+
+
+def asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, object]:
+    code = run(["init", *arguments, "--json"])
+    answer: dict[str, object] = json.loads(capsys.readouterr().out)
+    assert code == (0 if answer["ok"] else answer["exit_code"])
+    return answer
+
+
+def test_a_home_with_a_folder_of_downloads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "new" / "home"
+    answer = asked(capsys, "moodle-log", "--home", str(folder))
+    assert (answer["ok"], answer["name"]) == (True, "moodle-log")
+    home = Home(folder)
+    (settings,) = home_sources(home).values()
+    assert settings.kind == "moodle-log"
+    assert (folder / "imports/moodle").is_dir()
+    # Nothing is there to read yet: the answer says so, and the settings stay.
+    assert answer["fault"]
+
+
+def test_what_is_there_stays(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    home.settings_file.write_text('# ours\n[organisation]\nname = "Rives"\n', encoding="utf-8")
+    asked(capsys, "virtual-classes", "--name", "classes", "--folder", "reports", "--home", str(home.folder))
+    text = home.settings_file.read_text(encoding="utf-8")
+    assert text.startswith('# ours\n[organisation]\nname = "Rives"\n')
+    assert tomllib.loads(text)["sources"] == {"classes": {"kind": "virtual-classes", "folder": "reports"}}
+    again = asked(capsys, "virtual-classes", "--name", "classes", "--home", str(home.folder))
+    assert (again["ok"], again["exit_code"]) == (False, 2)
+    assert "has a source [sources.classes] already" in str(again["error"])
+    assert home.settings_file.read_text(encoding="utf-8") == text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("blackboard",), "'blackboard' is no kind of source"),
+        (("moodle",), "give --database"),
+        (("moodle-log", "--database", "mysql://opco@db/moodle"), "has no database"),
+        (("moodle", "--database", "mysql://opco:geheim@db/moodle"), "holds a secret"),
+        (("moodle", "--database", "oracle://opco@db/moodle"), "postgresql://USER@HOST/DATABASE"),
+        ((), "give KIND"),
+    ],
+)
+def test_what_cannot_be_set_up_writes_nothing(
+    home: Home, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], message: str
+) -> None:
+    answer = asked(capsys, *arguments, "--home", str(home.folder))
+    assert (answer["ok"], answer["exit_code"]) == (False, 2)
+    assert message in str(answer["error"])
+    assert "geheim" not in str(answer)
+    assert not home.settings_file.exists()
