@@ -1,0 +1,220 @@
+"""Measures the reading of a Moodle against what the servers' own clients take: `make bench-moodle`.
+
+Each measurement runs in a process of its own; times are wall clock seconds, ratios are of one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import resource
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+
+import duckdb
+import psycopg2
+import pyarrow.csv
+import pymysql
+from pydantic import SecretStr
+
+from connectors.delivery import deliver
+from connectors.moodle.connection import open_database
+from connectors.moodle.landing import land
+from connectors.moodle.schema import LOG, TABLES, find_schema
+from connectors.moodle.settings import MoodleSettings
+from connectors.moodle.source import MoodleSource
+from tests.acceptance import moodle_sites
+from tests.acceptance.mariadb import mariadb
+from tests.acceptance.moodle_sites import DAY, NOON, PASSWORD, Site
+from tests.acceptance.postgres import _program, postgres
+
+USERS, COURSES = 5_000, 200
+_ = (duckdb, psycopg2, pyarrow.csv, pymysql)  # imported before a clock starts
+
+
+def numbers(site: Site, first: int, last: int) -> str:
+    """Numbers from `first` to `last` as a table `s (n)`."""
+    if site.engine == "postgresql":
+        return f"generate_series({first}, {last}) as s (n)"
+    return f"(select seq as n from seq_{first}_to_{last}) as s"
+
+
+def add_events(site: Site, first: int, last: int, begin: int, seconds: int) -> None:
+    """Add events of all learners to the log, evenly over `seconds` from `begin` on."""
+    site.execute(
+        f"insert into {site.name(LOG)} (id, eventname, origin, userid, courseid, anonymous, contextlevel, "
+        "contextinstanceid, objectid, timecreated) "
+        r"select n, '\core\event\course_module_viewed', 'web', 100 + mod(n, "
+        f"{USERS}), 2 + mod(mod(n, {USERS}) + mod(n, 5), {COURSES}), 0, 70, n, n, "
+        f"{begin} + floor({seconds}.0 * (n - {first}) / {last - first + 1}) from {numbers(site, first, last)}".replace(
+            "\\", "\\" if site.engine == "postgresql" else "\\\\"
+        )
+    )
+
+
+def fill(site: Site, events: int) -> None:
+    """Make a campus whose learners were at work for a year."""
+    site.create()
+    site.grant()
+    moodle_sites.fill(site)
+    site.execute(f"delete from {site.name(LOG)}")
+    for table in ("course", "context", "role_assignments"):
+        site.execute(f"delete from {site.name(table)}")
+    text = "cast(n as char(9))" if site.engine == "mariadb" else "cast(n as text)"
+    rows = (
+        (
+            "user (id, username, firstname, lastname, email, deleted, confirmed, suspended, timemodified)",
+            f"100 + n, {text}, 'First', 'Last', 'a@example.fr', 0, 1, 0, {NOON}",
+            USERS,
+        ),
+        (
+            "course (id, category, fullname, timecreated, sortorder)",
+            f"1 + n, 5, {text}, {NOON - 999 * DAY}, n",
+            COURSES,
+        ),
+        ("context (id, contextlevel, instanceid)", "101 + n, 50, 1 + n", COURSES),
+        (
+            "role_assignments (roleid, contextid, userid, timemodified)",
+            f"5, 102 + mod(mod(n, {USERS}) + mod(n, 5), {COURSES}), 100 + mod(n, {USERS}), {NOON - 400 * DAY}",
+            5 * USERS,
+        ),
+    )
+    for table, selected, count in rows:
+        name, _, columns = table.partition(" ")
+        site.execute(f"insert into {site.name(name)} {columns} select {selected} from {numbers(site, 1, count)}")
+    add_events(site, 1, events, NOON - 365 * DAY, 365 * DAY)
+    site.execute(f"{'analyze' if site.engine == 'postgresql' else 'analyze table'} {site.name(LOG)}")
+
+
+def land_log(site_url: str, folder: Path) -> None:
+    """Land the log alone."""
+    with open_database(site_url, PASSWORD) as database:
+        land(database, find_schema(database, None, None), LOG, folder / "log.parquet")
+
+
+def land_all(site_url: str, folder: Path) -> None:
+    """Land all tables."""
+    with open_database(site_url, PASSWORD) as database:
+        schema = find_schema(database, None, None)
+        for table in TABLES:
+            land(database, schema, table, folder / f"{table}.parquet")
+
+
+def source(site_url: str) -> MoodleSource:
+    """The campus as a source."""
+    return MoodleSource(MoodleSettings(kind="moodle", database=site_url, password=SecretStr(PASSWORD)))
+
+
+def pull(site_url: str, folder: Path, day: int = 0) -> None:
+    """Pull at noon of a day; what was delivered before is in the archive by then."""
+    known = {str(path.relative_to(folder / "current")) for path in (folder / "current").glob("*/*.parquet")}
+    started_at = datetime.fromtimestamp(NOON + day * DAY, UTC)
+    deliver(folder, {"moodle": source(site_url)}, home=folder, started_at=started_at, known=known)
+
+
+def check(site_url: str, folder: Path) -> None:
+    """Check the source."""
+    source(site_url).check(folder)
+
+
+def measured(task: Callable[..., None], *arguments: object) -> tuple[float, float]:
+    """Run a task in a process of its own; return its seconds without imports, and its peak memory in MB."""
+    context = get_context("spawn")
+    reading, writing = context.Pipe()
+    process = context.Process(target=_measure, args=(writing, task, arguments))
+    process.start()
+    found: tuple[float, float] = reading.recv()
+    process.join()
+    return found
+
+
+def _measure(pipe: object, task: Callable[..., None], arguments: tuple[object, ...]) -> None:
+    started = time.perf_counter()
+    task(*arguments)
+    seconds = time.perf_counter() - started
+    pipe.send((seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))  # type: ignore[attr-defined]
+
+
+def floor(site: Site, folder: Path) -> float:
+    """Return the seconds of the server's own client for the log, written to a file."""
+    columns = ", ".join(TABLES[LOG].columns)
+    query = f"select {columns} from {site.name(LOG)}"
+    if site.engine == "postgresql":
+        command = [
+            _program("psql"),
+            "-X",
+            "-q",
+            "-c",
+            f"\\copy ({query}) to '{folder / 'log.csv'}' (format csv)",
+            site.url,
+        ]
+    else:
+        socket = site.url.partition("unix_socket=")[2]
+        command = [
+            "mariadb",
+            "--quick",
+            "--batch",
+            f"--socket={socket}",
+            "-ureader",
+            f"-p{PASSWORD}",
+            "moodle",
+            "-e",
+            query,
+        ]
+    started = time.perf_counter()
+    with (folder / "log.tsv").open("wb") as out:
+        subprocess.run(command, stdout=out, check=True, env={**os.environ, "PGPASSWORD": PASSWORD})
+    return time.perf_counter() - started
+
+
+def compare(site: Site, events: int, folder: Path) -> None:
+    """Print the figures of one engine."""
+    name = site.engine
+    fill(site, events)
+    print(f"{name}, {events:,} rows of the log")
+    floor(site, folder)  # warms the server's cache
+    own = floor(site, folder)
+    landed, memory = measured(land_log, site.url, folder)
+    limit = 2 if name == "postgresql" else 3
+    client = "psql \\copy" if name == "postgresql" else "mariadb --quick"
+    print(
+        f"  log: {landed:.1f} s, {client} {own:.1f} s: {landed / own:.2f} (limit {limit}); {memory:.0f} MB (limit 300)"
+    )
+    bare, _memory = measured(land_all, site.url, folder)
+    root = folder / "sources"
+    whole, memory = measured(pull, site.url, root)
+    print(
+        f"  whole pull: {whole:.1f} s, bare landing {bare:.1f} s: ratio {whole / bare:.2f} (at most 3); {memory:.0f} MB"
+    )
+    add_events(site, events + 1, events + events // 100, NOON, DAY)
+    part, _memory = measured(pull, site.url, root, 1)
+    print(f"  1 % new: {part:.2f} s, {100 * part / whole:.0f} % of the first pull (at most 15 %)")
+    nothing, _memory = measured(pull, site.url, root, 4)
+    print(f"  nothing new: {nothing:.2f} s (at most 2)")
+    checked, _memory = measured(check, site.url, folder)
+    print(f"  check: {checked:.1f} s (at most 5)")
+
+
+def main() -> None:
+    """Measure both engines."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, default=1_000_000)
+    parser.add_argument("--engine", choices=["postgresql", "mariadb"], action="append")
+    arguments = parser.parse_args()
+    for engine in arguments.engine or ("postgresql", "mariadb"):
+        with tempfile.TemporaryDirectory() as folder:
+            if engine == "postgresql":
+                with postgres() as server, moodle_sites.postgres_site(server, "moodle") as site:
+                    compare(site, arguments.events, Path(folder))
+            else:
+                with mariadb() as other, moodle_sites.mariadb_site(other, "moodle") as site:
+                    compare(site, arguments.events, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

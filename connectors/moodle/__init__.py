@@ -1,0 +1,1 @@
+"""Moodle on PostgreSQL, MariaDB or MySQL: its tables landed in one snapshot, mapped by SQL to the raw contract."""

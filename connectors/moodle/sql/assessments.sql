@@ -1,0 +1,3 @@
+select assessment_id, assessment_name as name
+from course_quizzes
+order by assessment_id

@@ -1,0 +1,162 @@
+-- Who was when a member of what (cohort, group, role in a course): Moodle forgets, its log remembers.
+create table membership_events as
+from (
+    values
+        ('\core\event\cohort_member_added', 'cohort', 'added'),
+        ('\core\event\cohort_member_removed', 'cohort', 'removed'),
+        ('\core\event\group_member_added', 'group', 'added'),
+        ('\core\event\group_member_removed', 'group', 'removed'),
+        ('\core\event\role_assigned', 'role', 'added'),
+        ('\core\event\role_unassigned', 'role', 'removed'),
+        ('\core\event\user_deleted', 'user', 'deleted')
+) as t (eventname, kind, mark);
+
+-- One row a mark: of the log, which counts whatever its origin, now or in an earlier pull; or an observation of an
+-- earlier pull (log_id is null).
+create table logged_marks as
+select
+    l.id as log_id,
+    e.kind,
+    case e.kind when 'role' then l.courseid else l.objectid end as thing_id,
+    case e.kind when 'role' then l.objectid end as role_id,
+    case e.kind when 'user' then l.objectid else l.relateduserid end as user_id,
+    e.mark,
+    l.timecreated as marked_at
+from moodle.logstore_standard_log as l
+inner join membership_events as e on l.eventname = e.eventname
+where e.kind <> 'role' or l.contextlevel = 50
+union
+select log_id, kind, thing_id, role_id, user_id, mark, marked_at
+from previous.marks
+where log_id is not null;
+
+-- The log is written when a request ends: a member may be seen before the event that tells of it.
+create table observed_marks as
+select o.log_id, o.kind, o.thing_id, o.role_id, o.user_id, o.mark, o.marked_at
+from previous.marks as o
+where
+    o.log_id is null
+    and not (
+        o.mark = 'added'
+        and exists (
+            select 1
+            from logged_marks as l
+            where
+                (l.kind, l.thing_id, l.user_id, l.mark) = (o.kind, o.thing_id, o.user_id, 'added')
+                and l.role_id is not distinct from o.role_id
+                and l.marked_at between o.marked_at - 5 and o.marked_at + 600
+        )
+    );
+
+-- Intervals of the marks of a table: an added opens, the next removed closes; a removed that nothing opened ends an
+-- interval whose beginning the log no longer knows. Whoever is deleted leaves everything.
+create macro intervals_of(marks) as table
+with all_marks as (
+    select log_id, kind, thing_id, role_id, user_id, mark, marked_at
+    from query_table(marks)
+    where kind <> 'user'
+    union all
+    select d.log_id, k.kind, k.thing_id, k.role_id, k.user_id, 'removed', d.marked_at
+    from query_table(marks) as d
+    inner join (
+        select distinct kind, thing_id, role_id, user_id from query_table(marks) where kind <> 'user'
+    ) as k on d.user_id = k.user_id
+    where d.kind = 'user'
+),
+
+ordered as (
+    select
+        *,
+        row_number() over membership as mark_number,
+        lag(mark) over membership as previous_mark
+    from all_marks
+    window membership as (partition by kind, thing_id, role_id, user_id order by marked_at, log_id nulls last)
+),
+
+changes as (
+    select *
+    from ordered
+    where mark is distinct from previous_mark
+),
+
+paired as (
+    select
+        *,
+        lead(marked_at) over (
+            partition by kind, thing_id, role_id, user_id order by mark_number
+        ) as next_at
+    from changes
+)
+
+select
+    kind,
+    thing_id,
+    role_id,
+    user_id,
+    case when mark = 'added' then marked_at end as begins_at,
+    case when mark = 'added' then next_at else marked_at end as ends_at,
+    mark = 'added' and next_at is null as is_open
+from paired
+where mark = 'added' or (previous_mark is null and log_id is not null);
+
+create table current_members as
+select 'cohort' as kind, cohortid as thing_id, null::bigint as role_id, userid as user_id, timeadded as since
+from moodle.cohort_members
+union all
+select 'group', groupid, null, userid, timeadded
+from moodle.groups_members
+union all
+select 'role', c.instanceid, a.roleid, a.userid, min(a.timemodified)
+from moodle.role_assignments as a
+inner join moodle.context as c on a.contextid = c.id
+where c.contextlevel = 50
+group by all;
+
+create table told_marks as
+from logged_marks
+union all
+from observed_marks;
+
+create table told_intervals as
+from intervals_of('told_marks');
+
+create table marks as
+from told_marks
+union all
+-- Members of whom no event tells.
+select
+    null,
+    m.kind,
+    m.thing_id,
+    m.role_id,
+    m.user_id,
+    'added',
+    greatest(m.since, coalesce((
+        select max(t.ends_at)
+        from told_intervals as t
+        where (t.kind, t.thing_id, t.user_id) = (m.kind, m.thing_id, m.user_id) and t.role_id is not distinct from m.role_id
+    ), 0))
+from current_members as m
+where not exists (
+    select 1
+    from told_intervals as t
+    where
+        (t.kind, t.thing_id, t.user_id) = (m.kind, m.thing_id, m.user_id)
+        and t.role_id is not distinct from m.role_id
+        and t.is_open
+)
+union all
+-- Members who are no longer there, without an event that says since when: since now.
+select null, t.kind, t.thing_id, t.role_id, t.user_id, 'removed', getvariable('started_at')
+from told_intervals as t
+where
+    t.is_open
+    and list_contains(getvariable('observed_kinds'), t.kind)
+    and not exists (
+        select 1
+        from current_members as m
+        where (m.kind, m.thing_id, m.user_id) = (t.kind, t.thing_id, t.user_id) and m.role_id is not distinct from t.role_id
+    );
+
+create table memberships as
+from intervals_of('marks');

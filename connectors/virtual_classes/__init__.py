@@ -1,0 +1,1 @@
+"""Virtual classes: attendance reports of Zoom, Microsoft Teams, Google Meet and BigBlueButton, as they come."""

@@ -1,0 +1,1 @@
+"""The sources of the home: LMS and files, pulled into one delivery."""
