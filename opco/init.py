@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -20,7 +20,6 @@ from orchestration.home.sources import read_sources, source_of, variable_of_secr
 from warehouse.errors import OpcoError, UserError
 from warehouse.files import written_atomically
 
-Kind = Literal["moodle", "moodle-log", "virtual-classes"]
 # What is asked of each kind: the key, the question, an answer that fits most.
 QUESTIONS: dict[str, tuple[tuple[str, str, str | None], ...]] = {
     "moodle": (

@@ -15,17 +15,15 @@ from opco.options import DebugOption, HomeOption, JsonOption, app
 from opco.running import open_home, run
 from opco.terminal import HomeResult, home_option, print_result, table
 from orchestration.home.settings import home_sources
-from orchestration.home.sources import SourceState, source_of, source_states, sources_folder
+from orchestration.home.sources import SourceState, require_defined, source_of, source_states, sources_folder
 from warehouse.errors import UserError
 
-NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A source: NAME of [sources.NAME] in opco.toml.")]
+NAME = typer.Argument(metavar="NAME", help="A source: NAME of [sources.NAME] in opco.toml.")
 
 
 @app.command(epilog="Examples:  opco pull moodle   ·   opco pull --all   ·   opco pull moodle --full --dry-run")
 def pull(
-    name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="A source: NAME of [sources.NAME] in opco.toml.")
-    ] = None,
+    name: Annotated[str | None, NAME] = None,
     *,
     all_sources: Annotated[bool, typer.Option("--all", help="Pull every source of the home.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Forget where the last pull ended: read everything.")] = False,
@@ -47,7 +45,7 @@ def pull(
     if (name is None) != all_sources:
         raise UserError("Name one source, or give --all: opco sources lists those of the home.")
     home = open_home(home_folder)
-    _require(home_sources(home), name)
+    require_defined(home_sources(home), [name] if name else [])
     config = {
         "sources": [name] if name else [],
         "full": full,
@@ -66,7 +64,10 @@ def pull(
 
 @app.command(name="check-source", epilog="Example:  opco check-source moodle")
 def check_source(
-    name: NameArgument, home_folder: HomeOption = None, as_json: JsonOption = False, debug: DebugOption = False
+    name: Annotated[str, NAME],
+    home_folder: HomeOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
 ) -> None:
     """Look at a source: what it has, what a pull would take and leave out, and which settings would change that.
 
@@ -74,7 +75,7 @@ def check_source(
     """
     home = open_home(home_folder)
     sources = home_sources(home)
-    _require(sources, name)
+    require_defined(sources, [name])
     report = source_of(name, sources[name]).check(home.folder)
     print_result(CheckSourceResult(home.folder, name, sources[name].kind, report), as_json=as_json)
 
@@ -163,10 +164,3 @@ def _instant(at: datetime | None) -> str:
 def _age(at: datetime | None) -> str:
     days = (datetime.now(UTC) - at).days if at else 0
     return f" ({days} days ago)" if days > 1 else ""
-
-
-def _require(defined: Any, name: str | None) -> None:
-    if not defined:
-        raise UserError("No source is set in opco.toml: docs/sources.md says how to define one.")
-    if name is not None and name not in defined:
-        raise UserError(f"There is no source {name!r} in opco.toml. Defined: {', '.join(defined)}.")

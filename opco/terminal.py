@@ -7,7 +7,6 @@ import io
 import json
 import locale
 import os
-import shlex
 import sys
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -20,6 +19,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from orchestration.home.paths import option_of_home
 from orchestration.home.variables import ENCODING_VARIABLE
 from warehouse.project import PROJECT_DIR
 
@@ -221,7 +221,7 @@ def table(rows: Sequence[Sequence[str]], right: Container[int] = ()) -> list[str
 
 def home_option(home: Path) -> str:
     """Return what follows a command that is named as the next one, so that it is about the same home."""
-    return "" if home == PROJECT_DIR else f" --home {shlex.quote(str(home))}"
+    return "" if home == PROJECT_DIR else option_of_home(home)
 
 
 def print_error(message: str) -> None:

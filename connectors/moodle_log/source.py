@@ -6,17 +6,16 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
+from connectors.mapping import count_of, left_out, row_of, write_rows
 from connectors.moodle_log.downloads import Downloads, read_downloads
 from connectors.moodle_log.mapping import SNAPSHOT_TABLES, map_downloads
 from connectors.moodle_log.settings import MoodleLogSettings
 from connectors.report import Finding, SourceReport
 from connectors.source import PullContext
 from warehouse.errors import UserError
-from warehouse.sql import quoted_literal
 
 # What each pull keeps for the next one: the file of the state, and what it is made of.
 STATE = {
@@ -54,7 +53,7 @@ class MoodleLogSource:
         """Say what a first pull would take of the folder, without writing anything."""
         downloads, db = self._read(home, {})
         with db:
-            counts = {table: _count(db, table) for table in (*SNAPSHOT_TABLES, "learning_events")}
+            counts = {table: count_of(db, table) for table in (*SNAPSHOT_TABLES, "learning_events")}
             return _report(downloads, db, counts, self.settings)
 
     def pull(self, context: PullContext) -> SourceReport:
@@ -67,13 +66,13 @@ class MoodleLogSource:
         downloads, db = self._read(context.home, remembered)
         with db:
             for table in SNAPSHOT_TABLES:
-                _write(db, f"from {table}", context.snapshot_file(table))
-            counts = {table: _count(db, table) for table in SNAPSHOT_TABLES}
-            counts["learning_events"] = _count(db, "new_events")
+                write_rows(db, f"from {table}", context.snapshot_file(table))
+            counts = {table: count_of(db, table) for table in SNAPSHOT_TABLES}
+            counts["learning_events"] = count_of(db, "new_events")
             if counts["learning_events"]:
-                _write(db, "from new_events", context.growing_file("learning_events"))
+                write_rows(db, "from new_events", context.growing_file("learning_events"))
             for file, query in STATE.values():
-                _write(db, query, context.state_file(file))
+                write_rows(db, query, context.state_file(file))
             return _report(downloads, db, counts, self.settings)
 
     def _read(self, home: Path, remembered: Mapping[str, Path]) -> tuple[Downloads, duckdb.DuckDBPyConnection]:
@@ -91,7 +90,7 @@ class MoodleLogSource:
 def _report(
     downloads: Downloads, db: duckdb.DuckDBPyConnection, counts: Mapping[str, int], settings: MoodleLogSettings
 ) -> SourceReport:
-    first, last = _row(db, "select min(occurred_at), max(occurred_at) from judged_lines where reason is null")
+    first, last = row_of(db, "select min(occurred_at), max(occurred_at) from judged_lines where reason is null")
     return SourceReport(
         findings=tuple(_findings(downloads, db, settings)),
         rows=counts,
@@ -108,11 +107,8 @@ def _report(
 def _findings(downloads: Downloads, db: duckdb.DuckDBPyConnection, settings: MoodleLogSettings) -> Iterator[Finding]:
     for one in downloads.left_out:
         yield Finding(code="file_left_out", level="warning", text=f"{one.file} is not read: {one.reason}")
-    for reason, count, examples in db.execute(
-        "select reason, line_count, examples from left_out_lines order by line_count desc, reason"
-    ).fetchall():
-        yield Finding(code=reason, level="left_out", text=REASONS[reason], count=count, examples=tuple(examples))
-    (ambiguous,) = _row(db, "select count(*) from judged_lines where reason is null and is_ambiguous")
+    yield from left_out(db, "left_out_lines", REASONS)
+    (ambiguous,) = row_of(db, "select count(*) from judged_lines where reason is null and is_ambiguous")
     if ambiguous:
         yield Finding(
             code="ambiguous_hour",
@@ -133,7 +129,7 @@ def _findings(downloads: Downloads, db: duckdb.DuckDBPyConnection, settings: Moo
                 level="note",
                 text=f"{file} is not UTF-8 and was read as Windows-1252: look at its accents",
             )
-    (site_lines,) = _row(db, "select count(*) from typed_lines where course_id = 'site'")
+    (site_lines,) = row_of(db, "select count(*) from typed_lines where course_id = 'site'")
     if not site_lines:
         yield Finding(
             code="no_site_pages",
@@ -145,19 +141,3 @@ def _findings(downloads: Downloads, db: duckdb.DuckDBPyConnection, settings: Moo
         level="note",
         text="Moodle's download knows no sessions: each course is one, but for what the settings say",
     )
-
-
-def _count(db: duckdb.DuckDBPyConnection, table: str) -> int:
-    (count,) = _row(db, f"select count(*) from {table}")
-    return int(count)
-
-
-def _row(db: duckdb.DuckDBPyConnection, query: str) -> tuple[Any, ...]:
-    row = db.execute(query).fetchone()
-    if row is None:
-        raise AssertionError(query)
-    return row
-
-
-def _write(db: duckdb.DuckDBPyConnection, query: str, path: Path) -> None:
-    db.execute(f"copy ({query}) to {quoted_literal(path)} (format parquet, compression zstd)")

@@ -6,41 +6,36 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from connectors.mapping import TEXT, arrow_table, create_tables, mapping_database, require_orders, text_columns
 from connectors.virtual_classes.classes import Alias, VirtualClass
 from connectors.virtual_classes.reports import Attendance
 from connectors.virtual_classes.settings import VirtualClassesSettings
 from warehouse.errors import UserError
 
 SQL = Path(__file__).with_name("sql")
-SHARED_SQL = Path(__file__).parents[1] / "sql"
 
-_TEXT = pa.string()
 _ATTENDANCE = {
-    "report": _TEXT,
+    "report": TEXT,
     "line": pa.int64(),
-    "kind": _TEXT,
-    "name": _TEXT,
-    "email": _TEXT,
-    "joined": _TEXT,
-    "left": _TEXT,
-    "duration": _TEXT,
+    "kind": TEXT,
+    "name": TEXT,
+    "email": TEXT,
+    "joined": TEXT,
+    "left": TEXT,
+    "duration": TEXT,
     "is_waiting": pa.bool_(),
     "is_utc": pa.bool_(),
 }
 HISTORY = pa.schema(
     {
-        **dict.fromkeys(
-            (
-                *("connection_key", "report", "participant", "user_id", "session_id", "course_id", "connected_at"),
-                *("disconnected_at", "end_reason", "evidence_level", "modality"),
-            ),
-            _TEXT,
+        **text_columns(
+            *("connection_key", "report", "participant", "user_id", "session_id", "course_id", "connected_at"),
+            *("disconnected_at", "end_reason", "evidence_level", "modality"),
         ),
         "revision": pa.int64(),
         "is_withdrawn": pa.bool_(),
@@ -65,8 +60,6 @@ def map_reports(
     settings: VirtualClassesSettings,
     pulled_at: datetime,
     history: Path | None = None,
-    *,
-    can_withdraw: bool = True,
 ) -> duckdb.DuckDBPyConnection:
     """Return a database in memory with a table for each file of `sql/`, the raw tables among them.
 
@@ -78,23 +71,17 @@ def map_reports(
         settings: zone, order of day and month.
         pulled_at: when the pull began, UTC.
         history: Parquet file of `connection_history` of the pull before.
-        can_withdraw: whether the raw contract takes withdrawals; else what was corrected waits for one that does.
 
     Raises:
         UserError: the time zone of a report is not known, or the order of day and month.
     """
-    db = duckdb.connect()
-    db.execute("set timezone = 'UTC'")
-    db.execute((SHARED_SQL / "macros.sql").read_text(encoding="utf-8"))
-    db.execute("set variable zone = $zone", {"zone": settings.timezone})
-    db.execute("set variable day_first = $first", {"first": settings.day_first})
-    db.execute("set variable pulled_at = cast($at as timestamp)", {"at": pulled_at.replace(tzinfo=None)})
-    db.execute("set variable can_withdraw = $can", {"can": can_withdraw})
     tables = {
-        "attendances": _table(_ATTENDANCE, [tuple(getattr(one, name) for name in _ATTENDANCE) for one in attendances]),
-        "classes": _table(
+        "attendances": arrow_table(
+            _ATTENDANCE, [tuple(getattr(one, name) for name in _ATTENDANCE) for one in attendances]
+        ),
+        "classes": arrow_table(
             {
-                **dict.fromkeys(("report", "session_id", "course_id", "course_name", "timezone"), _TEXT),
+                **text_columns("report", "session_id", "course_id", "course_name", "timezone"),
                 "class_on": pa.date32(),
             },
             [
@@ -102,48 +89,33 @@ def map_reports(
                 for report, one in classes
             ],
         ),
-        "aliases": _table(
-            dict.fromkeys(("participant", "user"), _TEXT), [(one.participant, one.user) for one in aliases]
-        ),
-        "users": _table(dict.fromkeys(("user_id", "email", "first_name", "last_name"), _TEXT), list(delivered.users)),
-        "courses_delivered": _table({"course_id": _TEXT}, [(one,) for one in delivered.course_ids]),
+        "aliases": arrow_table(text_columns("participant", "user"), [(one.participant, one.user) for one in aliases]),
+        "users": arrow_table(text_columns("user_id", "email", "first_name", "last_name"), list(delivered.users)),
+        "courses_delivered": arrow_table(text_columns("course_id"), [(one,) for one in delivered.course_ids]),
         "remembered_connections": HISTORY.empty_table() if history is None else pq.read_table(history),
     }
-    for name, table in tables.items():
-        db.register("arrow", table)
-        db.execute(f"create table {name} as select * from arrow")
-        db.unregister("arrow")
-    _create(db, "report_orders")
-    _require_orders(db)
-    _create(db, "typed_attendances")
+    variables = {
+        "zone": settings.timezone,
+        "day_first": settings.day_first,
+        "pulled_at": pulled_at.replace(tzinfo=None),
+    }
+    db = mapping_database(tables, variables)
+    create_tables(db, SQL, "report_orders")
+    require_orders(
+        db,
+        "report_orders",
+        "report",
+        "Write the day of the class in the column date of the table, or day_first = true or false in opco.toml.",
+    )
+    create_tables(db, SQL, "typed_attendances")
     _require_zones(db)
-    for name in (
+    create_tables(
+        db,
+        SQL,
         *("matches", "judged_attendances", "produced_connections", "connection_history"),
         *("course_connections", "withdrawn_connections", "courses", "left_out_attendances"),
-    ):
-        _create(db, name)
+    )
     return db
-
-
-def _create(db: duckdb.DuckDBPyConnection, name: str) -> None:
-    db.execute(f"create table {name} as {(SQL / f'{name}.sql').read_text(encoding='utf-8')}")
-
-
-def _require_orders(db: duckdb.DuckDBPyConnection) -> None:
-    for report, is_contradictory in db.execute(
-        "select report, is_contradictory from report_orders "
-        "where is_contradictory or (needs_order and day_first is null) order by is_contradictory desc, report"
-    ).fetchall():
-        if is_contradictory:
-            raise UserError(
-                f"{report}: some dates are right with the day first, others with the month first. "
-                "It was put together of several reports, or changed: download it again."
-            )
-        raise UserError(
-            f"{report}: no day beyond 12 shows whether the day or the month comes first (05/10 is 5 October or 10 "
-            "May). Write the day of the class in the column date of the table, or day_first = true or false in "
-            "opco.toml."
-        )
 
 
 def _require_zones(db: duckdb.DuckDBPyConnection) -> None:
@@ -157,8 +129,3 @@ def _require_zones(db: duckdb.DuckDBPyConnection) -> None:
             'report was downloaded with: write timezone = "Europe/Paris" in opco.toml, or a column timezone in '
             "the table."
         )
-
-
-def _table(types: dict[str, Any], rows: Sequence[tuple[Any, ...]]) -> pa.Table:
-    columns = zip(*rows, strict=True) if rows else [()] * len(types)
-    return pa.table({name: pa.array(column, kind) for (name, kind), column in zip(types.items(), columns, strict=True)})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import duckdb
 
+from connectors.mapping import count_of, left_out, row_of, write_rows
 from connectors.report import Finding, SourceReport
 from connectors.source import PullContext
 from connectors.text_tables import UnreadableTableError
@@ -17,11 +17,11 @@ from connectors.virtual_classes.classes import VirtualClass, class_of, nearest, 
 from connectors.virtual_classes.mapping import HISTORY, Delivered, map_reports
 from connectors.virtual_classes.reports import Attendance, read_report
 from connectors.virtual_classes.settings import VirtualClassesSettings
-from warehouse.contract import raw_tables
 from warehouse.errors import UserError
-from warehouse.sql import quoted_identifier, quoted_literal
+from warehouse.sql import quoted_identifier
 
 HISTORY_FILE = "history.parquet"
+GROWING_TABLES = ("course_connections", "withdrawn_connections")
 REASONS = {
     "did_not_attend": "lines of who did not come",
     "waiting_room": "lines of the waiting room",
@@ -60,10 +60,10 @@ class VirtualClassesSource:
         with map_reports(
             folder.attendances, folder.classes, aliases, Delivered((), ()), self.settings, datetime.now(UTC)
         ) as db:
-            left_out = [one for one in _left_out(db) if one.code != "unknown_participant"]
+            told = [one for one in left_out(db, "left_out_attendances", REASONS) if one.code != "unknown_participant"]
         findings = [
             *folder.findings,
-            *left_out,
+            *told,
             Finding(
                 code="participants_not_matched",
                 level="note",
@@ -86,24 +86,21 @@ class VirtualClassesSource:
             self.settings,
             context.started_at,
             history,
-            can_withdraw="withdrawn_connections" in raw_tables(),
         ) as db:
-            counts = {"courses": _write(db, "courses", context.snapshot_file("courses"))}
-            for table in ("course_connections", "withdrawn_connections"):
-                counts[table] = _count(db, table)
+            counts = {table: count_of(db, table) for table in ("courses", *GROWING_TABLES)}
+            write_rows(db, "from courses", context.snapshot_file("courses"))
+            for table in GROWING_TABLES:
                 if counts[table]:
-                    _write(db, table, context.growing_file(table))
-            db.execute(
-                f"copy (select {', '.join(map(quoted_identifier, HISTORY.names))} from connection_history) "
-                f"to {quoted_literal(context.state_file(HISTORY_FILE))} (format parquet, compression zstd)"
-            )
-            last = _one(
+                    write_rows(db, f"from {table}", context.growing_file(table))
+            remembered = ", ".join(map(quoted_identifier, HISTORY.names))
+            write_rows(db, f"select {remembered} from connection_history", context.state_file(HISTORY_FILE))
+            (last,) = row_of(
                 db, "select max(coalesce(disconnected_at, connected_at)) from judged_attendances where reason is null"
             )
             return SourceReport(
-                findings=(*folder.findings, *_left_out(db), *_still_counted(db)),
+                findings=(*folder.findings, *left_out(db, "left_out_attendances", REASONS)),
                 rows=counts,
-                last_activity=last.replace(tzinfo=UTC) if isinstance(last, datetime) else None,
+                last_activity=last.replace(tzinfo=UTC) if last else None,
                 facts=_facts(folder),
             )
 
@@ -196,44 +193,8 @@ def _rows(context: PullContext, table: str, *columns: str) -> list[Any]:
         ).fetchall()
 
 
-def _left_out(db: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
-    for reason, count, examples in db.execute(
-        "select reason, line_count, examples from left_out_attendances order by line_count desc, reason"
-    ).fetchall():
-        yield Finding(code=reason, level="left_out", text=REASONS[reason], count=count, examples=tuple(examples))
-
-
-def _still_counted(db: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
-    found = db.execute(
-        "select report || ' ' || participant || ' ' || connected_at from connection_history "
-        "where is_corrected and not is_withdrawn order by all"
-    ).fetchall()
-    if found:
-        yield Finding(
-            code="corrected_and_still_counted",
-            level="warning",
-            text="stays that a corrected report no longer tells count all the same: this version withdraws none",
-            count=len(found),
-            examples=tuple(example for (example,) in found[:10]),
-        )
-
-
 def _facts(folder: _Folder) -> dict[str, str]:
     return {
         "Reports": f"{len(folder.classes)} taken, {len(folder.attendances):,} lines",
         "Sessions": ", ".join(sorted({one.session_id for _, one in folder.classes})) or "none",
     }
-
-
-def _count(db: duckdb.DuckDBPyConnection, table: str) -> int:
-    return int(str(_one(db, f"select count(*) from {table}")))
-
-
-def _one(db: duckdb.DuckDBPyConnection, query: str) -> object:
-    row = db.execute(query).fetchone()
-    return row[0] if row else None
-
-
-def _write(db: duckdb.DuckDBPyConnection, table: str, path: Path) -> int:
-    db.execute(f"copy (from {table}) to {quoted_literal(path)} (format parquet, compression zstd)")
-    return _count(db, table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import stat
 from dataclasses import dataclass
 from pathlib import Path
@@ -201,3 +202,8 @@ def open_to_others(home: Home) -> str | None:
         f"The home {home.folder} is open to every account of this machine (mode {mode:04o}): its settings and images "
         f"can be read. Close it: chmod o= {home.folder}"
     )
+
+
+def option_of_home(folder: Path) -> str:
+    """Return what follows a command so that it works in the home `folder`, quoted for a shell."""
+    return f" --home {shlex.quote(str(folder))}"

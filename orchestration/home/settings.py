@@ -49,6 +49,7 @@ from orchestration.home.variables import (
     MEMORY_LIMIT_VARIABLE,
     SECRETS_VARIABLE,
     THREADS_VARIABLE,
+    secret_in_folder,
 )
 from warehouse.contract import DBT_PROJECT_FILE, project_vars
 from warehouse.errors import OpcoError, UserError
@@ -260,23 +261,9 @@ def _environment(others: Collection[str]) -> dict[str, str]:
 
 
 def _secrets() -> dict[str, str]:
-    """Return the secrets that stand in files of the folder OPCO_SECRETS, by key; each named as its variable, small.
-
-    systemd's LoadCredential= and the secrets of containers make such folders.
-    """
-    folder = os.environ.get(SECRETS_VARIABLE)
-    found = {}
-    for key in filter(is_secret, setting_fields()) if folder else ():
-        path = Path(folder or "") / variable_of(key).lower()
-        if not path.is_file():
-            continue
-        try:
-            value = path.read_text(encoding="utf-8").strip()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"The secret {path} cannot be read: {error}.") from error
-        if value:
-            found[key] = value
-    return found
+    """Return the secrets that stand in files of the folder OPCO_SECRETS, by key."""
+    found = {key: secret_in_folder(variable_of(key)) for key in setting_fields() if is_secret(key)}
+    return {key: value for key, value in found.items() if value}
 
 
 def _read_toml(

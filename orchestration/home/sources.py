@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from importlib import import_module
@@ -18,7 +18,7 @@ from connectors.settings import SourceSettings
 from connectors.source import Source
 from orchestration.home.paths import Home
 from orchestration.home.times import checked_time
-from orchestration.home.variables import SECRETS_VARIABLE
+from orchestration.home.variables import secret_in_folder
 from warehouse.errors import UserError
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
@@ -56,7 +56,8 @@ def secret_variables(sources: Mapping[str, SourceSettings]) -> set[str]:
 
 def source_of(name: str, settings: SourceSettings) -> Source:
     """Return a source with its secrets. Raises UserError for a secret that cannot be read."""
-    found = {secret: _secret(variable_of_secret(name, secret)) for secret in settings.secrets()}
+    variables = {secret: variable_of_secret(name, secret) for secret in settings.secrets()}
+    found = {secret: os.environ.get(one) or secret_in_folder(one) for secret, one in variables.items()}
     return settings.model_copy(update={secret: SecretStr(value) for secret, value in found.items() if value}).source()
 
 
@@ -99,6 +100,14 @@ def raw_folder_of(home: Home, named: str | Path | None) -> Path | None:
     return home.folder / named if named else current_delivery(sources_folder(home))
 
 
+def require_defined(sources: Mapping[str, SourceSettings], names: Iterable[str]) -> None:
+    """Raise UserError where the home has no source, or none of one of `names`."""
+    if not sources:
+        raise UserError("No source is set in opco.toml: docs/sources.md says how to define one.")
+    if unknown := [name for name in names if name not in sources]:
+        raise UserError(f"There is no source {unknown[0]!r} in opco.toml. Defined: {', '.join(sources)}.")
+
+
 def _read(path: Path, name: str, table: Mapping[str, Any]) -> SourceSettings:
     where = f"{path}: [sources.{name}]"
     if not NAME.fullmatch(name):
@@ -135,17 +144,3 @@ def _what_is_wrong(where: str, settings: type[SourceSettings], detail: Mapping[s
     if detail["type"] == "missing":
         return f"{where} needs the key `{key}`: {settings.model_fields[key].description}"
     return f"{where}: `{key}` cannot be {detail['input']!r}: {str(detail['msg']).removeprefix('Value error, ')}."
-
-
-def _secret(variable: str) -> str | None:
-    """Return a secret from the environment, or from the file of its name in the folder OPCO_SECRETS."""
-    if value := os.environ.get(variable):
-        return value
-    folder = os.environ.get(SECRETS_VARIABLE)
-    path = Path(folder) / variable.lower() if folder else None
-    if path is None or not path.is_file():
-        return None
-    try:
-        return path.read_text(encoding="utf-8").strip() or None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"The secret {path} cannot be read: {error}.") from error

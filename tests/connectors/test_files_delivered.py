@@ -18,7 +18,6 @@ from connectors.source import Source
 from connectors.virtual_classes.settings import VirtualClassesSettings
 from tests.commands import Opco
 from tests.connectors.moodle_downloads import KARIM, PAUL, ZOE, line, write_log, write_participants
-from warehouse.contract import raw_tables
 from warehouse.errors import UserError
 
 ZOE_ID = "mail-" + sha256(b"zoe.lambert@exemple.fr").hexdigest()[:16]
@@ -189,15 +188,12 @@ def test_a_report_that_cannot_be_read_is_listed_and_the_others_are_taken(files_h
     assert report.rows["course_connections"] == 1
 
 
-def test_what_a_corrected_report_no_longer_tells_is_withdrawn_or_said_to_count_still(files_home: FilesHome) -> None:
+def test_what_a_corrected_report_no_longer_tells_is_withdrawn(files_home: FilesHome) -> None:
     files_home.pull()
     files_home.write_class("zoom.csv", "Zoé,zoe.lambert@exemple.fr,10/13/2026 09:10:00 AM,10/13/2026 09:30:00 AM,20")
     report = files_home.pull().reports["virtual-classes"]
     assert report.rows["course_connections"] == 1
-    if "withdrawn_connections" in raw_tables():
-        assert report.rows["withdrawn_connections"] == 1
-    else:
-        assert "corrected_and_still_counted" in findings(report)
+    assert report.rows["withdrawn_connections"] == 1
 
 
 def test_a_folder_that_is_not_there_or_holds_no_log_says_what_to_do(files_home: FilesHome) -> None:

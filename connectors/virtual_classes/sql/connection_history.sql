@@ -16,7 +16,6 @@ present as (
         produced_connections.*,
         coalesce(history.revision + if(history.is_withdrawn, 1, 0), 0) as revision,
         false as is_withdrawn,
-        false as is_corrected,
         history.connection_key is null
         or history.is_withdrawn
         or history.disconnected_at is distinct from produced_connections.disconnected_at
@@ -29,8 +28,7 @@ present as (
 absent as (
     select
         history.*,
-        not history.is_withdrawn and classes.report is not null and still_told.report is null as is_corrected,
-        is_corrected and cast(getvariable('can_withdraw') as boolean) as is_news
+        not history.is_withdrawn and classes.report is not null and still_told.report is null as is_news
     from remembered_connections as history
     left join classes using (report)
     left join still_told using (report, participant, connected_at)

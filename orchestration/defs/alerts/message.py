@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -120,8 +119,3 @@ def _composed(
         "organisation": one_line(context.organisation or ""),
     }
     return compose(values, templates("orchestration.defs.alerts"), "alert", sender, recipient)
-
-
-def home_option(home: str) -> str:
-    """Return what a command needs to work in `home`, quoted for a shell."""
-    return f" --home {shlex.quote(home)}"

@@ -10,7 +10,7 @@ from dagster import DagsterInstance, DagsterRunStatus, RunsFilter
 
 from orchestration.defs.alerts.alert import Alert
 from orchestration.defs.alerts.data_alerts import DATA_KINDS, data_alerts
-from orchestration.defs.alerts.message import MessageContext, alert_message, home_option, trial_message
+from orchestration.defs.alerts.message import MessageContext, alert_message, trial_message
 from orchestration.defs.alerts.run_alerts import (
     check_outcomes,
     failed_run,
@@ -21,7 +21,7 @@ from orchestration.defs.alerts.run_alerts import (
 )
 from orchestration.defs.alerts.state import AlertState, Save, locked_alert_state
 from orchestration.home.mail import mail_server
-from orchestration.home.paths import Home
+from orchestration.home.paths import Home, option_of_home
 from orchestration.home.settings import Settings
 from orchestration.runs.jobs import is_mistake
 from reports.delivery.recipients import checked_address
@@ -76,7 +76,7 @@ def message_context(home: Home, settings: Settings, language: Language | None = 
     """Return how messages about `home` are written; in the language of exports, if no other is asked for."""
     return MessageContext(
         str(home.folder),
-        home_option(str(home.folder)),
+        option_of_home(home.folder),
         settings.rules.display_timezone,
         language or settings.export.language,
         settings.organisation.name,

@@ -9,13 +9,12 @@ from pydantic import Field
 from connectors.delivery import deliver
 from orchestration.home.paths import Home
 from orchestration.home.settings import home_sources, load_settings
-from orchestration.home.sources import source_of, sources_folder
+from orchestration.home.sources import require_defined, source_of, sources_folder
 from orchestration.home.times import cron
 from orchestration.runs.mistakes import tells_mistakes
 from orchestration.runs.progress import Progress
 from orchestration.runs.resources import HomeResource
 from warehouse.archive import read_manifest
-from warehouse.errors import UserError
 
 PULL = "pull"
 
@@ -49,7 +48,7 @@ def defs() -> dg.Definitions:
             dg.AssetSpec(
                 source_key(name),
                 group_name="sources",
-                kinds={settings.kind} if len(settings.kind) <= 20 else set(),
+                kinds={settings.kind},
                 skippable=True,
                 description=f"What the source [sources.{name}] of opco.toml has, as raw tables of a delivery.",
             )
@@ -87,10 +86,7 @@ def _pull(
     context: dg.AssetExecutionContext, config: PullConfig, home: Home, progress: Progress
 ) -> Iterator[dg.MaterializeResult[None]]:
     defined = home_sources(home)
-    if unknown := [name for name in config.sources if name not in defined]:
-        raise UserError(
-            f"There is no source {unknown[0]!r} in {home.settings_file}. Defined: {', '.join(defined) or 'none'}."
-        )
+    require_defined(defined, config.sources)
     wanted, archive = config.sources or list(defined), read_manifest(home.archive)
     started_at = datetime.now(UTC)
     made = deliver(

@@ -91,9 +91,12 @@ def parsed_project(home: Home, settings: Settings) -> ParsedProject:
     Raises OpcoError with dbt's words when the project cannot be parsed.
     """
     variables = hashlib.sha256(json.dumps(dbt_variables(settings)).encode()).hexdigest()[:16]
-    folders = [PARSED_DIR, home.build / "parsed"]
-    for folder in folders:
-        found = ParsedProject(*(folder / project_stamp() / f"{variables}.{ending}" for ending in ("json", "msgpack")))
+    stamp = project_stamp()
+    in_project, in_home = (
+        ParsedProject(*(folder / stamp / f"{variables}.{ending}" for ending in ("json", "msgpack")))
+        for folder in (PARSED_DIR, home.build / "parsed")
+    )
+    for found in (in_project, in_home):
         if found.parsed.exists():
             return found
     with tempfile.TemporaryDirectory(prefix="opco-parse-") as target:
@@ -114,11 +117,11 @@ def parsed_project(home: Home, settings: Settings) -> ParsedProject:
             raise OpcoError(
                 f"dbt cannot parse the project {PROJECT_DIR}:\n{parse.stdout.strip()}\n{parse.stderr.strip()}"
             )
-        folder = PARSED_DIR if os.access(PROJECT_DIR, os.W_OK) else home.build / "parsed"
+        kept = in_project if os.access(PROJECT_DIR, os.W_OK) else in_home
+        folder = kept.parsed.parent.parent
         for older in folder.iterdir() if folder.is_dir() else ():
-            if older.name != project_stamp():
+            if older.name != stamp:
                 shutil.rmtree(older, ignore_errors=True)
-        kept = ParsedProject(*(folder / project_stamp() / f"{variables}.{ending}" for ending in ("json", "msgpack")))
         for path, artifact in ((kept.manifest, "manifest.json"), (kept.parsed, "partial_parse.msgpack")):
             with written_atomically(path) as temporary:
                 temporary.write_bytes((Path(target) / artifact).read_bytes())

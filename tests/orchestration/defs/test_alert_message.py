@@ -9,13 +9,14 @@ from typing import get_args
 import pytest
 
 from orchestration.defs.alerts.alert import Alert, Kind
-from orchestration.defs.alerts.message import FACTS, FOLDER, MessageContext, alert_message, described, home_option
+from orchestration.defs.alerts.message import FACTS, FOLDER, MessageContext, alert_message, described
 from orchestration.defs.alerts.state import AlertState, locked_alert_state, read_alert_state
+from orchestration.home.paths import option_of_home
 from reports.language import Language, mail_catalogue
 from warehouse.errors import OpcoError
 
 NOW = datetime(2026, 11, 16, 12, 0, tzinfo=UTC)
-FRENCH = MessageContext("/srv/opco l’été", home_option("/srv/opco l’été"), "Europe/Paris", "fr", "Atelier")
+FRENCH = MessageContext("/srv/opco l’été", option_of_home(Path("/srv/opco l’été")), "Europe/Paris", "fr", "Atelier")
 
 
 def failed(message: str = "No session <b>", key: str = "run/nightly/1") -> Alert:
@@ -53,7 +54,7 @@ def test_alerts_of_a_group_are_reported_together_and_shortened() -> None:
 def test_a_subject_stays_one_line_and_counts_the_others() -> None:
     values = {"check": "a\nBcc: x@y.z", "asset": "m", "job": "j", "run_id": "r", "at": "2026-11-16T03:00:00Z"}
     evil = Alert("check", "check/a", "check/a", values, (), ())
-    english = MessageContext("/srv/opco", home_option("/srv/opco"), "UTC", "en")
+    english = MessageContext("/srv/opco", option_of_home(Path("/srv/opco")), "UTC", "en")
 
     message = alert_message([failed(), evil, gone("u-1")], english, "a@b.fr", "c@d.fr")
 
