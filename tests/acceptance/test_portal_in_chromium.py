@@ -20,7 +20,7 @@ from pathlib import Path
 import duckdb
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from reports.issuing.verify import verify
 from tests.commands import OPCO
@@ -119,12 +119,14 @@ def opened(browser: Browser, complaints: list[str], **options: object) -> Browse
     context = browser.new_context(accept_downloads=True, **options)  # type: ignore[arg-type]
     context.set_default_timeout(SECONDS * 1000)
 
+    def heard(said: ConsoleMessage) -> None:
+        # A preview asked for while the page before still has one is refused, and the page asks again.
+        if said.type == "error" and " 404 " not in said.text and " 429 " not in said.text:
+            complaints.append(said.text)
+
     def listen(page: Page) -> None:
         page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on(
-            "console",
-            lambda said: complaints.append(said.text) if said.type == "error" and " 404 " not in said.text else None,
-        )
+        page.on("console", heard)
 
     context.on("page", listen)
     return context
