@@ -63,10 +63,65 @@ COURSES = (
 COURSE_BY_ID = {course.course_id: course for course in COURSES}
 
 ASSESSMENTS = (
-    ("A-MGT-1", "Quiz : les rituels d'une équipe à distance"),
-    ("A-MGT-2", "Évaluation finale : manager à distance"),
-    ("A-CYB-1", "Évaluation finale : sécurité et données personnelles"),
-    ("A-XLS-1", "Étude de cas : le tableau de bord"),
+    ("A-MGT-1", "Quiz : les rituels d'une équipe à distance", "formative", 1200),
+    ("A-MGT-2", "Évaluation finale : manager à distance", "final", 2700),
+    ("A-CYB-1", "Évaluation finale : sécurité et données personnelles", "final", 1800),
+    ("A-XLS-1", "Étude de cas : le tableau de bord", "final", 3600),
+)
+
+# What passed between learners and tutors: asked, answered, and a reminder that nobody wrote.
+INTERACTIONS = tuple(
+    (f"T-{number:03}", f"S-2026-{session}", user_id, tutor, kind, asked, answered, channel, automated)
+    for number, (session, user_id, tutor, kind, asked, answered, channel, automated) in enumerate(
+        (
+            (
+                "MGMT-09",
+                "u-1001",
+                "u-0002",
+                "message",
+                "2026-09-15T09:12:00Z",
+                "2026-09-15T15:40:00Z",
+                "lms",
+                False,
+            ),
+            ("MGMT-09", "u-1001", "u-0002", "grading", None, "2026-10-28T08:05:00Z", "lms", False),
+            (
+                "MGMT-09",
+                "u-1003",
+                "u-0003",
+                "forum",
+                "2026-09-21T20:31:00Z",
+                "2026-09-24T07:50:00Z",
+                "lms",
+                False,
+            ),
+            (
+                "MGMT-09",
+                "u-1004",
+                "u-0002",
+                "message",
+                "2026-10-06T18:22:00Z",
+                "2026-10-07T06:58:00Z",
+                "lms",
+                False,
+            ),
+            ("MGMT-09", "u-1009", None, "message", None, "2026-10-05T06:00:00Z", "mail", True),
+            ("MGMT-09", "u-1011", "u-0003", "feedback", None, "2026-10-20T12:15:00Z", "lms", False),
+            (
+                "MGMT-09",
+                "u-1012",
+                "u-0002",
+                "phone",
+                "2026-10-13T09:30:00Z",
+                "2026-10-13T13:10:00Z",
+                "phone",
+                False,
+            ),
+            ("MGMT-10", "u-1021", "u-0002", "message", "2026-10-30T11:00:00Z", None, "lms", False),
+            ("MGMT-10", "u-1021", None, "message", None, "2026-11-09T06:00:00Z", "mail", True),
+        ),
+        start=1,
+    )
 )
 
 TEMPLATES = (
@@ -236,6 +291,8 @@ ADDITIONAL_INFORMATION = {
     "u-1034": "Ne pas confondre avec Léa Martin (Transports Vauquelin).",
 }
 
+# Who pays his own training, by another funder than his company's.
+SELF_EMPLOYED = "u-1022"
 CUSTOM_FIELDS = (
     ("cf-01", "SIRET", "string"),
     ("cf-02", "Entreprise", "string"),
@@ -909,7 +966,7 @@ def field_values() -> list[Sequence[Cell]]:
         rows += [
             (user_id, "cf-01", company.siret),
             (user_id, "cf-02", company.name),
-            (user_id, "cf-03", company.opco),
+            (user_id, "cf-03", "AGEFICE" if user_id == SELF_EMPLOYED else company.opco),
             (user_id, "cf-05", "courant septembre" if user_id == "u-1020" else entered_on.isoformat()),
             (user_id, "cf-06", job),
         ]
@@ -1078,7 +1135,7 @@ def make_files() -> dict[str, bytes]:
             ("program_template_id", "name", "objectives", "planned_duration_seconds"), TEMPLATES
         ),
         "program_sessions.csv": csv_text(
-            ("session_id", "program_template_id", "name", "starts_at", "ends_at"),
+            ("session_id", "program_template_id", "name", "starts_at", "ends_at", "announced_answer_delay_hours"),
             [
                 (
                     s.session_id,
@@ -1086,6 +1143,7 @@ def make_files() -> dict[str, bytes]:
                     s.name,
                     zulu(in_paris(s.first_day, 0)),
                     zulu(in_paris(s.last_day, 86399)),
+                    48 if s.template_id == "T-MGMT" else None,
                 )
                 for s in SESSIONS
             ],
@@ -1116,7 +1174,16 @@ def make_files() -> dict[str, bytes]:
         "program_steps.csv": csv_text(
             ("program_template_id", "position", "step_type", "resource_id", "is_optional", "min_score_pct"), STEPS
         ),
-        "assessments.csv": csv_text(("assessment_id", "name"), ASSESSMENTS),
+        "assessments.csv": csv_text(
+            ("assessment_id", "name", "evaluation_kind", "planned_duration_seconds"), ASSESSMENTS
+        ),
+        "tutor_interactions.csv": csv_text(
+            (
+                *("interaction_id", "session_id", "user_id", "tutor_user_id", "kind", "asked_at", "answered_at"),
+                *("channel", "is_automated"),
+            ),
+            INTERACTIONS,
+        ),
         "assessment_results.jsonl": "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in log.results),
     }
     files = {path: text.encode("utf-8") for path, text in texts.items()}

@@ -1,4 +1,4 @@
-"""`opco attest`: the attestations of one session."""
+"""`opco attest` and `opco document`: the attestations of one session, and its other documents."""
 
 from __future__ import annotations
 
@@ -18,7 +18,9 @@ from opco.running import open_home, run
 from opco.terminal import HomeResult, print_result
 from orchestration.home.paths import Home
 from orchestration.home.sections.documents import OrganisationSettings
+from orchestration.worker import ASSETS
 from reports.attestation.model import Finding
+from reports.issuing.kinds import ATTESTATION, KINDS
 from reports.issuing.manifest import MANIFEST, CancelledDocument, Cause, IssuedDocument, LeftOut, read_manifest
 from reports.language import duration
 from warehouse.errors import OpcoError, UserError
@@ -31,6 +33,8 @@ LEFT_OUT = {
     "instructs_the_session": "instructs the session and is not enrolled; --user names them",
     "not_asked_for": "not asked for",
     "left_the_session": "no longer in this session",
+    "nothing_completed": "nothing completed",
+    "without_duration": "completed what has no planned duration",
 }
 CAUSES = {
     "rules": "the rules of this release",
@@ -48,12 +52,58 @@ CAUSES = {
     "flags": "what an inspector would find",
     "activities": "activities",
     "log": "the log",
+    "credited": "credited activities",
+    "figures": "retained time or what it rests on",
+    "period": "first or last day followed",
+    "assistance": "assistance",
     "asked_for": "asked for with --force",
 }
 NAMED = 20
+ATTESTATIONS = "attestations"
+# The kinds of `opco document`.
+DOCUMENTS = tuple(kind for kind in KINDS if kind != ATTESTATION)
 # The inputs whose option has another name or metavariable.
 OPTIONS = {"name": "organisation_name", "custom_fields": "custom_field"}
 METAVARS = {"logo": "NAME", "stamp": "NAME", "custom_fields": "TITLE"}
+
+
+OutputOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="A folder that gets a copy of the issue; an earlier copy of the same session in it is replaced.",
+    ),
+]
+IssuedOnOption = Annotated[
+    str | None,
+    typer.Option(metavar="DATE", help="Date of issue, DD/MM/YYYY. Default: today in the display time zone."),
+]
+ReasonOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        help="Why the date of issue is before the day of the data or after today: kept with the issue.",
+    ),
+]
+FromSettingsOption = Annotated[
+    bool,
+    typer.Option("--from-settings", help="Take what is not given from the settings, not from the issue in force."),
+]
+UserOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="USER",
+        help="Make only this learner's again: user_id or e-mail. Repeatable. Those of others stay as they are.",
+    ),
+]
+MissingLettersOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-missing-letters",
+        help="Make documents though no font has one of their letters: a box stands there.",
+    ),
+]
+ForceOption = Annotated[bool, typer.Option("--force", help="Make all again, though nothing that is printed changed.")]
 
 
 def takes_inputs(command: Callable[..., None]) -> Callable[..., None]:
@@ -90,46 +140,14 @@ def takes_inputs(command: Callable[..., None]) -> Callable[..., None]:
 def attest(
     session_id: SessionArgument,
     *,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="A folder that gets a copy of the issue; an earlier copy of the same session in it is replaced.",
-        ),
-    ] = None,
-    issued_on: Annotated[
-        str | None,
-        typer.Option(metavar="DATE", help="Date of issue, DD/MM/YYYY. Default: today in the display time zone."),
-    ] = None,
-    reason: Annotated[
-        str | None,
-        typer.Option(
-            metavar="TEXT",
-            help="Why the date of issue is before the day of the data or after today: kept with the issue.",
-        ),
-    ] = None,
+    output: OutputOption = None,
+    issued_on: IssuedOnOption = None,
+    reason: ReasonOption = None,
     inputs: dict[str, str | None],
-    from_settings: Annotated[
-        bool,
-        typer.Option("--from-settings", help="Take what is not given from the settings, not from the issue in force."),
-    ] = False,
-    user: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="USER",
-            help="Make only this learner's again: user_id or e-mail. Repeatable. Those of others stay as they are.",
-        ),
-    ] = None,
-    allow_missing_letters: Annotated[
-        bool,
-        typer.Option(
-            "--allow-missing-letters",
-            help="Make documents though no font has one of their letters: a box stands there.",
-        ),
-    ] = False,
-    force: Annotated[
-        bool, typer.Option("--force", help="Make all again, though nothing that is printed changed.")
-    ] = False,
+    from_settings: FromSettingsOption = False,
+    user: UserOption = None,
+    allow_missing_letters: MissingLettersOption = False,
+    force: ForceOption = False,
     home_folder: HomeOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -143,32 +161,79 @@ def attest(
     """
     home = open_home(home_folder, {f"organisation.{name}": value for name, value in inputs.items()})
     _check_output(home, session_id, output)
-    made = run(
-        home,
-        "attestations",
-        {
-            "opco_attestations": {
-                **inputs,
-                "issued_on": issued_on,
-                "issued_on_reason": reason,
-                "users": user or [],
-                "force": force,
-                "from_settings": from_settings,
-                "allow_missing_letters": allow_missing_letters,
-            }
-        },
-        session_id=session_id,
-        debug=debug,
-    )
-    issue = made["opco_attestations"]
-    print_result(_result(home, session_id, issue, _copy(issue, output)), as_json=as_json)
+    config = {
+        **inputs,
+        "issued_on": issued_on,
+        "issued_on_reason": reason,
+        "users": user or [],
+        "force": force,
+        "from_settings": from_settings,
+        "allow_missing_letters": allow_missing_letters,
+    }
+    asset = ASSETS[ATTESTATIONS]
+    issue = run(home, ATTESTATIONS, {asset: config}, session_id=session_id, debug=debug)[asset]
+    print_result(_result(AttestResult, home, session_id, issue, _copy(issue, output)), as_json=as_json)
+
+
+@app.command(
+    epilog="Examples:  opco document certificate S-2026-MGMT-09   ·   opco document log S-2026-MGMT-09 --month 2026-09"
+)
+@takes_inputs
+def document(
+    kind: Annotated[
+        str, typer.Argument(metavar="KIND", help="certificate (de réalisation), attendance (assiduité), log (to sign).")
+    ],
+    session_id: SessionArgument,
+    *,
+    month: Annotated[
+        str | None,
+        typer.Option(metavar="YYYY-MM", help="Month that they are about. Default: the whole session; a log needs one."),
+    ] = None,
+    output: OutputOption = None,
+    issued_on: IssuedOnOption = None,
+    reason: ReasonOption = None,
+    inputs: dict[str, str | None],
+    from_settings: FromSettingsOption = False,
+    user: UserOption = None,
+    allow_missing_letters: MissingLettersOption = False,
+    force: ForceOption = False,
+    home_folder: HomeOption = None,
+    as_json: JsonOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Make the documents of one kind of a session: a PDF per learner, a ZIP and a manifest.
+
+    The certificat de réalisation and the attestation d'assiduité credit the hours of activities completed; the log of a
+    month is to be signed. They are numbered, replaced, cancelled and verified as attestations are, and
+    stand in a folder of their own under var/documents.
+    """
+    if kind not in DOCUMENTS:
+        raise UserError(
+            f"There is no kind of document {kind!r}. Known: {', '.join(DOCUMENTS)}; attestations: opco attest."
+        )
+    home = open_home(home_folder, {f"organisation.{name}": value for name, value in inputs.items()})
+    _check_output(home, session_id, output)
+    config = {
+        **inputs,
+        "month": month,
+        "issued_on": issued_on,
+        "issued_on_reason": reason,
+        "users": user or [],
+        "force": force,
+        "from_settings": from_settings,
+        "allow_missing_letters": allow_missing_letters,
+    }
+    issue = run(home, kind, {ASSETS[kind]: config}, session_id=session_id, debug=debug)[ASSETS[kind]]
+    print_result(_result(DocumentResult, home, session_id, issue, _copy(issue, output)), as_json=as_json)
 
 
 @dataclass(frozen=True)
-class AttestResult(HomeResult, command="attest"):
-    """An issue of attestations; `changed` is false where the latest one stays in force."""
+class _IssueResult(HomeResult):
+    """An issue of documents; `changed` is false where the latest one stays in force."""
 
     session_id: str
+    kind: str
+    month: str | None
     changed: bool
     issue_number: int
     folder: str
@@ -194,8 +259,10 @@ class AttestResult(HomeResult, command="attest"):
 
     def lines(self) -> list[str]:
         """Return what was made, replaced, cancelled and left out, and where it is."""
-        issue = f"issue {self.issue_number} of session {self.session_id}"
-        holds = f"{counted(self.documents, 'attestation')}, {counted(self.pages, 'page')}, {size(self.bytes)}"
+        issue = f"issue {self.issue_number} of session {self.session_id}{f', {self.month}' if self.month else ''}"
+        kind = KINDS[self.kind]
+        named = kind.noun if self.documents == 1 else kind.nouns
+        holds = f"{self.documents:,} {named}, {counted(self.pages, 'page')}, {size(self.bytes)}"
         if not self.changed:
             lines = [f"Nothing changed since {issue}: it stays in force ({holds}). --force makes all again."]
         else:
@@ -208,12 +275,23 @@ class AttestResult(HomeResult, command="attest"):
             ]
             lines = [f"Made      {holds}: {issue}", f"          {states}"]
             lines += [*_limited(replaced, "more replaced"), *_limited(cancelled, "more cancelled")]
-        left_out = [f"  left out: {one.learner} ({LEFT_OUT[one.reason]})" for one in self.left_out]
+        left_out = [
+            f"  left out: {one.learner} ({LEFT_OUT[one.reason]}{f': {one.detail}' if one.detail else ''})"
+            for one in self.left_out
+        ]
         lines += [f"  an inspector would ask: {_finding(one)}" for one in self.findings]
         lines += _limited([f"  warning: {warning}" for warning in self.warnings], "more warnings")
         lines += _limited(left_out, "more left out")
         lines += [f"Folder    {self.folder}", f"ZIP       {self.zip_path}"]
         return [*lines, f"Copy      {self.copy}"] if self.copy else lines
+
+
+class AttestResult(_IssueResult, command="attest"):
+    """An issue of attestations."""
+
+
+class DocumentResult(_IssueResult, command="document"):
+    """An issue of documents of another kind."""
 
 
 def _change(document: IssuedDocument) -> str:
@@ -246,13 +324,17 @@ def _limited(lines: Sequence[str], what: str) -> list[str]:
     return [*lines[:NAMED], *more]
 
 
-def _result(home: Home, session_id: str, made: Mapping[str, Any], copy: Path | None) -> AttestResult:
+def _result(
+    result: type[_IssueResult], home: Home, session_id: str, made: Mapping[str, Any], copy: Path | None
+) -> _IssueResult:
     """Return an issue from its asset's metadata; learners are named by its manifest alone."""
     names = ("issue_number", "folder", "zip_path", "zip_sha256", "documents", "states", "pages", "bytes", "warnings")
     manifest = read_manifest(Path(made["folder"]))
-    return AttestResult(
+    return result(
         home=home.folder,
         session_id=session_id,
+        kind=manifest.kind,
+        month=manifest.month,
         changed=made["is_new"],
         **{name: made[name] for name in names},
         findings=[Finding(**one) for one in made["findings"]],

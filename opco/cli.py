@@ -52,6 +52,7 @@ GROUPS = {
         "sessions": "sessions",
         "export": "export",
         "attest": "attest",
+        "document": "attest",
     },
     "What is there, and where it comes from": {
         "status": "status",

@@ -22,7 +22,13 @@ from orchestration.runs.background import Order
 from orchestration.runs.supervision import ORDER, PROGRESS, FileProgress, write_result
 from warehouse.errors import OpcoError, UserError
 
-ASSETS = {"attestations": "opco_attestations", "export": "opco_export"}
+ASSETS = {
+    "attestations": "opco_attestations",
+    "certificate": "opco_certificates",
+    "attendance": "opco_attendance",
+    "log": "opco_logs",
+    "export": "opco_export",
+}
 
 
 def work(folder: Path) -> bool:
@@ -53,7 +59,7 @@ def run_order(order: Order, progress: FileProgress) -> dict[str, Any] | None:
             {asset: order.config},
             instance=instance,
             progress=progress,
-            session_id=order.session_id if order.kind == "attestations" else None,
+            session_id=order.session_id if order.kind != "export" else None,
             asker=Asker(order.asked_by, "page"),
         )
     return made.get(asset)

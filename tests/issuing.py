@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 from reports.attestation.inputs import AttestationInputs
-from reports.issuing.issue import Foresight, IssueSummary, foresee, issue_attestations
+from reports.issuing.issue import Foresight, IssueSummary, foresee, issue_documents
 from warehouse.published import open_published
 
 
 def issue_from(warehouse: Path, session_id: str, inputs: AttestationInputs, **options: Any) -> IssueSummary:
-    """Issue as `issue_attestations`."""
+    """Issue as `issue_documents`."""
     with closing(open_published(warehouse)) as db:
-        return issue_attestations(db, session_id, inputs, **options)
+        return issue_documents(db, session_id, inputs, **options)
 
 
 def foresee_from(warehouse: Path, session_id: str, inputs: AttestationInputs, **options: Any) -> Foresight | None:

@@ -10,6 +10,7 @@ with final as (
         program_templates.program_template_name,
         program_templates.objectives,
         program_templates.planned_duration_seconds,
+        program_templates.action_kind,
         program_sessions.row_status = 'gone' as is_gone,
         program_templates.row_status = 'gone' as is_program_template_gone
     from {{ ref('stg_program_sessions') }} as program_sessions

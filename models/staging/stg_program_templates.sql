@@ -15,6 +15,7 @@ validated as (
         name as program_template_name,
         objectives,
         planned_duration_seconds,
+        coalesce(action_kind, 'training') as action_kind,
         {{ validation_columns('program_templates') }},
         is_current
     from typed
@@ -25,7 +26,8 @@ deduplicated as (
     select
         * exclude (is_current),
         {{ row_status(
-            ['program_template_id'], compared=['program_template_name', 'objectives', 'planned_duration_seconds']
+            ['program_template_id'],
+            compared=['program_template_name', 'objectives', 'planned_duration_seconds', 'action_kind']
         ) }} as row_status
     from validated
 ),

@@ -127,6 +127,16 @@ class Home:
         return self.folder / "var" / "attestations"
 
     @property
+    def documents(self) -> Path:
+        """The documents that are no attestations: a folder a kind, a session, a month, and an issue."""
+        return self.folder / "var" / "documents"
+
+    def issued(self) -> list[Path]:
+        """Return the folders that hold issues, of attestations and of other documents."""
+        found = [*self.attestations.glob("*"), *self.documents.glob("*/*/*")]
+        return sorted(path for path in found if path.is_dir())
+
+    @property
     def dagster(self) -> Path:
         """Dagster's own storage: runs, events, partitions."""
         return self.folder / "var" / "dagster"

@@ -36,7 +36,7 @@ from orchestration.runs.supervision import (
 )
 from warehouse.files import try_lock, written_atomically
 
-Kind = Literal["attestations", "export"]
+Kind = Literal["attestations", "certificate", "attendance", "log", "export"]
 Status = Literal["waiting", "running", "done", "failed", "stopped", "cancelled"]
 
 RUN_ID = re.compile(r"\d{8}T\d{12}-[0-9a-f]{16}")

@@ -47,6 +47,9 @@ DOMAINS = {
     "build": ("raw", "warehouse"),
     "rebuild": ("warehouse",),
     "attestations": ("attestations",),
+    "certificate": ("documents",),
+    "attendance": ("documents",),
+    "log": ("documents",),
     "pull": ("sources",),
     "nightly": ("sources", "raw", "warehouse", "export", "attestations", "nightly"),
 }

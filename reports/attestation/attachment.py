@@ -45,11 +45,11 @@ def log_rows(log: Sequence[LogLine]) -> list[dict[str, str]]:
                 COLUMNS,
                 (
                     str(line.number),
-                    _unrunnable(line.connection_id),
-                    _unrunnable(line.course_id),
-                    _unrunnable(line.course_name),
-                    _utc(line.connected),
-                    _utc(line.disconnected),
+                    unrunnable(line.connection_id),
+                    unrunnable(line.course_id),
+                    unrunnable(line.course_name),
+                    as_utc(line.connected),
+                    as_utc(line.disconnected),
                     _local(line.connected),
                     _local(line.disconnected),
                     line.end_kind,
@@ -68,9 +68,14 @@ def log_rows(log: Sequence[LogLine]) -> list[dict[str, str]]:
 
 
 def read_log_csv(content: bytes) -> list[dict[str, str]]:
-    """Return the rows of an attached CSV by column. Raises ValueError when it is none of ours."""
+    """Return the rows of an attached log by column. Raises ValueError when it is none of ours."""
+    return read_csv(content, COLUMNS)
+
+
+def read_csv(content: bytes, columns: Sequence[str]) -> list[dict[str, str]]:
+    """Return the rows of an attached CSV by column. Raises ValueError when it has other columns, or is damaged."""
     rows = csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline=""), delimiter=";", strict=True)
-    if tuple(rows.fieldnames or ()) != COLUMNS:
+    if tuple(rows.fieldnames or ()) != tuple(columns):
         raise ValueError("the attached CSV has other columns")
     found = list(rows)
     if any(None in row or None in row.values() for row in found):
@@ -82,12 +87,13 @@ def _whole(seconds: int | None) -> str:
     return "" if seconds is None else str(seconds)
 
 
-def _unrunnable(text: str) -> str:
+def unrunnable(text: str) -> str:
     """Return text that no spreadsheet takes for a formula (section E)."""
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
-def _utc(clock: ClockTime | None) -> str:
+def as_utc(clock: ClockTime | None) -> str:
+    """Return an instant in UTC to the microsecond; an empty text where there is none."""
     return "" if clock is None else f"{clock.at.isoformat(timespec='microseconds')}Z"
 
 

@@ -9,6 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Literal
+
+Lack = Literal["nothing_completed", "without_duration"]
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,8 @@ class Session:
 class SessionLearner:
     """Someone who was enrolled in the session or left a trace in it.
 
-    `only_instructs` is who instructs the session and has no enrolment in it.
+    `only_instructs` is who instructs the session and has no enrolment in it. `has_played` is whether there is
+    something for a document to say; where there is not, `lacks` says what, and `detail` names it.
     """
 
     user_id: str
@@ -53,6 +57,8 @@ class SessionLearner:
     is_deleted: bool
     has_played: bool
     only_instructs: bool
+    lacks: Lack | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -186,6 +192,15 @@ class LearnerRecord:
     log: tuple[LogLine, ...]
     findings: tuple[Finding, ...]
     custom_fields: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class RenderedDocument:
+    """A finished PDF and what was noticed while it was made."""
+
+    content: bytes
+    pages: int
+    warnings: tuple[str, ...]
 
 
 @dataclass(frozen=True)

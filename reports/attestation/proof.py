@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import cached_property
@@ -35,18 +34,57 @@ ANY_LINE = re.compile(
 
 
 @dataclass(frozen=True)
-class Proof:
-    """What a PDF says: its number, the total that it prints, the rows of its attached log, and the text of its pages.
+class PrintedDocument:
+    """What a PDF says: its number, the rows of its attached file, and the text of its pages.
 
     `created_on` is the day of the PDF's own date, which is that of issue; None where it has none.
     """
 
     number: str
-    printed_seconds: int
     rows: tuple[dict[str, str], ...]
     pages: tuple[str, ...]
     wording: Wording
     created_on: date | None
+
+    @property
+    def printed_seconds(self) -> int:
+        """The total that it prints."""
+        raise NotImplementedError
+
+    def fault(self) -> str:
+        """Return what does not add up, or an empty text."""
+        raise NotImplementedError
+
+    def fault_of_number_and_date(self) -> str:
+        """Return which page prints another number, or that the date of issue is another; or an empty text."""
+        missing = [page for page, one in enumerate(self.pages, start=1) if letters(self.number) not in letters(one)]
+        if missing:
+            return f"its page {missing[0]} prints another number than {self.number}"
+        day = self.created_on and letters(self.wording.long_date(self.created_on))
+        if not day or day not in self.all_letters:
+            return "it prints another date of issue than the PDF says of itself"
+        return ""
+
+    def prints(self, text: str) -> bool:
+        """Whether each word of a text stands on the pages; one of a script that is not read back as written counts."""
+        return all(not _is_latin(word) or word in self.all_letters for word in map(letters, plain(text).split()))
+
+    @cached_property
+    def all_letters(self) -> str:
+        """The text of all pages without blanks and hyphens."""
+        return letters(" ".join(self.pages))
+
+
+@dataclass(frozen=True)
+class Proof(PrintedDocument):
+    """What a PDF with a log says, and the total that it prints."""
+
+    total: int
+
+    @property
+    def printed_seconds(self) -> int:
+        """The total that it prints."""
+        return self.total
 
     @property
     def attached_seconds(self) -> int:
@@ -55,7 +93,9 @@ class Proof:
 
     def fault(self) -> str:
         """Return what does not add up, or an empty text: totals, each printed line, connections, number and date."""
-        return self.fault_of_sums() or self._fault_of_lines() or self._fault_of_heads()
+        return (
+            self.fault_of_sums() or self._fault_of_lines() or self._fault_of_ends() or self.fault_of_number_and_date()
+        )
 
     def fault_of_sums(self) -> str:
         """Return which total of seconds does not add up, or an empty text."""
@@ -73,7 +113,7 @@ class Proof:
 
         Several connections of zero seconds of one day may stand in one line.
         """
-        text, at, begins = _plain("\n".join(self.pages)), 0, set()
+        text, at, begins = plain("\n".join(self.pages)), 0, set()
         for row in self.rows:
             match = re.compile(_printed_line(row, self.wording)).search(text, at)
             if not match and row["elapsed_seconds"] == "0" and re.search(_folded_line(row, self.wording), text):
@@ -84,18 +124,15 @@ class Proof:
                 return f"it prints no line that is its attached row {row['number']}"
             at = match.end()
             begins.add(match.start())
-        names = {_letters(row["course_name"]) for row in self.rows}
+        names = {letters(row["course_name"]) for row in self.rows}
         for line in ANY_LINE.finditer(text):
-            if line.start() not in begins and not any(_letters(line[0]) in name for name in names):
+            if line.start() not in begins and not any(letters(line[0]) in name for name in names):
                 return f"it prints a line that is none of its attached rows: {line[0].strip()[:100]}"
         return ""
 
-    def _fault_of_heads(self) -> str:
-        """Compare number, first and last connection and the date of issue with what is attached and the PDF's own."""
-        text = _plain("\n".join(self.pages))
-        missing = [page for page, one in enumerate(self.pages, start=1) if _letters(self.number) not in _letters(one)]
-        if missing:
-            return f"its page {missing[0]} prints another number than {self.number}"
+    def _fault_of_ends(self) -> str:
+        """Compare the first and the last connection that are printed with what is attached."""
+        text = plain("\n".join(self.pages))
         begun = [row["connected_at_local"] for row in self.rows]
         ended = [row["disconnected_at_local"] or row["connected_at_local"] for row in self.rows]
         for what, instant in (("first", min(begun, key=_instant)), ("last", max(ended, key=_instant))):
@@ -104,9 +141,6 @@ class Proof:
                 return (
                     f"it prints another {what} connection than its attached rows: {short_date(local)} {local:%H:%M:%S}"
                 )
-        day = self.created_on and _letters(self.wording.long_date(self.created_on))
-        if not day or day not in self._all_letters:
-            return "it prints another date of issue than the PDF says of itself"
         return ""
 
     def _prints_figures(self, row: dict[str, str]) -> bool:
@@ -115,15 +149,7 @@ class Proof:
         seconds = [int(row[name]) for name in ("retained_seconds", "running_total_seconds") if row[name]]
         instants = [_instant(row[name]) for name in ("connected_at_local", "disconnected_at_local") if row[name]]
         figures = [short_date(begun), *(f"{one:%H:%M:%S}" for one in instants), *map(duration, seconds)]
-        return all(figure in self._all_letters for figure in figures)
-
-    def prints(self, text: str) -> bool:
-        """Whether each word of a text stands on the pages; one of a script that is not read back as written counts."""
-        return all(not _is_latin(word) or word in self._all_letters for word in map(_letters, _plain(text).split()))
-
-    @cached_property
-    def _all_letters(self) -> str:
-        return _letters(" ".join(self.pages))
+        return all(figure in self.all_letters for figure in figures)
 
 
 def read_proof(content: bytes, *, with_pages: bool = False) -> Proof:
@@ -147,7 +173,7 @@ def read_proof(content: bytes, *, with_pages: bool = False) -> Proof:
         rows = tuple(read_log_csv(bytes(attachment.get_data())))
         total = _total(document, wording)
         pages = tuple(page.get_textpage().get_text_range() for page in document) if with_pages else ()
-        return Proof(_number(document), total, rows, pages, wording, _created_on(document))
+        return Proof(number_of(document), rows, pages, wording, created_on(document), total)
     except pypdfium2.PdfiumError as error:
         raise ValueError(f"it cannot be read ({error})") from error
     finally:
@@ -185,15 +211,8 @@ def check_proof(content: bytes, record: LearnerRecord) -> None:
         raise OpcoError(f"The finished PDF does not add up: {fault}.")
 
 
-def read_rows(content: bytes) -> Sequence[dict[str, str]] | None:
-    """Return the rows attached to an earlier document, or None where they cannot be read."""
-    try:
-        return read_proof(content).rows
-    except ValueError:
-        return None
-
-
-def _created_on(document: pypdfium2.PdfDocument) -> date | None:
+def created_on(document: pypdfium2.PdfDocument) -> date | None:
+    """Return the day of the PDF's own date; None where it has none."""
     match = re.match(r"D:(\d{4})(\d\d)(\d\d)", str(document.get_metadata_value("CreationDate")))
     try:
         return date(*map(int, match.groups())) if match else None
@@ -237,22 +256,22 @@ def _instant(local: str) -> datetime:
     return datetime.fromisoformat(local)
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Return text with each run of blanks as one, lines kept."""
     return re.sub(r"[^\S\n]+", " ", text.replace("\r", ""))
 
 
-def _letters(text: str) -> str:
+def letters(text: str) -> str:
     """Return text without blanks and hyphens, which a line's end may have added or taken."""
     return re.sub(r"[\s\-\u00ad\u2010\u2011\x02\ufffe]+", "", unicodedata.normalize("NFKC", text)).casefold()
 
 
 def _names(course: str, printed: str, below: str) -> bool:
     """Whether what is printed of a course's name, in its line and in those below, is its name."""
-    name, begin = _letters(course.removeprefix("'")), _letters(printed).removeprefix("'")
+    name, begin = letters(course.removeprefix("'")), letters(printed).removeprefix("'")
     if not _is_latin(name):
         return True
-    return name.startswith(begin) and (len(name) > len(below) // 2 or name[len(begin) :] in _letters(below))
+    return name.startswith(begin) and (len(name) > len(below) // 2 or name[len(begin) :] in letters(below))
 
 
 def _is_right_to_left(text: str) -> bool:
@@ -263,7 +282,8 @@ def _is_latin(text: str) -> bool:
     return text.isprintable() and all(one < "\u0300" or "\u2010" <= one <= "\u203a" for one in text)
 
 
-def _number(document: pypdfium2.PdfDocument) -> str:
+def number_of(document: pypdfium2.PdfDocument) -> str:
+    """Return the number in the title of a document."""
     return str(document.get_metadata_value("Title")).rpartition(" ")[2]
 
 
@@ -277,7 +297,7 @@ def _total(document: pypdfium2.PdfDocument, wording: Wording) -> int:
     for page in document:
         words = page.get_textpage()
         found = {match[1]: match[2] for match in re.finditer(pattern, words.get_text_range())}
-        large = [printed for printed in found if _type_size(words, printed) >= LARGE_TYPE]
+        large = [printed for printed in found if type_size(words, printed) >= LARGE_TYPE]
         if len(large) > 1:
             raise ValueError("it prints several totals")
         if large:
@@ -288,7 +308,7 @@ def _total(document: pypdfium2.PdfDocument, wording: Wording) -> int:
     raise ValueError("it prints no total")
 
 
-def _type_size(page: pypdfium2.PdfTextPage, words: str) -> float:
+def type_size(page: pypdfium2.PdfTextPage, words: str) -> float:
     """Return the size of the largest type in which `words` stand on the page."""
     search, size = page.search(words), 0.0
     while match := search.get_next():

@@ -161,6 +161,42 @@ where fct_learner_sessions.session_id = $session_id
     and fct_learner_sessions.user_id in (select unnest($user_ids))
 """
 
+# The same of one month: what was connected in it, by the local day of the beginning.
+LEARNERS_OF_MONTH = f"""
+with totals as (
+    select
+        user_id,
+        count(*) as connection_count,
+        count(*) filter (where disconnected_at is null) as open_connection_count,
+        count(distinct connected_on) as connection_day_count,
+        coalesce(sum(elapsed_seconds), 0)::bigint as elapsed_seconds,
+        coalesce(sum(capped_seconds), 0)::bigint as capped_seconds,
+        coalesce(sum(overlap_seconds), 0)::bigint as overlap_seconds,
+        coalesce(sum(retained_seconds), 0)::bigint as retained_seconds,
+        min(connected_at) as first_connected_at,
+        max(coalesce(disconnected_at, connected_at)) as last_connection_at,
+    from fct_opco_connections
+    where session_id = $session_id
+        and user_id in (select unnest($user_ids))
+        and strftime(connected_on, '%Y-%m') = $month
+    group by user_id
+)
+
+select
+    totals.* exclude (first_connected_at, last_connection_at),
+    dim_learners.last_name,
+    dim_learners.first_name,
+    dim_learners.employer,
+    null as progress_pct,
+    null as score_pct,
+    null as progress_source,
+    null as score_source,
+    {CLOCK.format(instant="totals.first_connected_at", name="first_connected")}
+    {CLOCK.format(instant="totals.last_connection_at", name="last_connection")}
+from totals
+inner join dim_learners on dim_learners.user_id = totals.user_id
+"""
+
 STEPS = """
 select
     user_id,
@@ -215,7 +251,9 @@ select
     {CLOCK.format(instant="connected_at", name="connected")}
     {CLOCK.format(instant="disconnected_at", name="disconnected")}
 from fct_opco_connections
-where session_id = $session_id and user_id in (select unnest($user_ids))
+where session_id = $session_id
+    and user_id in (select unnest($user_ids))
+    and ($month is null or strftime(connected_on, '%Y-%m') = $month)
 window log_order as (
     partition by user_id
     order by connected_at, disconnected_at nulls last, length(connection_id), connection_id, course_id
@@ -234,7 +272,9 @@ with printed as (
 flagged as (
     select user_id, retained_seconds, unnest(flags) as flag
     from fct_opco_connections
-    where session_id = $session_id and user_id in (select unnest($user_ids))
+    where session_id = $session_id
+        and user_id in (select unnest($user_ids))
+        and ($month is null or strftime(connected_on, '%Y-%m') = $month)
 )
 
 select
@@ -284,15 +324,15 @@ limit 3
 
 def read_build(db: duckdb.DuckDBPyConnection) -> Build:
     """Return the identity, the age and the settings of the published build."""
-    return Build(**_rows(db, BUILD, {})[0])
+    return Build(**rows_of(db, BUILD, {})[0])
 
 
 def read_session(db: duckdb.DuckDBPyConnection, session_id: str, build: Build) -> Session:
     """Return a session; raise UserError naming the three nearest ones when there is none of this id."""
-    rows = _rows(db, SESSION, {"session_id": session_id, "zone": build.display_timezone})
+    rows = rows_of(db, SESSION, {"session_id": session_id, "zone": build.display_timezone})
     if rows:
         return Session(**rows[0])
-    nearest = _rows(db, NEAREST_SESSIONS, {"wanted": session_id})
+    nearest = rows_of(db, NEAREST_SESSIONS, {"wanted": session_id})
     if not nearest:
         raise UserError(f"There is no session {session_id!r}: the published warehouse holds no session at all.")
     names = ", ".join(f"{row['session_id']} ({row['session_name']})" for row in nearest)
@@ -305,7 +345,7 @@ def read_session(db: duckdb.DuckDBPyConnection, session_id: str, build: Build) -
 
 def read_session_learners(db: duckdb.DuckDBPyConnection, session_id: str) -> list[SessionLearner]:
     """Return who was enrolled in a session or left a trace in it, in the alphabetical order of section E."""
-    return [SessionLearner(**row) for row in _rows(db, SESSION_LEARNERS, {"session_id": session_id})]
+    return [SessionLearner(**row) for row in rows_of(db, SESSION_LEARNERS, {"session_id": session_id})]
 
 
 def read_chosen_users(db: duckdb.DuckDBPyConnection, session_id: str, users: Sequence[str]) -> set[str] | None:
@@ -316,11 +356,11 @@ def read_chosen_users(db: duckdb.DuckDBPyConnection, session_id: str, users: Seq
     if not users:
         return None
     parameters = {"session_id": session_id, "users": list(users)}
-    rows = _rows(db, CHOSEN_USERS, parameters)
+    rows = rows_of(db, CHOSEN_USERS, parameters)
     unknown = sorted({row["wanted"] for row in rows if row["user_id"] is None})
     if unknown:
         wanted = unknown[0]
-        nearest = _rows(db, NEAREST_USERS, {"session_id": session_id, "wanted": wanted})
+        nearest = rows_of(db, NEAREST_USERS, {"session_id": session_id, "wanted": wanted})
         names = ", ".join(row["name"] for row in nearest)
         raise UserError(f'The session {session_id} has no learner "{wanted}" (user_id or e-mail). Nearest: {names}.')
     return {row["user_id"] for row in rows}
@@ -328,20 +368,23 @@ def read_chosen_users(db: duckdb.DuckDBPyConnection, session_id: str, users: Seq
 
 def check_custom_fields(db: duckdb.DuckDBPyConnection, titles: Sequence[str]) -> None:
     """Raise UserError for a title that no custom field has, with the three nearest ones."""
-    known = {row["title"] for row in _rows(db, "select title from dim_custom_fields", {})} if titles else set()
+    known = {row["title"] for row in rows_of(db, "select title from dim_custom_fields", {})} if titles else set()
     for title in titles:
         if title not in known:
-            nearest = ", ".join(row["title"] for row in _rows(db, NEAREST_FIELDS, {"wanted": title}))
+            nearest = ", ".join(row["title"] for row in rows_of(db, NEAREST_FIELDS, {"wanted": title}))
             raise UserError(
                 f'There is no custom field "{title}" to print. Nearest: {nearest or "there is none"}.\n'
                 "Correct it, or leave all of them out with an empty one (--custom-field '')."
             )
 
 
-def read_findings(db: duckdb.DuckDBPyConnection, session_id: str, user_ids: Sequence[str]) -> tuple[Finding, ...]:
-    """Return what an inspector would find in the connections of learners of a session, all of them as one."""
-    parameters = {"session_id": session_id, "user_ids": list(user_ids), "printed_flags": list(PRINTED_FLAGS)}
-    return tuple(Finding(**row) for row in _rows(db, FINDINGS.format(user_id=""), parameters))
+def read_findings(
+    db: duckdb.DuckDBPyConnection, session_id: str, user_ids: Sequence[str], month: str | None = None
+) -> tuple[Finding, ...]:
+    """Return what an inspector would find in the connections of learners of a session (in a month), all as one."""
+    parameters: dict[str, Any] = {"session_id": session_id, "user_ids": list(user_ids), "month": month}
+    parameters["printed_flags"] = list(PRINTED_FLAGS)
+    return tuple(Finding(**row) for row in rows_of(db, FINDINGS.format(user_id=""), parameters))
 
 
 def read_learner_records(
@@ -350,22 +393,26 @@ def read_learner_records(
     user_ids: Sequence[str],
     build: Build,
     custom_fields: Sequence[str] = (),
+    month: str | None = None,
 ) -> list[LearnerRecord]:
     """Return the records of learners who played the session, in the order of `user_ids`.
 
-    `custom_fields` are the titles of those to print beside the learner.
+    `custom_fields` are the titles of those to print beside the learner. With a `month` (YYYY-MM) the log and its totals
+    are those of that month, and there are no steps, progress or score.
     """
     of_learners = {"session_id": session_id, "user_ids": list(user_ids)}
     zone, flags = {"zone": build.display_timezone}, {"printed_flags": list(PRINTED_FLAGS)}
     fields: dict[str, list[Any]] = {}
     if custom_fields:
         titles = {"titles": list(custom_fields), "user_ids": list(user_ids)}
-        fields = _by_user(db, CUSTOM_FIELDS, titles)
-    findings = _by_user(db, FINDINGS.format(user_id="flagged.user_id,"), of_learners | flags)
-    steps = _by_user(db, STEPS, of_learners | zone)
-    lines = _by_user(db, LOG, of_learners | zone | flags)
+        fields = rows_by_user(db, CUSTOM_FIELDS, titles)
+    of_month = {"month": month}
+    findings = rows_by_user(db, FINDINGS.format(user_id="flagged.user_id,"), of_learners | flags | of_month)
+    steps = {} if month else rows_by_user(db, STEPS, of_learners | zone)
+    lines = rows_by_user(db, LOG, of_learners | zone | flags | of_month)
+    totals = rows_by_user(db, LEARNERS_OF_MONTH, of_learners | zone | of_month) if month else None
     records = {}
-    for user_id, (row,) in _by_user(db, LEARNERS, of_learners | zone).items():
+    for user_id, (row,) in (totals or rows_by_user(db, LEARNERS, of_learners | zone)).items():
         identity = {key: row.pop(key) for key in ("last_name", "first_name", "employer")}
         clocks: dict[str, Any] = {key: ClockTime(**row.pop(key)) for key in ("first_connected", "last_connection")}
         log = tuple(_log_line(**line) for line in lines.get(user_id, ()))
@@ -400,18 +447,21 @@ def read_code_texts(db: duckdb.DuckDBPyConnection, language: Language) -> CodeTe
 
 def _code_texts(db: duckdb.DuckDBPyConnection, code: str, source: str, language: Language) -> list[CodeText]:
     query = f"select {code} as code, label_{language} as label, description_{language} as description from {source}"
-    return [CodeText(**row) for row in _rows(db, query, {})]
+    return [CodeText(**row) for row in rows_of(db, query, {})]
 
 
-def _rows(db: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+def rows_of(db: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the rows of a query by column."""
     cursor = db.execute(query, parameters)
     names = [column[0] for column in cursor.description or []]
     return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
 
 
-def _by_user(db: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+def rows_by_user(
+    db: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any]
+) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of each learner, without the user_id, in their order."""
     rows: dict[str, list[dict[str, Any]]] = {}
-    for row in _rows(db, query, parameters):
+    for row in rows_of(db, query, parameters):
         rows.setdefault(row.pop("user_id"), []).append(row)
     return rows

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,11 @@ from markupsafe import Markup
 from reports.attestation.attachment import log_csv
 from reports.attestation.calendar_sheets import print_calendar
 from reports.attestation.inputs import LOG_LIMITS, AttestationInputs
-from reports.attestation.log_lines import print_finding, print_log, print_steps
-from reports.attestation.model import Build, CodeTexts, LearnerRecord, Replaced, Session
-from reports.attestation.wording import display_name, load_wording
+from reports.attestation.log_lines import PrintedLog, print_finding, print_log, print_steps
+from reports.attestation.model import Build, CodeTexts, LearnerRecord, RenderedDocument, Replaced, Session
+from reports.attestation.wording import Wording, display_name, load_wording
 from reports.language import DASH, duration, short_date
-from reports.printing.columns import LINE_CHARACTERS
+from reports.printing.columns import LINE_CHARACTERS, PrintedLines
 from reports.printing.engine import SCHEME, Engine, Messages, css_string
 from reports.printing.fonts import letters_of, one_width_characters
 from reports.printing.images import CheckedImage
@@ -37,17 +36,13 @@ NAME_WIDTHS = "".join(f".wide-{width} {{ width: {width * 0.6:.1f}em }}" for widt
 NO_XML = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 0xFFFE, 0xFFFF), "\ufffd")
 
 
-@dataclass(frozen=True)
-class RenderedDocument:
-    """A finished PDF and what was noticed while it was made."""
+class PageRenderer:
+    """Renders the documents of one issue of a session from one template; what they share is prepared once."""
 
-    content: bytes
-    pages: int
-    warnings: tuple[str, ...]
-
-
-class Renderer:
-    """Renders the documents of one issue of a session; what they share is prepared once."""
+    template = ""
+    css: tuple[Path, ...] = ()
+    attachment = ("", "")
+    """Keys of the words that name and describe the attached file."""
 
     def __init__(
         self,
@@ -58,6 +53,7 @@ class Renderer:
         texts: CodeTexts,
         issued_on: date,
         *,
+        wording: Wording | None = None,
         styles: Sequence[str] = (),
         allows_missing_letters: bool = False,
     ) -> None:
@@ -72,10 +68,10 @@ class Renderer:
         self._allows_missing_letters = allows_missing_letters
         self._texts = texts
         self._issued_on = issued_on
-        self._wording = load_wording(inputs.language).with_nouns(inputs.nouns)
+        self._wording = wording or load_wording(inputs.language).with_nouns(inputs.nouns)
         self._one_width_characters = one_width_characters()
-        style = (TEMPLATES / "attestation.css").read_text(encoding="utf-8")
-        self.engine = Engine(images, (style, NAME_WIDTHS, _resolutions(images), *styles))
+        style = (path.read_text(encoding="utf-8") for path in (TEMPLATES / "attestation.css", *self.css))
+        self.engine = Engine(images, (*style, NAME_WIDTHS, _resolutions(images), *styles))
         _footer_lines(inputs.footer)
         self.warnings = (
             *(
@@ -86,7 +82,7 @@ class Renderer:
             *(f"{part} {image.name}: {message}" for part, image in images.items() for message in image.messages),
         )
         environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(TEMPLATES),
+            loader=jinja2.FileSystemLoader([TEMPLATES, *{path.parent for path in self.css}]),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
             finalize=_without_control_characters,
@@ -105,57 +101,33 @@ class Renderer:
             "build": build,
             "issued_on": issued_on,
         }
-        self._template = environment.get_template("attestation.html")
+        self._template = environment.get_template(self.template)
 
-    def render(self, learner: LearnerRecord, number: str, replaced: Replaced | None = None) -> RenderedDocument:
-        """Return the PDF of one learner who played the session; `replaced` is the document it cancels.
+    def finished(
+        self, page: str, name: str, attached: bytes, *, spoken: Sequence[str] = (), legend: str = ""
+    ) -> RenderedDocument:
+        """Return the PDF of a page about somebody, with a file attached; `spoken` as for `Engine.pdf`.
 
-        Raises MissingLettersError where no font has a letter of it.
+        `legend` is what the foot of its pages says of signs. Raises MissingLettersError where no font has a letter.
         """
-        levels = Counter(line.evidence_level for line in learner.log)
-        name = display_name(learner.user_id, learner.last_name, learner.first_name)
-        log = print_log(
-            learner.log,
-            self._wording,
-            self._build,
-            self._texts,
-            self._one_width_characters,
-            folds_zero_seconds=self._inputs.folds_zero_seconds,
-        )
-        steps = print_steps(learner.steps, self._wording, self._one_width_characters)
-        page = self._template.render(
-            learner=learner,
-            name=name,
-            number=number,
-            replaced=replaced,
-            calendar=print_calendar(learner.days, self._session, self._wording),
-            steps=steps,
-            log=log,
-            statement=self._statement(learner),
-            findings=[print_finding(finding, self._wording, self._build) for finding in learner.findings],
-            log_limits=[one for one in self._inputs.log_limits if LOG_LIMITS[one] & levels.keys()],
-            sources=[(level, levels[level.code]) for level in self._texts.evidence_levels if levels[level.code]],
-        )
         letters = letters_of(page + (self._inputs.footer or ""))
         if not self._allows_missing_letters:
             letters.require()
-        spoken = [line.spoken for line in (*steps.lines, *log.columns.lines)] + [""] * (
-            len(log.notes) + len(log.remarks)
-        )
         made_at = datetime.combine(self._issued_on, time(), UTC)
+        file, description = self.attachment
         with Messages() as messages:
             content, pages = self.engine.pdf(
                 page,
                 self.engine.attachment(
-                    log_csv(learner.log),
-                    name=self._wording.text("attachment"),
-                    description=self._wording.text("attachment_description"),
+                    attached,
+                    name=self._wording.text(file),
+                    description=self._wording.text(description),
                     created=made_at,
                     modified=made_at,
                     relationship="Data",
                 ),
                 self.engine.with_families(letters.families, ".entries, .log-total")
-                + self._foot(math.ceil(len(log.legend) / LEGEND_LINE_CHARACTERS)),
+                + self._foot(math.ceil(len(legend) / LEGEND_LINE_CHARACTERS)),
                 spoken,
             )
         # WeasyPrint logs each missing letter, but for those where a font draws what it likes.
@@ -166,18 +138,6 @@ class Renderer:
             content=content,
             pages=pages,
             warnings=tuple(f"{name}: {text}" for text in noticed),
-        )
-
-    def _statement(self, learner: LearnerRecord) -> str:
-        inputs = self._inputs
-        named = " ".join(part for part in (learner.first_name, learner.last_name) if part)
-        return self._wording.attested(
-            inputs.legal_representative,
-            inputs.capacity,
-            inputs.name,
-            learner=named or learner.user_id,
-            time=duration(learner.totals.retained_seconds),
-            session=self._session.session_name,
         )
 
     def _foot(self, legend_lines: int) -> str:
@@ -210,6 +170,63 @@ class Renderer:
             f"line-height: {FOOTER_LINE_MM}mm; color: #566270 }}"
         )
         return f"@page {{ margin-bottom: {16 + taken}mm; {boxes} {footer if lines else ''} }}"
+
+
+class Renderer(PageRenderer):
+    """Renders attestations (A)."""
+
+    template = "attestation.html"
+    attachment = ("attachment", "attachment_description")
+
+    def render(self, learner: LearnerRecord, number: str, replaced: Replaced | None = None) -> RenderedDocument:
+        """Return the PDF of one learner who played the session; `replaced` is the document it cancels.
+
+        Raises MissingLettersError where no font has a letter of it.
+        """
+        levels = Counter(line.evidence_level for line in learner.log)
+        name = display_name(learner.user_id, learner.last_name, learner.first_name)
+        log = print_log(
+            learner.log,
+            self._wording,
+            self._build,
+            self._texts,
+            self._one_width_characters,
+            folds_zero_seconds=self._inputs.folds_zero_seconds,
+        )
+        steps = print_steps(learner.steps, self._wording, self._one_width_characters)
+        page = self._template.render(
+            learner=learner,
+            name=name,
+            number=number,
+            replaced=replaced,
+            calendar=print_calendar(learner.days, self._session, self._wording),
+            steps=steps,
+            log=log,
+            statement=self._statement(learner),
+            findings=[print_finding(finding, self._wording, self._build) for finding in learner.findings],
+            log_limits=[one for one in self._inputs.log_limits if LOG_LIMITS[one] & levels.keys()],
+            sources=[(level, levels[level.code]) for level in self._texts.evidence_levels if levels[level.code]],
+        )
+        return self.finished(
+            page, name, log_csv(learner.log), spoken=spoken_lines([steps, log.columns], log), legend=log.legend
+        )
+
+    def _statement(self, learner: LearnerRecord) -> str:
+        inputs = self._inputs
+        named = " ".join(part for part in (learner.first_name, learner.last_name) if part)
+        return self._wording.attested(
+            inputs.legal_representative,
+            inputs.capacity,
+            inputs.name,
+            learner=named or learner.user_id,
+            time=duration(learner.totals.retained_seconds),
+            session=self._session.session_name,
+        )
+
+
+def spoken_lines(tables: Sequence[PrintedLines], log: PrintedLog) -> list[str]:
+    """Return what the lines of tables are read aloud as; the notes below the log as they stand."""
+    return [line.spoken for one in tables for line in one.lines] + [""] * (len(log.notes) + len(log.remarks))
 
 
 def _resolutions(images: dict[str, CheckedImage]) -> str:

@@ -17,7 +17,8 @@ from textwrap import shorten
 import duckdb
 
 from reports.attestation.inputs import AttestationInputs
-from reports.attestation.model import Build, Finding, Session, SessionLearner
+from reports.attestation.kind import DocumentKind, Scope
+from reports.attestation.model import Finding, Session, SessionLearner
 from reports.attestation.parts import KEPT_NAMES, OWN_NAMES, changed_inputs, inputs_of, printed_inputs, printed_settings
 from reports.attestation.queries import (
     check_custom_fields,
@@ -25,11 +26,13 @@ from reports.attestation.queries import (
     read_chosen_users,
     read_findings,
     read_session,
-    read_session_learners,
 )
 from reports.attestation.typed_dates import contradiction
 from reports.attestation.wording import display_name
+from reports.issuing.kinds import ATTESTATION, KINDS
 from reports.issuing.manifest import (
+    FORMAT,
+    FORMAT_OF_KINDS,
     MANIFEST,
     CancelledDocument,
     Cause,
@@ -59,7 +62,7 @@ FIGURES = ("late_rows", "corrected_rows", "withdrawn_rows", "results", "sources"
 
 
 class NothingToAttestError(UserError):
-    """Nobody of the session can get an attestation: nobody played it but who instructs it, or is without a name."""
+    """Nobody of the session can get a document: nobody played it but who instructs it, or is without a name."""
 
 
 @dataclass(frozen=True)
@@ -116,8 +119,8 @@ class _Participants:
     `asked_for` are the learners that an issue is limited to, None for no limit.
     """
 
-    build: Build
-    session: Session
+    kind_name: str
+    scope: Scope
     asked_for: set[str] | None
     chosen: list[SessionLearner]
     left_out: list[LeftOut]
@@ -141,11 +144,13 @@ class _Plan:
         return self.earlier.cancelled if self.earlier else ()
 
 
-def issue_attestations(
+def issue_documents(
     db: duckdb.DuckDBPyConnection,
     session_id: str,
     inputs: AttestationInputs,
     *,
+    kind: str = ATTESTATION,
+    month: str | None = None,
     folder: Path,
     assets: Path,
     issued_on: date,
@@ -161,10 +166,11 @@ def issue_attestations(
     limits: Limits = Limits(),  # noqa: B008 - it does not change
     on_progress: Callable[[int, int, str], None] = lambda _done, _total, _learner: None,
 ) -> IssueSummary:
-    """Make the next issue of a session's attestations (section A) in `folder`/issue-N.
+    """Make the next issue of a session's documents of a kind (section A, D5) in `folder`/issue-N.
 
-    `db` is the published file, `assets` the folder of the images that `inputs` names; `users` (user_id, or e-mail in
-    any case) limits who gets a new document, the other documents in force are kept.
+    `kind` is one of `KINDS`, `month` (YYYY-MM) limits what they are about. `db` is the published file, `assets` the
+    folder of the images that `inputs` names; `users` (user_id, or e-mail in any case) limits who gets a new document,
+    the other documents in force are kept.
     Who instructs the session and has no enrolment in it gets a document once `users` named them, not before.
     Where nothing that is printed changed, the latest issue is returned, unless `force`, which replaces all.
     `reuse_inputs` is for an issue that nobody asked for: the inputs are those of the latest issue, if there is one, and
@@ -187,15 +193,16 @@ def issue_attestations(
         inputs = inputs_of(read_manifest(issues[-1][1]).inputs)
     images = read_images(assets, inputs.images)
     # A field that is gone since is no reason to fail a night: it prints nothing.
-    who = _participants(db, session_id, folder, users, () if reuse_inputs else inputs.custom_fields)
-    findings = read_findings(db, session_id, [one.user_id for one in who.chosen])
+    check_custom_fields(db, () if reuse_inputs else inputs.custom_fields)
+    who = _participants(db, kind, _scope(db, session_id, inputs, month), folder, users)
+    scope = who.scope
+    findings = read_findings(db, session_id, [one.user_id for one in who.chosen], month)
     published = cache(partial(as_published, file_of(db)))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _alone(folder):
             plan = _plan(
                 who,
-                inputs,
                 images,
                 folder,
                 issued_on,
@@ -212,7 +219,7 @@ def issue_attestations(
                 if not any(job.folder.glob("*.pdf")):
                     _remove(job.folder)
                 raise
-            doubt = contradiction(inputs.training_duration, who.session)
+            doubt = contradiction(inputs.training_duration, scope.session)
             warnings = (*([doubt] if doubt else []), *noticed)
             cancelled = _cancelled(plan, who.left_out)
             is_changed = any(one.document and one.document.state != "kept" for one in outcomes)
@@ -222,29 +229,32 @@ def issue_attestations(
                 return _summary(latest, plan.earlier, warnings, findings, is_new=False)
             record, in_force = published(), {task.user_id for task in plan.tasks}
             manifest = Manifest(
-                session_id=who.session.session_id,
-                session_name=who.session.session_name,
-                program_template_id=who.session.program_template_id,
-                program_template_name=who.session.program_template_name,
+                session_id=scope.session.session_id,
+                session_name=scope.session.session_name,
+                program_template_id=scope.session.program_template_id,
+                program_template_name=scope.session.program_template_name,
                 issue_number=job.issue_number,
                 previous_issue=plan.earlier.issue_number if plan.earlier else None,
                 issued_on=issued_on.isoformat(),
-                data_as_of=f"{who.build.data_as_of.isoformat(timespec='microseconds')}Z",
-                build_id=who.build.build_id,
-                opco_version=who.build.opco_version,
+                data_as_of=f"{scope.build.data_as_of.isoformat(timespec='microseconds')}Z",
+                build_id=scope.build.build_id,
+                opco_version=scope.build.opco_version,
                 asked_for=tuple(sorted(who.asked_for or ())),
                 inputs=job.printed_inputs,
-                settings=printed_settings(who.build),
+                settings=printed_settings(scope.build),
                 documents=tuple(_with_causes_named(one.document, folder, job) for one in outcomes if one.document),
                 cancelled=cancelled,
                 left_out=tuple(one for one in who.left_out if one.user_id not in in_force),
                 issued_on_reason=issued_on_reason,
                 differs_from_settings=tuple(KEPT_NAMES.get(name, name) for name in differing(inputs, usual)),
-                rules_edition=who.build.rules_edition,
+                rules_edition=scope.build.rules_edition,
                 making=making or Making(datetime.now(UTC).strftime(INSTANT), account(), "command"),
                 archive_head=record.archive_head if record else None,
                 published_sha256=record.sha256 if record else None,
                 previous_manifest_sha256=manifest_digest(latest) if latest else None,
+                kind=kind,
+                month=month,
+                format=FORMAT if kind == ATTESTATION else FORMAT_OF_KINDS,
             )
             target = folder / f"issue-{job.issue_number}"
             _complete(
@@ -254,8 +264,8 @@ def issue_attestations(
             return _summary(target, manifest, warnings, findings, is_new=True)
     except OSError as error:
         raise OpcoError(
-            f"The attestations cannot be written to {folder}: {error.strerror or error}. Make room or ask for the "
-            "right to write there, then run it again: only what is missing is made."
+            f"The {KINDS[kind].nouns} cannot be written to {folder}: {error.strerror or error}. Make room or ask for "
+            "the right to write there, then run it again: only what is missing is made."
         ) from error
 
 
@@ -268,15 +278,16 @@ def foresee(
     assets: Path,
     force: bool = False,
 ) -> Foresight | None:
-    """Return what `issue_attestations` of the same would do, without making anything; None where nothing is in force.
+    """Return what `issue_documents` of the same would do, without making anything; None where nothing is in force.
 
-    Errors as `issue_attestations`, before its first document.
+    Errors as `issue_documents`, before its first document.
     """
     if not issue_folders(folder):
         return None
     images = read_images(assets, inputs.images)
-    who = _participants(db, session_id, folder, (), inputs.custom_fields)
-    plan = _plan(who, inputs, images, folder, who.build.data_as_of_local.date(), is_forced=force)
+    check_custom_fields(db, inputs.custom_fields)
+    who = _participants(db, ATTESTATION, _scope(db, session_id, inputs, None), folder, ())
+    plan = _plan(who, images, folder, who.scope.build.data_as_of_local.date(), is_forced=force)
     planner = Planner(plan.job, db)
     changed = [parts for part in in_slices(plan.tasks) for parts in planner.changes_in(part)]
     replaced = len(changed) if force else sum(map(bool, changed))
@@ -293,21 +304,23 @@ def foresee(
     )
 
 
-def _participants(
-    db: duckdb.DuckDBPyConnection, session_id: str, folder: Path, users: Sequence[str], custom_fields: Sequence[str]
-) -> _Participants:
+def _scope(db: duckdb.DuckDBPyConnection, session_id: str, inputs: AttestationInputs, month: str | None) -> Scope:
     build = read_build(db)
-    session = read_session(db, session_id, build)
-    learners = read_session_learners(db, session_id)
-    asked_for = read_chosen_users(db, session_id, users)
-    check_custom_fields(db, custom_fields)
-    chosen, left_out = _chosen(learners, session, asked_for, _named(learners, folder, asked_for))
-    return _Participants(build, session, asked_for, chosen, left_out)
+    return Scope(read_session(db, session_id, build), build, inputs, month)
+
+
+def _participants(
+    db: duckdb.DuckDBPyConnection, kind_name: str, scope: Scope, folder: Path, users: Sequence[str]
+) -> _Participants:
+    learners = KINDS[kind_name].learners(db, scope)
+    asked_for = read_chosen_users(db, scope.session.session_id, users)
+    named = _named(learners, folder, asked_for)
+    chosen, left_out = _chosen(KINDS[kind_name], learners, scope, asked_for, named)
+    return _Participants(kind_name, scope, asked_for, chosen, left_out)
 
 
 def _plan(
     who: _Participants,
-    inputs: AttestationInputs,
     images: dict[str, CheckedImage],
     folder: Path,
     issued_on: date,
@@ -320,10 +333,9 @@ def _plan(
     issues = issue_folders(folder)
     number, latest = issues[-1] if issues else (0, None)
     job = IssueJob(
-        session=who.session,
-        build=who.build,
-        inputs=inputs,
-        printed_inputs=printed_inputs(inputs, images),
+        kind_name=who.kind_name,
+        scope=who.scope,
+        printed_inputs=printed_inputs(who.scope.inputs, images),
         images=images,
         issue_number=number + 1,
         issued_on=issued_on,
@@ -332,7 +344,7 @@ def _plan(
         allows_missing_letters=allows_missing_letters,
         folder=folder / f".issue-{number + 1}.part",
     )
-    earlier = _manifest_of(who.session, latest) if latest else None
+    earlier = _manifest_of(who, latest) if latest else None
     return _Plan(job, _tasks(who, latest, earlier), latest, earlier)
 
 
@@ -341,17 +353,19 @@ def _alone(folder: Path) -> Iterator[None]:
     """Hold the session: one issue of it is made at a time."""
     with (folder / ".lock").open("a", encoding="ascii") as stream:
         if not try_lock(stream):
-            raise OpcoError(f"Another run is making attestations in {folder}.\nWait for its end, then try again.")
+            raise OpcoError(f"Another run is making documents in {folder}.\nWait for its end, then try again.")
         yield
 
 
-def _manifest_of(session: Session, issue: Path) -> Manifest:
-    """Return the manifest of an issue of the session. Raises OpcoError where it is another session's."""
+def _manifest_of(who: _Participants, issue: Path) -> Manifest:
+    """Return the manifest of an issue; raise OpcoError where it is another session's, kind's or month's."""
     manifest = read_manifest(issue)
-    if manifest.session_id != session.session_id:
+    session: Session = who.scope.session
+    if (manifest.session_id, manifest.kind, manifest.month) != (session.session_id, who.kind_name, who.scope.month):
         raise OpcoError(
-            f"{issue} holds attestations of session {manifest.session_id}, not of {session.session_id}: they are not "
-            "continued. Nothing was made. Move that folder to where it belongs, or restore it from a backup."
+            f"{issue} holds {KINDS[manifest.kind].nouns} of session {manifest.session_id}, not of "
+            f"{session.session_id}: they are not continued. Nothing was made. Move that folder to where it belongs, or "
+            "restore it from a backup."
         )
     return manifest
 
@@ -383,7 +397,11 @@ def _named(learners: Sequence[SessionLearner], folder: Path, asked_for: set[str]
 
 
 def _chosen(
-    learners: Sequence[SessionLearner], session: Session, asked_for: set[str] | None, named: set[str]
+    kind: DocumentKind,
+    learners: Sequence[SessionLearner],
+    scope: Scope,
+    asked_for: set[str] | None,
+    named: set[str],
 ) -> tuple[list[SessionLearner], list[LeftOut]]:
     """Part the session's learners into those who get a document and those who do not."""
     chosen: list[SessionLearner] = []
@@ -391,7 +409,7 @@ def _chosen(
     for learner in learners:
         reason: Reason | None = None
         if not learner.has_played:
-            reason = "never_played"
+            reason = learner.lacks or "never_played"
         elif learner.is_deleted and not learner.last_name and not learner.first_name:
             reason = "deleted_without_name"
         elif learner.only_instructs and learner.user_id not in named:
@@ -399,20 +417,36 @@ def _chosen(
         elif asked_for is not None and learner.user_id not in asked_for:
             reason = "not_asked_for"
         if reason:
-            left_out.append(LeftOut(learner.user_id, _name(learner), reason))
+            left_out.append(LeftOut(learner.user_id, _name(learner), reason, learner.detail))
         else:
             chosen.append(learner)
-    where = f"the session {session.session_id} ({session.session_name})"
-    if not any(learner.has_played for learner in learners):
-        raise NothingToAttestError(f"Nobody has played {where}: it has no connection, so there is nothing to attest.")
-    if not chosen and asked_for is not None:
-        raise UserError(f"None of the learners asked for has a connection in {where}: there is nothing to attest.")
     if not chosen:
-        raise NothingToAttestError(
-            f"All who played {where} are deleted and without a name, or instruct it and are not enrolled, so no "
-            "attestation is made. Who instructs it gets one by name: opco attest SESSION_ID --user USER"
-        )
+        raise _nothing(kind, scope, left_out, is_limited=asked_for is not None)
     return chosen, left_out
+
+
+def _nothing(kind: DocumentKind, scope: Scope, left_out: Sequence[LeftOut], *, is_limited: bool) -> UserError:
+    """Return what to say where nobody gets a document."""
+    where = f"the session {scope.session.session_id} ({scope.session.session_name})"
+    if scope.month:
+        where += f" in {scope.month}"
+    lacking = [one for one in left_out if one.reason == "without_duration"]
+    if lacking:
+        return UserError(
+            f"No {kind.noun} can be made in {where}: what {lacking[0].learner} completed has no planned duration "
+            f"({lacking[0].detail}), and {len(lacking) - 1} more learners are so.\n"
+            'Deliver these durations, or have such activities count for nothing: credit.without_duration = "zero"'
+        )
+    if all(one.reason == "nothing_completed" for one in left_out):
+        return NothingToAttestError(f"Nobody has completed anything of {where}: there is no {kind.noun} to make.")
+    if all(one.reason in ("never_played", "nothing_completed") for one in left_out):
+        return NothingToAttestError(f"Nobody has played {where}: it has no connection, so there is nothing to attest.")
+    if is_limited:
+        return UserError(f"None of the learners asked for has a connection in {where}: there is nothing to attest.")
+    return NothingToAttestError(
+        f"All who played {where} are deleted and without a name, or instruct it and are not enrolled, so no "
+        f"{kind.noun} is made. Who instructs it gets one by name: --user USER"
+    )
 
 
 def _name(learner: SessionLearner) -> str:
@@ -424,7 +458,7 @@ def _tasks(who: _Participants, latest: Path | None, earlier: Manifest | None) ->
     in_force = {one.user_id: one for one in earlier.documents} if earlier else {}
     cancelled = {one.user_id: one for one in earlier.cancelled} if earlier else {}
     kept = [one for one in in_force.values() if who.asked_for is not None and one.user_id not in who.asked_for]
-    files = file_names(who.chosen)
+    files = file_names(who.chosen, KINDS[who.kind_name].stem)
     taken = {one.file.casefold() for one in kept}
     tasks = []
     for learner in who.chosen:
@@ -464,8 +498,8 @@ def _require_all(job: IssueJob, outcomes: Sequence[Outcome]) -> None:
     raise kind(
         "\n".join(
             [
-                f"{len(failed)} of {len(outcomes)} attestations could not be made, so issue {job.issue_number} is not "
-                "complete and nothing was issued:",
+                f"{len(failed)} of {len(outcomes)} {job.kind.nouns} could not be made, so issue {job.issue_number} is "
+                "not complete and nothing was issued:",
                 *named,
                 f"The other {len(outcomes) - len(failed)} wait in {job.folder}. Once the cause is removed, run the "
                 "command again: only what is missing is made.",
@@ -511,12 +545,12 @@ def _with_causes_named(document: IssuedDocument, folder: Path, job: IssueJob) ->
         before = read_manifest(folder / f"issue-{made_in}")
     except OpcoError:
         return document
-    settings, settings_before = printed_settings(job.build), before.settings
+    settings, settings_before = printed_settings(job.scope.build), before.settings
     names = {
         "inputs": changed_inputs(before.inputs, job.printed_inputs),
         "settings": tuple(name for name in settings if settings_before.get(name) != settings[name]),
     }
-    is_by_rules = before.rules_edition != job.build.rules_edition and not kinds.isdisjoint(FIGURES)
+    is_by_rules = before.rules_edition != job.scope.build.rules_edition and not kinds.isdisjoint(FIGURES)
     causes = [Cause("rules")] if is_by_rules else []
     causes += [Cause(one.kind, names=names[one.kind]) if one.kind in names else one for one in document.causes]
     return replace(document, causes=tuple(causes))
@@ -533,7 +567,8 @@ def _complete(part: Path, manifest: Manifest, target: Path, earlier_files: Mappi
         if document.state == "kept":
             write_file(part / document.file, read_kept(earlier_files[document.file], document))
     write_file(part / MANIFEST, manifest.to_json())
-    _write_zip(part, zip_names(manifest.session_id, manifest.issue_number)[0])
+    stems = KINDS[manifest.kind].stems
+    _write_zip(part, zip_names(manifest.session_id, manifest.issue_number, stems, manifest.month)[0])
     fsync_path(part)
     part.rename(target)
     fsync_path(target.parent)
@@ -542,7 +577,8 @@ def _complete(part: Path, manifest: Manifest, target: Path, earlier_files: Mappi
 def _summary(
     folder: Path, manifest: Manifest, warnings: Sequence[str], findings: tuple[Finding, ...], *, is_new: bool
 ) -> IssueSummary:
-    path = zip_of(folder, manifest.session_id, manifest.issue_number)
+    stems = KINDS[manifest.kind].stems
+    path = zip_of(folder, manifest.session_id, manifest.issue_number, stems, manifest.month)
     return IssueSummary(folder, manifest, is_new, path, sha256_of(path), tuple(warnings), findings)
 
 

@@ -13,12 +13,21 @@ from warehouse.files import sha256_of
 
 MANIFEST = "manifest.json"
 FORMAT = 2
-# Format 1 did not say how an issue was made, nor what it follows.
-READ_FORMATS = (1, FORMAT)
+# Format 1 did not say how an issue was made, nor what it follows; 3 is that of documents that are no attestations.
+FORMAT_OF_KINDS = 3
+READ_FORMATS = (1, FORMAT, FORMAT_OF_KINDS)
 
 Way = Literal["command", "night", "page", "dagster"]
 State = Literal["new", "replaced", "kept"]
-Reason = Literal["never_played", "deleted_without_name", "instructs_the_session", "not_asked_for", "left_the_session"]
+Reason = Literal[
+    "never_played",
+    "deleted_without_name",
+    "instructs_the_session",
+    "not_asked_for",
+    "left_the_session",
+    "nothing_completed",
+    "without_duration",
+]
 
 
 @dataclass(frozen=True)
@@ -78,11 +87,12 @@ class CancelledDocument:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A learner of the session who gets no document, and why."""
+    """A learner of the session who gets no document, and why; `detail` names what is to be repaired."""
 
     user_id: str
     learner: str
     reason: Reason
+    detail: str = ""
 
 
 @dataclass(frozen=True)
@@ -104,6 +114,7 @@ class Manifest:
     `issued_on_reason` says why the date of issue is no day from that of the data to today, where it is none;
     `differs_from_settings` names the inputs of organisation and signatory that are not those of the settings.
     Manifests of the first edition of the rules do not name their edition.
+    `kind` is that of its documents, `month` (YYYY-MM) the month that they are about, None for the whole session.
     `archive_head` and `published_sha256` name the archive and the published file that it was made of,
     `previous_manifest_sha256` which manifest it follows. They and `making` are None of an earlier program's issues.
     """
@@ -131,11 +142,17 @@ class Manifest:
     archive_head: str | None = None
     published_sha256: str | None = None
     previous_manifest_sha256: str | None = None
+    kind: str = "attestation"
+    month: str | None = None
     format: int = FORMAT
 
     def to_json(self) -> bytes:
         """Return the manifest's file: the same manifest gives the same bytes."""
         content = asdict(self)
+        if self.format != FORMAT_OF_KINDS:
+            del content["kind"], content["month"]
+            for one in content["left_out"]:
+                del one["detail"]
         return (json.dumps({"format": content.pop("format"), **content}, ensure_ascii=False, indent=2) + "\n").encode()
 
 

@@ -13,21 +13,28 @@ from reports.attestation.model import SessionLearner
 from warehouse.files import safe_file_name
 
 
-def document_number(session_id: str, user_id: str, issue_number: int) -> str:
+def document_number(
+    session_id: str, user_id: str, issue_number: int, code: str | None = None, month: str | None = None
+) -> str:
     """Return the number of a document, made from session, learner and issue number alone (A1).
+
+    Those that are no attestations have the code of their kind, and the month if they are about one, before the issue.
 
     What is no ASCII letter, digit, `_`, `.`, `-` or `~` in an id is percent-encoded, the slash too: two
     different (session, user) pairs never share a number.
     """
-    return f"{quote(session_id, safe='')}/{quote(user_id, safe='')}/{issue_number}"
+    parts = [quote(session_id, safe=""), quote(user_id, safe="")]
+    if code:
+        parts.append(f"{code}-{month}" if month else code)
+    return "/".join([*parts, str(issue_number)])
 
 
-def file_names(learners: Sequence[SessionLearner]) -> dict[str, str]:
-    """Return a PDF file name for each user_id, sorting by last name.
+def file_names(learners: Sequence[SessionLearner], stem: str = "attestation") -> dict[str, str]:
+    """Return a PDF file name for each user_id, beginning with `stem`, sorting by last name.
 
     Names that are equal where case does not count get a hash of the user_id.
     """
-    names = {learner.user_id: _file_stem(learner) for learner in learners}
+    names = {learner.user_id: _file_stem(learner, stem) for learner in learners}
     uses = Counter(name.casefold() for name in names.values())
     return {
         user_id: f"{name}{f'-{_digest(user_id)}' if uses[name.casefold()] > 1 else ''}.pdf"
@@ -58,15 +65,20 @@ def session_folder(attestations: Path, session_id: str) -> Path:
     return earlier if _session_of(earlier) == session_id else folder
 
 
-def zip_names(session_id: str, issue_number: int) -> tuple[str, str]:
-    """Return the file name of an issue's ZIP, and the one that an earlier release gave it."""
+def zip_names(
+    session_id: str, issue_number: int, stems: str = "attestations", month: str | None = None
+) -> tuple[str, str]:
+    """Return the name of an issue's ZIP, and the one that an earlier release gave it; `stems` are those of a kind."""
     names = (session_name(session_id), safe_file_name(session_id))
-    return (f"attestations-{names[0]}-issue-{issue_number}.zip", f"attestations-{names[1]}-issue-{issue_number}.zip")
+    end = f"{f'-{month}' if month else ''}-issue-{issue_number}.zip"
+    return (f"{stems}-{names[0]}{end}", f"{stems}-{names[1]}{end}")
 
 
-def zip_of(folder: Path, session_id: str, issue_number: int) -> Path:
+def zip_of(
+    folder: Path, session_id: str, issue_number: int, stems: str = "attestations", month: str | None = None
+) -> Path:
     """Return the path of the ZIP of an issue in its folder, whether or not it is there."""
-    name, earlier = zip_names(session_id, issue_number)
+    name, earlier = zip_names(session_id, issue_number, stems, month)
     return folder / (earlier if not (folder / name).exists() and (folder / earlier).exists() else name)
 
 
@@ -80,7 +92,7 @@ def _session_of(folder: Path) -> str | None:
     return None
 
 
-def _file_stem(learner: SessionLearner) -> str:
+def _file_stem(learner: SessionLearner, stem: str) -> str:
     names = (
         safe_file_name(name, fallback="", max_length=40)
         for name in (
@@ -92,7 +104,7 @@ def _file_stem(learner: SessionLearner) -> str:
     if user_id != learner.user_id:
         # What made the id safe may have made it another learner's.
         user_id = f"{user_id}-{_digest(learner.user_id)}".lstrip("-")
-    return "-".join(["attestation", *(name for name in names if name), user_id])
+    return "-".join([stem, *(name for name in names if name), user_id])
 
 
 def _digest(user_id: str) -> str:

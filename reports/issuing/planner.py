@@ -11,11 +11,9 @@ from typing import Any
 
 import duckdb
 
-from reports.attestation.inputs import AttestationInputs
-from reports.attestation.model import Build, LearnerRecord, Session
-from reports.attestation.parts import learner_digests, shared_digests
-from reports.attestation.queries import read_learner_records
+from reports.attestation.kind import DocumentKind, Scope
 from reports.issuing.changes import changed_parts
+from reports.issuing.kinds import KINDS
 from reports.issuing.manifest import CancelledDocument, IssuedDocument
 from reports.printing.images import CheckedImage
 from warehouse.errors import OpcoError
@@ -31,9 +29,8 @@ class IssueJob:
     `folder` is where they are made; where not `replaces_for_inputs`, a document that differs in its inputs alone stays.
     """
 
-    session: Session
-    build: Build
-    inputs: AttestationInputs
+    kind_name: str
+    scope: Scope
     printed_inputs: dict[str, Any]
     images: dict[str, CheckedImage]
     issue_number: int
@@ -42,6 +39,11 @@ class IssueJob:
     replaces_for_inputs: bool
     allows_missing_letters: bool
     folder: Path
+
+    @property
+    def kind(self) -> DocumentKind:
+        """The kind of its documents."""
+        return KINDS[self.kind_name]
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class Planner:
     def __init__(self, job: IssueJob, db: duckdb.DuckDBPyConnection) -> None:
         self._job = job
         self._db = db
-        self._shared = shared_digests(job.printed_inputs, job.session, job.build)
+        self._shared = job.kind.shared_digests(job.scope, job.printed_inputs)
 
     def kept(self, tasks: Sequence[Task]) -> list[Outcome]:
         """Return the outcomes of those of a slice of learners whose documents stay."""
@@ -97,17 +99,14 @@ class Planner:
                 now = self._printed(record) if record is not None else before
                 yield changed_parts(before, now)
 
-    def _records(self, tasks: Sequence[Task]) -> dict[str, LearnerRecord]:
+    def _records(self, tasks: Sequence[Task]) -> dict[str, Any]:
         read = [task.user_id for task in tasks if not task.is_carried]
-        records = read_learner_records(
-            self._db, self._job.session.session_id, read, self._job.build, self._job.inputs.custom_fields
-        )
-        return {record.user_id: record for record in records}
+        return {one.user_id: one for one in self._job.kind.records(self._db, self._job.scope, read)}
 
-    def _printed(self, record: LearnerRecord) -> dict[str, str]:
-        return self._shared | learner_digests(record)
+    def _printed(self, record: Any) -> dict[str, str]:
+        return self._shared | self._job.kind.digests(record)
 
-    def _stays(self, task: Task, record: LearnerRecord | None) -> IssuedDocument | None:
+    def _stays(self, task: Task, record: Any) -> IssuedDocument | None:
         """Return the document in force where it stays, having looked whether its PDF is what it was."""
         earlier = task.earlier
         if not isinstance(earlier, IssuedDocument):
@@ -135,7 +134,7 @@ def read_kept(path: Path, document: IssuedDocument) -> bytes:
         content, reason = b"", error.strerror or str(error)
     if hashlib.sha256(content).hexdigest() != document.sha256:
         raise OpcoError(
-            f"The PDF of attestation {document.number}, {path}, cannot be kept: {reason}. Restore it from the issue's "
+            f"The PDF of document {document.number}, {path}, cannot be kept: {reason}. Restore it from the issue's "
             "ZIP or a backup, or replace all with --force."
         )
     return content

@@ -11,8 +11,9 @@ from pathlib import Path
 import pypdfium2
 
 from reports.attestation.inputs import AttestationInputs
-from reports.attestation.queries import read_build, read_code_texts, read_learner_records, read_session
-from reports.attestation.rendering import Renderer
+from reports.attestation.kind import Scope
+from reports.attestation.queries import read_build, read_session
+from reports.issuing.kinds import ATTESTATION, KINDS
 from reports.issuing.naming import document_number
 from reports.printing.engine import css_string
 from reports.printing.images import read_images
@@ -62,13 +63,12 @@ def preview_attestation(
         ).fetchone()
         if played != (True,):
             raise UserError(f"The learner {user_id} has no connection in the session {session_id}.")
-        (record,) = read_learner_records(db, session_id, [user_id], build, inputs.custom_fields)
-        renderer = Renderer(
-            inputs,
+        scope, kind = Scope(session, build, inputs), KINDS[ATTESTATION]
+        (record,) = kind.records(db, scope, [user_id])
+        renderer = kind.renderer(
+            db,
+            scope,
             images,
-            session,
-            build,
-            read_code_texts(db, inputs.language),
             issued_on,
             # Better seen with boxes than not at all: it is not issued.
             allows_missing_letters=True,

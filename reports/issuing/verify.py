@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from reports.attestation.proof import Proof, read_proof
+from reports.attestation.proof import PrintedDocument
+from reports.documents.proof import read_document
+from reports.issuing.kinds import KINDS
 from reports.issuing.manifest import MANIFEST, IssuedDocument, Manifest, issue_folders, parse_manifest
 from reports.issuing.naming import zip_names, zip_of
 from reports.issuing.removal import RECORD, read_removal
@@ -126,6 +128,8 @@ def _faults_of_links(number: int, manifest: Manifest, earlier: dict[int, tuple[M
         faults.append(f"it is that of issue {manifest.issue_number}")
     if any(before.session_id != manifest.session_id for before, _ in earlier.values()):
         faults.append(f"it is that of another session, {manifest.session_id}")
+    if any((before.kind, before.month) != (manifest.kind, manifest.month) for before, _ in earlier.values()):
+        faults.append(f"it is of another kind or month: {manifest.kind} {manifest.month or ''}".rstrip())
     if manifest.previous_issue != (number - 1 or None):
         faults.append(f"it follows issue {manifest.previous_issue}, not issue {number - 1}")
     if manifest.making is None and any(before.making for before, _ in earlier.values()):
@@ -141,7 +145,7 @@ def _faults_of_links(number: int, manifest: Manifest, earlier: dict[int, tuple[M
             continue
         made = {(one.number, one.sha256) for one in earlier[document.issue_number][0].documents}
         if (document.number, document.sha256) not in made:
-            faults.append(f"issue {document.issue_number} made no such attestation {document.number}")
+            faults.append(f"issue {document.issue_number} made no such document {document.number}")
     return faults
 
 
@@ -159,7 +163,8 @@ def _verify_issue_folder(
     manifest = _verify_issue(_Files(names, read, has_later), found, progress)
     if manifest is None:
         return None
-    name = zip_of(folder, manifest.session_id, manifest.issue_number).name
+    stems = KINDS[manifest.kind].stems
+    name = zip_of(folder, manifest.session_id, manifest.issue_number, stems, manifest.month).name
     if name not in names:
         if RECORD not in names:
             found.remarks.append((name, "the ZIP is not there"))
@@ -213,8 +218,11 @@ def _verify_issue(files: _Files, found: Verification, progress: Callable[[int, i
             _verify_document(files, manifest, document, found)
         progress(done, len(manifest.documents), document.file)
     listed = {document.file for document in manifest.documents} | {MANIFEST, RECORD}
+    stems = KINDS[manifest.kind].stems
     for name in files.names:
-        if name not in listed and name not in zip_names(manifest.session_id, manifest.issue_number):
+        if name not in listed and name not in zip_names(
+            manifest.session_id, manifest.issue_number, stems, manifest.month
+        ):
             is_pdf = name.lower().endswith(".pdf")
             (found.faults if is_pdf else found.remarks).append((name, "it is not in the manifest"))
     return manifest
@@ -240,7 +248,7 @@ def _remarks(manifest: Manifest) -> list[str]:
 
 def _verify_document(files: _Files, manifest: Manifest, document: IssuedDocument, found: Verification) -> None:
     if document.file not in files.names:
-        found.faults.append((document.file, f"it is missing (attestation {document.number})"))
+        found.faults.append((document.file, f"it is missing (no. {document.number})"))
         return
     try:
         content = files.read(document.file)
@@ -256,14 +264,14 @@ def _verify_document(files: _Files, manifest: Manifest, document: IssuedDocument
         found.faults.append(
             (
                 document.file,
-                f"it is attestation {proof.number} of {proof.printed_seconds} seconds, the manifest lists "
+                f"it is document {proof.number} of {proof.printed_seconds} seconds, the manifest lists "
                 f"{document.number} of {document.total_seconds}",
             )
         )
     found.faults += [(document.file, fault) for fault in _faults_of_words(manifest, document, proof)]
 
 
-def _faults_of_words(manifest: Manifest, document: IssuedDocument, proof: Proof) -> list[str]:
+def _faults_of_words(manifest: Manifest, document: IssuedDocument, proof: PrintedDocument) -> list[str]:
     """Return what the manifest says of a document and the document does not print.
 
     Of one that an earlier issue made that issue's manifest says what its inputs were.
@@ -285,10 +293,10 @@ def _faults_of_words(manifest: Manifest, document: IssuedDocument, proof: Proof)
     return faults
 
 
-def _verify_pdf(name: str, content: bytes, found: Verification) -> Proof | None:
+def _verify_pdf(name: str, content: bytes, found: Verification) -> PrintedDocument | None:
     found.documents += 1
     try:
-        proof = read_proof(content, with_pages=True)
+        proof = read_document(content, with_pages=True)
     except ValueError as error:
         found.faults.append((name, str(error)))
         return None

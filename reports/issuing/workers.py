@@ -24,13 +24,11 @@ from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
-from reports.attestation.attachment import log_rows
-from reports.attestation.model import LearnerRecord, Replaced
-from reports.attestation.proof import check_proof, check_sums, read_rows
-from reports.attestation.queries import read_code_texts
+from reports.attestation.model import Replaced
 from reports.issuing.changes import causes_of_change
 from reports.issuing.manifest import Cause, IssuedDocument, document_of
 from reports.issuing.naming import document_number
@@ -79,25 +77,21 @@ class Worker(Planner):
 
         Raises UserError for an unusable input, OpcoError when a system library is missing.
         """
+        super().__init__(job, db)
+        self.limits = limits
         try:
-            # WeasyPrint takes half a second and Pango to load: not before they are needed.
-            from reports.attestation.rendering import Renderer
+            self._renderer = job.kind.renderer(
+                db,
+                job.scope,
+                job.images,
+                job.issued_on,
+                allows_missing_letters=job.allows_missing_letters,
+            )
         except OSError as error:
             raise OpcoError(
                 f"A library that WeasyPrint needs is missing: {error}. On Debian or Ubuntu install it with: "
                 "apt-get install libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"
             ) from error
-        super().__init__(job, db)
-        self.limits = limits
-        self._renderer = Renderer(
-            job.inputs,
-            job.images,
-            job.session,
-            job.build,
-            read_code_texts(db, job.inputs.language),
-            job.issued_on,
-            allows_missing_letters=job.allows_missing_letters,
-        )
         self.warnings = self._renderer.warnings
 
     def make(self, tasks: Sequence[Task], seconds: int = 0) -> list[Outcome]:
@@ -112,7 +106,7 @@ class Worker(Planner):
                 outcomes.append(self._outcome(task, records.get(task.user_id)))
         return outcomes
 
-    def _outcome(self, task: Task, record: LearnerRecord | None) -> Outcome:
+    def _outcome(self, task: Task, record: Any) -> Outcome:
         try:
             return self._made(task, record)
         except MemoryError:
@@ -121,33 +115,35 @@ class Worker(Planner):
             reason = str(error) if isinstance(error, OpcoError) else f"{type(error).__name__}: {error}"
             return Outcome(task, None, failure=reason, is_mistake=isinstance(error, UserError))
 
-    def _made(self, task: Task, record: LearnerRecord | None) -> Outcome:
+    def _made(self, task: Task, record: Any) -> Outcome:
         if (document := self._stays(task, record)) is not None:
             return Outcome(task, document)
         if record is None:
             raise OpcoError("The published warehouse does not hold this learner's session.")
-        earlier, printed = task.earlier, self._printed(record)
-        note = self._job.folder / NOTES / f"{task.file}.json"
+        job, earlier, printed = self._job, task.earlier, self._printed(record)
+        note = job.folder / NOTES / f"{task.file}.json"
         key = self._key(task, printed)
-        if (noted := _read_note(note, key, self._job.folder / task.file)) is not None:
+        if (noted := _read_note(note, key, job.folder / task.file)) is not None:
             return noted
-        check_sums(record, self._job.session)
-        number = document_number(self._job.session.session_id, task.user_id, self._job.issue_number)
+        job.kind.check_record(record, job.scope)
+        number = document_number(
+            job.scope.session.session_id, task.user_id, job.issue_number, job.kind.code, job.scope.month
+        )
         replaced = Replaced(earlier.number, date.fromisoformat(earlier.issued_on)) if earlier else None
         rendered = self._renderer.render(record, number, replaced)
-        check_proof(rendered.content, record)
+        job.kind.check_document(rendered.content, record)
         document = IssuedDocument(
             file=task.file,
             user_id=task.user_id,
             learner=task.learner,
             number=number,
-            issue_number=self._job.issue_number,
-            issued_on=self._job.issued_on.isoformat(),
-            data_as_of=f"{self._job.build.data_as_of.isoformat(timespec='microseconds')}Z",
+            issue_number=job.issue_number,
+            issued_on=job.issued_on.isoformat(),
+            data_as_of=f"{job.scope.build.data_as_of.isoformat(timespec='microseconds')}Z",
             sha256=hashlib.sha256(rendered.content).hexdigest(),
             bytes=len(rendered.content),
             pages=rendered.pages,
-            total_seconds=record.totals.retained_seconds,
+            total_seconds=job.kind.seconds(record),
             state="replaced" if earlier else "new",
             printed=printed,
         )
@@ -158,25 +154,26 @@ class Worker(Planner):
                 seconds_before=earlier.total_seconds,
                 causes=self._causes(task, printed, record),
             )
-        write_file(self._job.folder / task.file, rendered.content)
+        write_file(job.folder / task.file, rendered.content)
         values = {"key": key, "document": asdict(document), "warnings": rendered.warnings}
         write_file(note, json.dumps(values, ensure_ascii=False).encode())
         return Outcome(task, document, rendered.warnings)
 
-    def _causes(self, task: Task, printed: dict[str, str], record: LearnerRecord) -> tuple[Cause, ...]:
+    def _causes(self, task: Task, printed: dict[str, str], record: Any) -> tuple[Cause, ...]:
         earlier = task.earlier
         if not isinstance(earlier, IssuedDocument):
             return ()
+        kind = self._job.kind
         try:
-            rows = read_rows(task.earlier_file.read_bytes()) if task.earlier_file else None
-        except OSError:
+            rows = kind.read(task.earlier_file.read_bytes()).rows if task.earlier_file else None
+        except (OSError, ValueError):
             rows = None
-        return causes_of_change(earlier.printed, printed, rows, log_rows(record.log)) or (Cause("asked_for"),)
+        return causes_of_change(earlier.printed, printed, rows, kind.rows(record)) or (Cause("asked_for"),)
 
     def _key(self, task: Task, printed: dict[str, str]) -> str:
         """Return a digest of all that decides a document's bytes: a note with another key is of another document."""
         job, earlier = self._job, task.earlier
-        deciding = [printed, job.issue_number, str(job.issued_on), job.build.build_id, _release()]
+        deciding = [printed, job.issue_number, str(job.issued_on), job.scope.build.build_id, _release()]
         deciding += [earlier and [earlier.number, earlier.issued_on], task.file, task.learner]
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 

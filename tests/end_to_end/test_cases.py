@@ -250,6 +250,8 @@ def test_the_terminal_says_what_an_inspector_would_ask(project: Project, tmp_pat
     result = AttestResult(
         home=tmp_path,
         session_id="S1",
+        kind="attestation",
+        month=None,
         changed=False,
         issue_number=1,
         folder="F",

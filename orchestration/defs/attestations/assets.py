@@ -34,8 +34,8 @@ INPUT_FIELDS: dict[str, Any] = {
 _Inputs = create_model("_Inputs", __base__=dg.Config, **INPUT_FIELDS)
 
 
-class AttestationConfig(_Inputs):  # type: ignore[valid-type,misc]  # a class made at run time
-    """What the attestations say beside the data, and how the issue is made.
+class DocumentConfig(_Inputs):  # type: ignore[valid-type,misc]  # a class made at run time
+    """What the documents say beside the data, and how the issue is made.
 
     Default of each input: that of the issue in force, else the setting of the same name in [sessions."ID"], else in
     [organisation].
@@ -71,7 +71,7 @@ class AttestationConfig(_Inputs):  # type: ignore[valid-type,misc]  # a class ma
 @tells_mistakes
 def opco_attestations(
     context: dg.AssetExecutionContext,
-    config: AttestationConfig,
+    config: DocumentConfig,
     home: HomeResource,
     progress: dg.ResourceParam[Progress],
     asker: dg.ResourceParam[Asker],
@@ -89,7 +89,7 @@ def opco_attestations(
         users=config.users,
         force=config.force,
         allow_missing_letters=config.allow_missing_letters,
-        on_progress=_on_progress(progress, context),
+        on_progress=on_progress(progress, context, "attestations"),
     )
     for warning in summary.warnings:
         context.log.warning(warning)
@@ -148,7 +148,7 @@ def defs() -> dg.Definitions:
     )
 
 
-def _on_progress(progress: Progress, context: dg.AssetExecutionContext) -> Callable[[int, int, str], None]:
+def on_progress(progress: Progress, context: dg.AssetExecutionContext, nouns: str) -> Callable[[int, int, str], None]:
     """Return what reports documents as they are made: the terminal's bar, and every tenth in the run's log.
 
     Raises OpcoError, before they are issued, where the run is on record no more.
@@ -159,6 +159,6 @@ def _on_progress(progress: Progress, context: dg.AssetExecutionContext) -> Calla
             require_on_record(context.instance, context.run.run_id)
         progress.at(done, total, learner)
         if done == total or done * 10 // total > (done - 1) * 10 // total:
-            context.log.info(f"{done:,} of {total:,} attestations")
+            context.log.info(f"{done:,} of {total:,} {nouns}")
 
     return report

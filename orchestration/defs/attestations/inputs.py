@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -37,8 +38,11 @@ def session_inputs(
     given: Mapping[str, str | None] | None = None,
     *,
     from_settings: bool = False,
+    folder: Path | None = None,
 ) -> SessionInputs:
     """Return the inputs of a session's next issue (A); `settings` are those of the session.
+
+    `folder` holds its issues, by default those of its attestations.
 
     `given` holds the inputs given, by name: an empty text leaves an input out, and the issues after this one leave it
     out too. What was not given is that of the issue in force, unless `from_settings`, else that of the settings.
@@ -48,7 +52,7 @@ def session_inputs(
     usual: dict[str, Any] = dict(settings.organisation)
     values: dict[str, Any] = dict(_with_given(home, settings.organisation, texts))
     left_out = {name for name, value in texts.items() if not value.strip() and usual[name]}
-    issues = [] if from_settings else issue_folders(session_folder(home.attestations, session_id))
+    issues = [] if from_settings else issue_folders(folder or session_folder(home.attestations, session_id))
     if issues:
         in_force = inputs_of(read_manifest(issues[-1][1]).inputs)
         for name in values.keys() - texts.keys():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -18,15 +19,19 @@ from orchestration.runs.asker import Asker
 from reports.attestation.model import Build
 from reports.attestation.queries import read_build
 from reports.days import today_in
-from reports.issuing.issue import IssueSummary, issue_attestations
+from reports.issuing.issue import IssueSummary, issue_documents
+from reports.issuing.kinds import ATTESTATION
 from reports.issuing.manifest import Making, issue_folders, read_manifest
-from reports.issuing.naming import session_folder
+from reports.issuing.naming import session_folder, session_name
 from reports.issuing.workers import Limits
 from reports.sessions import sessions_ended
 from warehouse.archive import INSTANT
 from warehouse.archive import read_manifest as read_archive_manifest
 from warehouse.errors import UserError
 from warehouse.published import open_published, require_as_published
+
+# The folder of documents about a whole session, beside those about months.
+WHOLE = "session"
 
 
 @dataclass(frozen=True)
@@ -41,6 +46,8 @@ def issue_session(
     home: Home,
     session_id: str,
     *,
+    kind: str = ATTESTATION,
+    month: str | None = None,
     asker: Asker,
     issued_on: date | None = None,
     issued_on_reason: str | None = None,
@@ -52,16 +59,17 @@ def issue_session(
     allow_missing_letters: bool = False,
     on_progress: Callable[[int, int, str], None] = lambda _done, _total, _learner: None,
 ) -> IssueSummary:
-    """Issue the attestations of one session; `given` and `from_settings` as for `session_inputs`.
+    """Issue the documents of a kind of one session, of a `month` (YYYY-MM) or of the whole of it.
 
+    `given` and `from_settings` are as for `session_inputs`.
     `asker` is on record in the manifest; the date of issue is today in the display time zone, unless given. With
     `reuse_inputs` the inputs of the session's latest issue win over all, and are no reason to replace a document.
     Raises UserError where readers see older data than the latest issue is made of, unless `force`, and where the date
     of issue is no day from that of the data to today, without a reason; OpcoError where the published file is not what
-    was published. Other errors as `load_settings` and `issue_attestations`.
+    was published. Other errors as `load_settings` and `issue_documents`.
     """
     settings = load_settings(home, session_id=session_id)
-    folder = session_folder(home.attestations, session_id)
+    folder = issues_folder(home, session_id, kind, month)
     # The link may be replaced meanwhile: all is read from one build.
     with closing(open_published(home.warehouse)) as db:
         build = read_build(db)
@@ -71,11 +79,13 @@ def issue_session(
             _refuse_older_data(home, session_id, folder, build)
         if not issued_on_reason:
             _refuse_another_date(issued_on, build.data_as_of_local.date(), today)
-        inputs = session_inputs(home, session_id, settings, given, from_settings=from_settings)
-        summary = issue_attestations(
+        inputs = session_inputs(home, session_id, settings, given, from_settings=from_settings, folder=folder)
+        summary = issue_documents(
             db,
             session_id,
             inputs.inputs,
+            kind=kind,
+            month=month,
             folder=folder,
             assets=home.assets,
             issued_on=issued_on,
@@ -93,6 +103,20 @@ def issue_session(
         )
     warnings = () if reuse_inputs else input_warnings(home, session_id, inputs)
     return replace(summary, warnings=(*warnings, *summary.warnings))
+
+
+def issues_folder(home: Home, session_id: str, kind: str = ATTESTATION, month: str | None = None) -> Path:
+    """Return the folder of a session's issues of a kind, of a month or of the whole session."""
+    if kind == ATTESTATION:
+        return session_folder(home.attestations, session_id)
+    return home.documents / kind / session_name(session_id) / (month or WHOLE)
+
+
+def checked_month(month: str | None) -> str | None:
+    """Return a month as YYYY-MM; None for none. Raises UserError for what is no month."""
+    if month and not re.fullmatch(r"(19|20)\d\d-(0[1-9]|1[0-2])", month.strip()):
+        raise UserError(f"The month {month!r} is none. Write it as YYYY-MM, such as 2026-09.")
+    return (month or "").strip() or None
 
 
 def _refuse_another_date(issued_on: date, first: date, today: date) -> None:

@@ -34,7 +34,18 @@ from warehouse.published import older_builds, record_of
 from warehouse.wording import counted, size
 
 # Folders of the home, as it names them.
-KEPT = ("archive", "build", "published", "exports", "deliveries", "attestations", "dagster", "alerts", "portal")
+KEPT = (
+    "archive",
+    "build",
+    "published",
+    "exports",
+    "deliveries",
+    "attestations",
+    "documents",
+    "dagster",
+    "alerts",
+    "portal",
+)
 
 
 @dataclass(frozen=True)
@@ -209,7 +220,11 @@ def _uploads(home: Home, days: int | None, now: datetime) -> Iterator[Candidate]
     ]
     if not old:
         return
-    naming = [home.settings_file, *home.attestations.glob("*/*/manifest.json"), *home.background_runs.glob("*/*.json")]
+    naming = [
+        home.settings_file,
+        *(path for one in home.issued() for path in one.glob("*/manifest.json")),
+        *home.background_runs.glob("*/*.json"),
+    ]
     named = "\n".join(path.read_text(encoding="utf-8", errors="replace") for path in naming if path.is_file())
     for path in old:
         if path.name not in named:

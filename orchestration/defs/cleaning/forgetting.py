@@ -245,7 +245,7 @@ def _with_holdings(home: Home, record: Forgotten, identifiers: Identifiers) -> F
 def _attestations_of(home: Home, user_id: str) -> tuple[str, ...]:
     """Return the numbers of the learner's documents, each with the issues that hold it."""
     numbers: dict[str, None] = {}
-    for folder in sorted(home.attestations.iterdir()) if home.attestations.is_dir() else ():
+    for folder in home.issued():
         for _, issue in issue_folders(folder):
             manifest = read_manifest(issue)
             theirs = [one.number for one in manifest.documents if one.user_id == user_id]
@@ -279,7 +279,9 @@ def _left(home: Home, identifiers: Identifiers) -> tuple[Match, ...]:
     """Return what still holds the data among files that should not: all but those that a person decides about."""
 
     def is_for_a_person(path: Path) -> bool:
-        if path.is_relative_to(home.attestations):  # an issue that was not finished is not issued
+        if path.is_relative_to(home.attestations) or path.is_relative_to(
+            home.documents
+        ):  # an issue that was not finished is not issued
             return re.fullmatch(r"issue-\d+", path.parent.name) is not None
         return path.is_relative_to(home.exports) or path.is_relative_to(home.deliveries)
 

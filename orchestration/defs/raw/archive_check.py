@@ -48,7 +48,7 @@ def issues_of_another_archive(home: Home, manifest: Manifest) -> list[str]:
     heads = {entry.hash for entry in manifest.chain}
     return [
         issue.relative_to(home.folder).as_posix()
-        for folder in (sorted(home.attestations.iterdir()) if home.attestations.is_dir() else ())
+        for folder in home.issued()
         for _, issue in issue_folders(folder)
         if (named := read_issue(issue).archive_head) is not None and named not in heads
     ]

@@ -10,7 +10,7 @@ from typer.main import get_command
 
 from opco.attest import OPTIONS
 from opco.cli import app, load_commands
-from orchestration.defs.attestations.assets import AttestationConfig
+from orchestration.defs.attestations.assets import DocumentConfig
 from orchestration.defs.attestations.inputs import SessionInputs, input_warnings, session_inputs
 from orchestration.home.paths import Home
 from orchestration.home.sections.documents import INPUTS, OrganisationSettings
@@ -146,7 +146,7 @@ def test_a_value_that_is_not_allowed_is_named_with_what_is(home: Home) -> None:
 def test_each_input_is_a_setting_an_option_and_a_field_of_the_run() -> None:
     declared = {name: field.description for name, field in GivenInputs.model_fields.items()}
     settings = {name: field.description for name, field in OrganisationSettings.model_fields.items()}
-    of_the_run = {name: field.description for name, field in AttestationConfig.model_fields.items()}
+    of_the_run = {name: field.description for name, field in DocumentConfig.model_fields.items()}
     assert settings == declared
     assert declared.items() <= of_the_run.items()
     options = {one.name: str(getattr(one, "help", "")) for one in vars(get_command(app))["commands"]["attest"].params}

@@ -1,0 +1,105 @@
+"""The documents of one program session beside its attestations: an asset a kind, the month as run configuration."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from orchestration.defs.attestations.assets import (
+    CHECK,
+    CHECKED,
+    DocumentConfig,
+    checked_issue,
+    issue_metadata,
+    on_progress,
+)
+from orchestration.defs.attestations.issuing import checked_month, issue_session
+from orchestration.defs.attestations.partitions import SESSIONS, session_of
+from orchestration.home.clock import calendar_day
+from orchestration.runs.asker import Asker
+from orchestration.runs.mistakes import tells_mistakes
+from orchestration.runs.progress import Progress
+from orchestration.runs.resources import HomeResource
+from reports.attestation.inputs import GivenInputs
+from reports.issuing.kinds import KINDS
+
+ASSETS = {
+    "certificate": "opco_certificates",
+    "attendance": "opco_attendance",
+    "log": "opco_logs",
+}
+"""The asset of each kind; its job has the name of the kind."""
+DESCRIPTIONS = {
+    "certificate": "One certificat de réalisation per learner who completed something: hours credited for activities.",
+    "attendance": "One attestation d'assiduité per learner: activities done, assessments, assistance, evidence.",
+    "log": "One log of connections of a month per learner, to be signed by learner and trainer.",
+}
+
+
+class MonthlyConfig(DocumentConfig):
+    """What the documents say beside the data, how the issue is made, and which month they are about."""
+
+    month: str | None = Field(
+        default=None, description="Month of the documents, YYYY-MM. Default: the whole session; a log needs one."
+    )
+
+
+def document_asset(kind: str) -> dg.AssetsDefinition:
+    """Return the asset of a kind of document."""
+
+    @dg.asset(
+        name=ASSETS[kind],
+        group_name="documents",
+        kinds={"pdf"},
+        partitions_def=SESSIONS,
+        deps=["published_warehouse"],
+        check_specs=[dg.AssetCheckSpec(CHECK, asset=ASSETS[kind], description=CHECKED)],
+        description=DESCRIPTIONS[kind],
+    )
+    @tells_mistakes
+    def documents(
+        context: dg.AssetExecutionContext,
+        config: MonthlyConfig,
+        home: HomeResource,
+        progress: dg.ResourceParam[Progress],
+        asker: dg.ResourceParam[Asker],
+    ) -> Iterator[Any]:
+        progress.stage(f"Making the {KINDS[kind].nouns}")
+        summary = issue_session(
+            home.home,
+            session_of(context.partition_key),
+            kind=kind,
+            month=checked_month(config.month),
+            asker=asker,
+            issued_on=calendar_day(config.issued_on, "The date of issue"),
+            issued_on_reason=(config.issued_on_reason or "").strip() or None,
+            given={name: getattr(config, name) for name in GivenInputs.model_fields},
+            from_settings=config.from_settings,
+            users=config.users,
+            force=config.force,
+            allow_missing_letters=config.allow_missing_letters,
+            on_progress=on_progress(progress, context, KINDS[kind].nouns),
+        )
+        for warning in summary.warnings:
+            context.log.warning(warning)
+        passed, found = checked_issue(summary)
+        yield dg.MaterializeResult(
+            metadata=issue_metadata(summary),
+            check_results=[dg.AssetCheckResult(check_name=CHECK, passed=passed, metadata=found)],
+        )
+
+    return documents
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Define the documents, and a job for each kind."""
+    assets = {kind: document_asset(kind) for kind in ASSETS}
+    return dg.Definitions(
+        assets=list(assets.values()),
+        jobs=[
+            dg.define_asset_job(kind, selection=[asset], description=DESCRIPTIONS[kind])
+            for kind, asset in assets.items()
+        ],
+    )
