@@ -11,6 +11,7 @@ import csv
 import io
 import re
 import unicodedata
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,14 @@ MAX_BYTES = 512 * 2**20
 
 class UnreadableTableError(UserError):
     """A file that cannot be read as a table; the message says what it looks like and what to do."""
+
+
+@dataclass(frozen=True)
+class LeftOutFile:
+    """A file that is not read, and why: what is wrong and what to do."""
+
+    file: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -42,8 +51,11 @@ class TextTable:
     records: tuple[Record, ...]
 
 
-def read_text_table(path: Path) -> TextTable:
+def read_text_table(path: Path, is_head: Callable[[Sequence[str]], bool] = lambda _cells: False) -> TextTable:
     """Return the records of a downloaded table.
+
+    The separator is the one under which the first record `is_head`, where there is one; else the one that gives most
+    cells: where people write much, commas outnumber what parts the cells.
 
     Raises `UnreadableTableError` for a file that is empty, no text, or ends inside quotes.
     """
@@ -54,7 +66,7 @@ def read_text_table(path: Path) -> TextTable:
     text = content.decode(encoding).removeprefix("\ufeff")
     if not text.strip():
         raise UnreadableTableError("it is empty. Download it again.")
-    delimiter = max(DELIMITERS, key=lambda one: _cells_of_beginning(text, one))
+    delimiter = max(DELIMITERS, key=lambda one: (is_head(_first_cells(text, one)), _cells_of_beginning(text, one)))
     return TextTable(encoding, delimiter, tuple(_records(text, delimiter)))
 
 
@@ -100,6 +112,11 @@ def _decodable(content: bytes, encoding: str) -> str:
             "Download it again."
         ) from None
     return encoding
+
+
+def _first_cells(text: str, delimiter: str) -> Sequence[str]:
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    return next((cells for cells in reader if any(cells)), ())
 
 
 def _cells_of_beginning(text: str, delimiter: str) -> int:

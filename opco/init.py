@@ -30,6 +30,7 @@ QUESTIONS: dict[str, tuple[tuple[str, str, str | None], ...]] = {
         ),
         ("sessions", "What a program session is: course, group or cohort", "course"),
     ),
+    "360learning": (("folder", "Folder of the exports, relative to the home", "imports/360learning"),),
     "moodle-log": (("folder", "Folder of the downloads, relative to the home", "imports/moodle"),),
     "virtual-classes": (("folder", "Folder of the attendance reports, relative to the home", "imports/classes"),),
 }

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from connectors.text_tables import TextTable, UnreadableTableError, heading, read_text_table
+from connectors.text_tables import LeftOutFile, TextTable, UnreadableTableError, heading, read_text_table
 
 # The headings of a log in the order in which Moodle writes them, in the languages that are known here. The log of the
 # whole site has a column more, before the others: the course.
@@ -51,14 +51,6 @@ LOG_NAME = re.compile(r"^logs_(?P<course>.+)_\d{8}-\d{4}(?: ?\(\d+\))?\.csv$", r
 PARTICIPANTS_NAME = re.compile(r"^courseid_(?P<number>\d+)_participants(?: ?\(\d+\))?\.csv$", re.IGNORECASE)
 
 LINE_COLUMNS = ("course_cell", "time_cell", "actor", "affected", "description", "origin", "ip")
-
-
-@dataclass(frozen=True)
-class LeftOutFile:
-    """A file that is not read, and why: what is wrong and what to do."""
-
-    file: str
-    reason: str
 
 
 @dataclass

@@ -112,3 +112,7 @@ create or replace macro clock_on(cell, day) as if(
 
 -- The id of a user who has none but the e-mail address: no id shows an address, on no page and after no forgetting.
 create or replace macro id_of_email(email) as 'mail-' || left(sha256(lower(email)), 16);
+
+-- A text cell without the apostrophe that keeps spreadsheets from running it, as the export of this product writes it.
+create or replace macro without_apostrophe(cell) as
+    if(regexp_matches(cell, '^''[\p{Z}\p{Cf}\p{Cc}]*[=+\-@＝＋－＠﹦﹢﹣﹫]'), substr(cell, 2), cell);

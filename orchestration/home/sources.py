@@ -24,6 +24,7 @@ from warehouse.errors import UserError
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 # A kind's settings are loaded where a home has such a source.
 KINDS: dict[str, str] = {
+    "360learning": "connectors.learning360.settings:Learning360Settings",
     "moodle": "connectors.moodle.settings:MoodleSettings",
     "moodle-log": "connectors.moodle_log.settings:MoodleLogSettings",
     "virtual-classes": "connectors.virtual_classes.settings:VirtualClassesSettings",

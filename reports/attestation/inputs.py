@@ -57,7 +57,11 @@ class AttestationInputs(GivenInputs):
         return {part: getattr(self, part) for part in IMAGES}
 
 
-LOG_LIMITS = {"moodle_log": {"event_run"}, "virtual_classes": {"native_log", "attempt_span"}}
+LOG_LIMITS = {
+    "360learning": {"native_log"},
+    "moodle_log": {"event_run"},
+    "virtual_classes": {"native_log", "attempt_span"},
+}
 """Kinds of logs with limits that the method states, and the evidence levels of the connections that they give."""
 IMAGES = ("logo", "stamp")
 TEXTS = tuple(name for name in GivenInputs.model_fields if name not in (*IMAGES, "language", "custom_fields"))

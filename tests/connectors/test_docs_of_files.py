@@ -1,4 +1,4 @@
-"""What docs/moodle_log.md and docs/virtual_classes.md show works as written, and they tell every reason."""
+"""What the pages of sources that are folders of files show works as written, and they tell every reason."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from connectors.learning360.opca_logs import HEADINGS
+from connectors.learning360.settings import Learning360Settings
+from connectors.learning360.source import REASONS as REASONS_OF_STAYS
 from connectors.moodle_log.downloads import LOG_NAME, PARTICIPANTS_NAME
 from connectors.moodle_log.settings import MoodleLogSettings
 from connectors.moodle_log.source import REASONS as REASONS_OF_LINES
@@ -27,17 +30,28 @@ def blocks(name: str, language: str) -> list[str]:
     return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in found]
 
 
-@pytest.mark.parametrize("name", ["moodle_log.md", "virtual_classes.md"])
+@pytest.mark.parametrize("name", ["360learning.md", "moodle_log.md", "virtual_classes.md"])
 def test_each_settings_block_is_read(name: str) -> None:
     sources = [read_sources(Path(name), tomllib.loads(text)["sources"]) for text in blocks(name, "toml")]
     assert len(sources) > 0
-    assert all(type(one) in (MoodleLogSettings, VirtualClassesSettings) for read in sources for one in read.values())
+    assert all(
+        type(one) in (Learning360Settings, MoodleLogSettings, VirtualClassesSettings)
+        for read in sources
+        for one in read.values()
+    )
 
 
 def test_the_names_of_downloads_are_those_that_are_read() -> None:
     text = page("moodle_log.md")
     assert LOG_NAME.match(re.findall(r"`(logs_\S+)`", text)[0])
     assert PARTICIPANTS_NAME.match(re.findall(r"`(courseid_\S+)`", text)[0])
+
+
+def test_the_headings_of_an_export_are_those_that_are_read() -> None:
+    told = re.findall(
+        r"`([^`]+)`", "".join(re.findall(r"^\| (?:first|last) \|.*$", page("360learning.md"), re.MULTILINE))
+    )
+    assert sorted(told) == sorted(one for before, after in HEADINGS.values() for one in (*before, *after))
 
 
 def test_the_table_and_the_aliases_are_read(tmp_path: Path) -> None:
@@ -50,7 +64,12 @@ def test_the_table_and_the_aliases_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "reasons"), [("moodle_log.md", REASONS_OF_LINES), ("virtual_classes.md", REASONS_OF_ATTENDANCES)]
+    ("name", "reasons"),
+    [
+        ("360learning.md", REASONS_OF_STAYS),
+        ("moodle_log.md", REASONS_OF_LINES),
+        ("virtual_classes.md", REASONS_OF_ATTENDANCES),
+    ],
 )
 def test_every_reason_is_told(name: str, reasons: dict[str, str]) -> None:
     part = page(name).split("| reason | what it is |")[1].split("\n\n")[0]

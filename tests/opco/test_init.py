@@ -20,14 +20,17 @@ def asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, obje
     return answer
 
 
-def test_a_home_with_a_folder_of_downloads(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("kind", "usual"), [("moodle-log", "imports/moodle"), ("360learning", "imports/360learning")])
+def test_a_home_with_a_folder_of_downloads(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, usual: str
+) -> None:
     folder = tmp_path / "new" / "home"
-    answer = asked(capsys, "moodle-log", "--home", str(folder))
-    assert (answer["ok"], answer["name"]) == (True, "moodle-log")
+    answer = asked(capsys, kind, "--home", str(folder))
+    assert (answer["ok"], answer["name"]) == (True, kind)
     home = Home(folder)
     (settings,) = home_sources(home).values()
-    assert settings.kind == "moodle-log"
-    assert (folder / "imports/moodle").is_dir()
+    assert settings.kind == kind
+    assert (folder / usual).is_dir()
     # Nothing is there to read yet: the answer says so, and the settings stay.
     assert answer["fault"]
 

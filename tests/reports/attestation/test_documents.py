@@ -473,6 +473,8 @@ def test_rows_of_zero_seconds_are_one_line_a_day_unless_asked_for(campus: Any, i
             ("Journal de Moodle. Téléchargé depuis Moodle, cours par cours",),
         ),
         ("native_log", ("moodle_log", "virtual_classes"), ("Classes virtuelles. D’après le rapport de présence",)),
+        ("native_log", ("360learning",), ("Journal de 360Learning. D’après l’export de la plateforme",)),
+        ("event_run", ("360learning",), ()),
         ("event_run", (), ()),
     ],
 )
@@ -485,6 +487,7 @@ def test_the_method_states_what_the_logs_of_its_connections_do_not_know(
     campus.enrolled("U1", SESSION)
     text = " ".join(pages(issue(AttestationInputs(log_limits=limits))))
     every = (
+        "Journal de 360Learning. D’après l’export de la plateforme",
         "Journal de Moodle. Téléchargé depuis Moodle, cours par cours",
         "Classes virtuelles. D’après le rapport de présence",
     )
