@@ -52,7 +52,9 @@ GROUPS = {
         "sessions": "sessions",
         "export": "export",
         "attest": "attest",
+        "preflight": "documents",
         "document": "attest",
+        "sign-off": "documents",
     },
     "What is there, and where it comes from": {
         "status": "status",

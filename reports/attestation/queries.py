@@ -161,6 +161,11 @@ where fct_learner_sessions.session_id = $session_id
     and fct_learner_sessions.user_id in (select unnest($user_ids))
 """
 
+# A connection is of the month in which it begins; no month is the whole session.
+IN_MONTH = """($month is null or strftime(
+            timezone((select display_timezone from warehouse_build), connected_at at time zone 'UTC'), '%Y-%m'
+        ) = $month)"""
+
 # The same of one month: what was connected in it, by the local day of the beginning.
 LEARNERS_OF_MONTH = f"""
 with totals as (
@@ -168,7 +173,7 @@ with totals as (
         user_id,
         count(*) as connection_count,
         count(*) filter (where disconnected_at is null) as open_connection_count,
-        count(distinct connected_on) as connection_day_count,
+        count(distinct timezone($zone, connected_at at time zone 'UTC')::date) as connection_day_count,
         coalesce(sum(elapsed_seconds), 0)::bigint as elapsed_seconds,
         coalesce(sum(capped_seconds), 0)::bigint as capped_seconds,
         coalesce(sum(overlap_seconds), 0)::bigint as overlap_seconds,
@@ -178,7 +183,7 @@ with totals as (
     from fct_opco_connections
     where session_id = $session_id
         and user_id in (select unnest($user_ids))
-        and strftime(connected_on, '%Y-%m') = $month
+        and {IN_MONTH}
     group by user_id
 )
 
@@ -253,7 +258,7 @@ select
 from fct_opco_connections
 where session_id = $session_id
     and user_id in (select unnest($user_ids))
-    and ($month is null or strftime(connected_on, '%Y-%m') = $month)
+    and {IN_MONTH}
 window log_order as (
     partition by user_id
     order by connected_at, disconnected_at nulls last, length(connection_id), connection_id, course_id
@@ -264,7 +269,7 @@ order by user_id, number
 
 
 # The printed flags of a session's connections: of each learner, or with `$user_ids` as one.
-FINDINGS = """
+FINDINGS = f"""
 with printed as (
     select unnest($printed_flags) as flag, generate_subscripts($printed_flags, 1) as position
 ),
@@ -274,11 +279,11 @@ flagged as (
     from fct_opco_connections
     where session_id = $session_id
         and user_id in (select unnest($user_ids))
-        and ($month is null or strftime(connected_on, '%Y-%m') = $month)
+        and {IN_MONTH}
 )
 
 select
-    {user_id}
+    {{user_id}}
     printed.flag,
     connection_flags.label_fr,
     connection_flags.label_en,
@@ -289,7 +294,7 @@ from flagged
 inner join printed on printed.flag = flagged.flag
 inner join connection_flags on connection_flags.flag = flagged.flag
 group by all
-order by {user_id} any_value(printed.position)
+order by {{user_id}} any_value(printed.position)
 """
 
 CUSTOM_FIELDS = """

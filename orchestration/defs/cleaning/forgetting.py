@@ -23,6 +23,7 @@ from orchestration.home.sources import sources_folder
 from orchestration.runs.progress import Progress
 from orchestration.runs.records import delete_runs, runs_that_hold, vacuum, wipe_assets_that_hold
 from reports.issuing.manifest import issue_folders, read_manifest
+from reports.issuing.sign_off import FOLDER as SIGN_OFFS
 from warehouse.account import account
 from warehouse.archive import INSTANT, FileVersion, Manifest
 from warehouse.archive import read_manifest as read_archive_manifest
@@ -282,7 +283,7 @@ def _left(home: Home, identifiers: Identifiers) -> tuple[Match, ...]:
         if path.is_relative_to(home.attestations) or path.is_relative_to(
             home.documents
         ):  # an issue that was not finished is not issued
-            return re.fullmatch(r"issue-\d+", path.parent.name) is not None
+            return re.fullmatch(rf"issue-\d+|{SIGN_OFFS}", path.parent.name) is not None
         return path.is_relative_to(home.exports) or path.is_relative_to(home.deliveries)
 
     files = files_under(home.folder / "var", home.settings_file)
