@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from reports.attestation.wording import load_wording
+from reports.documents.wording import month_name
 from reports.language import (
     DASH,
     NARROW_NO_BREAK_SPACE,
@@ -64,6 +65,10 @@ class Words:
     def day(self, value: date | None) -> str:
         """Return a day as DD/MM/YYYY; a dash where there is none."""
         return DASH if value is None else short_date(value)
+
+    def month(self, value: str) -> str:
+        """Return a month (YYYY-MM) as it stands in a sentence."""
+        return month_name(load_wording(self.language), value)
 
     def period(self, first: date | None, last: date | None) -> str:
         """Return the time from one day to another, of which one may be open."""

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
@@ -37,6 +37,8 @@ from orchestration.runs.supervision import (
 from warehouse.files import try_lock, written_atomically
 
 Kind = Literal["attestations", "certificate", "attendance", "log", "export"]
+DOCUMENT_KINDS: tuple[Kind, ...] = ("certificate", "attendance", "log")
+"""The kinds of runs that make documents of a session beside its attestations."""
 Status = Literal["waiting", "running", "done", "failed", "stopped", "cancelled"]
 
 RUN_ID = re.compile(r"\d{8}T\d{12}-[0-9a-f]{16}")
@@ -152,10 +154,10 @@ class BackgroundRuns:
             if (run := self.find(name)) is not None:
                 yield run
 
-    def under_way(self, session_id: str) -> BackgroundRun | None:
-        """Return the run that makes a session's attestations and is not over yet."""
+    def under_way(self, session_id: str, kinds: Container[Kind] = ("attestations",)) -> BackgroundRun | None:
+        """Return the run of these kinds that makes a session's documents and is not over yet."""
         for run in self.latest():
-            if run.order.session_id == session_id and run.order.kind == "attestations" and not run.is_over:
+            if run.order.session_id == session_id and run.order.kind in kinds and not run.is_over:
                 return run
         return None
 
@@ -175,7 +177,8 @@ class BackgroundRuns:
             return False
         asked = (one.order for one in self.latest())
         later = (one for one in asked if one.run_id > order.run_id and one.kind == order.kind)
-        return order.kind == "export" or all(one.session_id != order.session_id for one in later)
+        is_of_session = order.kind == "attestations"
+        return not is_of_session or all(one.session_id != order.session_id for one in later)
 
     def cancel(self, run: BackgroundRun, *, by: str) -> BackgroundRun:
         """End a run that is not over, or would start again, and return it as it is a moment later.

@@ -194,7 +194,7 @@ def find_gaps(
         )
     own_rows = _own_requirements(own)
     is_own = funder in own_rows.column("funder").to_pylist()
-    shipped = db.execute(f"select {', '.join(TYPES)} from funder_requirements").fetch_arrow_table()
+    shipped = db.execute(f"select {', '.join(TYPES)} from funder_requirements").to_arrow_table()
     signed_logs = pa.table(
         {"user_id": [one for one, _ in signed], "month": [month for _, month in signed]},
         pa.schema([("user_id", pa.string()), ("month", pa.string())]),
@@ -226,12 +226,12 @@ def _own_requirements(path: Path) -> pa.Table:
         if not path.is_file():
             return db.execute(
                 f"select {', '.join(f'null::{kind} as {name}' for name, kind in TYPES.items())} limit 0"
-            ).fetch_arrow_table()
+            ).to_arrow_table()
         try:
             head = path.read_text(encoding="utf-8-sig").split("\n", 1)[0].strip()
             rows = db.execute(
                 f"from read_csv({quoted_literal(path)}, header = true, delim = ',', columns = {{{columns}}})"
-            ).fetch_arrow_table()
+            ).to_arrow_table()
         except (duckdb.Error, UnicodeDecodeError) as error:
             raise UserError(f"{path} cannot be read: {str(error).splitlines()[0]}") from error
     if head.split(",") != list(TYPES):

@@ -72,9 +72,7 @@ def record_sign_off(
     OpcoError where the file cannot be read or kept.
     """
     if (file is None) == (reason is None):
-        raise UserError(
-            "Say what came back: the signed file (--signed FILE), or why it is refused (--refused REASON)."
-        )
+        raise UserError("Say what came back: the signed file (--signed FILE), or why it is refused (--refused REASON).")
     states = {(one.month, one.document.user_id): one for one in log_states(folder)}
     if (month, user_id) not in states:
         known = sorted({one.document.user_id for one in states.values() if one.month == month})
