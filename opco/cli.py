@@ -62,6 +62,7 @@ GROUPS = {
         "issues": "issues",
         "verify": "issues",
         "why": "why",
+        "what-if": "what_if",
         "settings": "settings",
     },
     "Pages and services": {

@@ -41,6 +41,8 @@ class Models:
             "config": lambda **_: "",
             "is_incremental": lambda: False,
             "execute": True,
+            # What a macro asks of the node that calls it.
+            "model": {"resource_type": "model"},
             "return": _give_back,
         }
         for path in (PROJECT_DIR / "macros").glob("*.sql"):
@@ -52,7 +54,7 @@ class Models:
         if name not in self.made:
             self.made.add(name)
             query = self.templates.from_string(self.files[name].read_text(encoding="utf-8")).render()
-            self.db.execute(f"create table {name} as\n{query}")
+            self.db.execute(f"create or replace table {name} as\n{query}")
         return name
 
     def _macro(self, name: str, text: str) -> Callable[..., object]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from datetime import date, datetime
 from pathlib import Path
@@ -76,36 +77,47 @@ def explain(build_file: Path, question: Question) -> list[Answer]:
     """
     if question == Question():
         raise UserError("Ask about something: --user, --session, --course, --day or --row (an id, or FILE:LINE).")
-    if not build_file.exists():
-        raise UserError(f"{build_file}: nothing is built yet. Build first: opco build --raw FOLDER")
     asked = {name: value for name, value in vars(question).items() if value is not None}
     parameters = dict(asked)
     if question.row is not None:
         file_line = re.fullmatch(r"(.+):(\d+)", question.row)
         parameters |= {"file": file_line[1], "line": int(file_line[2])} if file_line else {"file": None, "line": None}
+    with whole_build(build_file) as db:
+        # The table that a build makes last: without it there is no whole build.
+        ((zone,),) = db.execute("select display_timezone from marts.warehouse_build").fetchall()
+        if question.day is not None:
+            parameters["zone"] = zone
+        rows = db.execute(
+            f"""
+            select {", ".join(field.name for field in fields(Answer))}
+            from intermediate.int_raw_rows__explained
+            where {" and ".join(CONDITIONS[name] for name in asked)}
+            order by happened_at nulls last, table_name, file, line
+            """,
+            parameters,
+        ).fetchall()
+        if not rows:
+            _require_known(db, question)
+    return [Answer(*row) for row in rows]
+
+
+@contextmanager
+def whole_build(build_file: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield the build file, read-only, for queries of what a whole build of this release holds.
+
+    Raises UserError where nothing is built, or where a query finds a table or column missing; OpcoError when the file
+    is locked.
+    """
+    if not build_file.exists():
+        raise UserError(f"{build_file}: nothing is built yet. Build first: opco build --raw FOLDER")
     with open_build_file(build_file, read_only=True) as db:
         try:
-            # The table that a build makes last: without it there is no whole build.
-            ((zone,),) = db.execute("select display_timezone from marts.warehouse_build").fetchall()
-            if question.day is not None:
-                parameters["zone"] = zone
-            rows = db.execute(
-                f"""
-                select {", ".join(field.name for field in fields(Answer))}
-                from intermediate.int_raw_rows__explained
-                where {" and ".join(CONDITIONS[name] for name in asked)}
-                order by happened_at nulls last, table_name, file, line
-                """,
-                parameters,
-            ).fetchall()
-        except duckdb.CatalogException as error:
+            yield db
+        except (duckdb.CatalogException, duckdb.BinderException) as error:
             raise UserError(
                 f"{build_file} holds no complete build of this release: the last one stopped half-way, or an earlier "
                 "release made it. Build again: opco build --raw FOLDER, or opco rebuild"
             ) from error
-        if not rows:
-            _require_known(db, question)
-    return [Answer(*row) for row in rows]
 
 
 def _require_known(db: duckdb.DuckDBPyConnection, question: Question) -> None:

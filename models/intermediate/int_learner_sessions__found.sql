@@ -36,7 +36,7 @@ with traces as (
     where is_kept
 ),
 
-final as (
+found as (
     select
         user_id,
         session_id,
@@ -44,6 +44,29 @@ final as (
     from traces
     where {{ in_affected_learners() }}
     group by user_id, session_id
+),
+
+-- who is enrolled once without an end is enrolled still
+enrollments as (
+    select
+        user_id,
+        session_id,
+        max(enrolled_at) as last_enrolled_at,
+        case when count(unenrolled_at) = count(*) then max(unenrolled_at) end as last_unenrolled_at
+    from {{ ref('stg_enrollments') }}
+    where is_kept and {{ in_affected_learners() }}
+    group by user_id, session_id
+),
+
+final as (
+    select
+        user_id,
+        session_id,
+        found.is_enrolled,
+        enrollments.last_enrolled_at,
+        enrollments.last_unenrolled_at
+    from found
+    left join enrollments using (user_id, session_id)
 )
 
 select * from final

@@ -28,6 +28,7 @@ steps as (
     select
         user_id,
         session_id,
+        is_started,
         has_attempt,
         first_activity_at,
         last_activity_at,
@@ -48,6 +49,7 @@ stepped as (
         {%- for pct in ['progress_pct', 'assessment_score_pct', 'course_score_pct'] %}
         cast(sum(cast({{ pct }} * 1000000 as bigint)) // count({{ pct }}) / 1000000 as decimal(9, 6)) as {{ pct }},
         {%- endfor %}
+        count(*) filter (where is_started) as started_resource_count,
         bool_or(has_attempt) as has_attempt,
         min(first_activity_at) as first_activity_at,
         max(last_activity_at) as last_activity_at
@@ -70,6 +72,7 @@ final as (
             when stepped.assessment_score_pct is not null then 'assessments'
             when stepped.course_score_pct is not null then 'courses'
         end as score_source,
+        coalesce(stepped.started_resource_count, 0) as started_resource_count,
         stepped.first_activity_at,
         stepped.last_activity_at
     from learner_sessions

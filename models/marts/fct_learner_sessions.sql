@@ -39,6 +39,18 @@ activities as (
         count(*) filter (where not is_optional) as required_step_count,
         count(*) filter (where is_completed) as completed_step_count,
         count(*) filter (where is_completed and not is_optional) as completed_required_step_count,
+        count(*) filter (where step_type = 'course' and not is_optional) as required_course_count,
+        count(*) filter (
+            where step_type = 'course' and is_completed and not is_optional
+        ) as completed_required_course_count,
+        count(*) filter (where step_type = 'assessment' and is_started) as handed_in_assessment_count,
+        -- a placement test tells where a learner begins
+        count(*) filter (
+            where step_type = 'assessment' and is_passed is not null and evaluation_kind is distinct from 'placement'
+        ) as judged_assessment_count,
+        count(*) filter (
+            where step_type = 'assessment' and is_passed and evaluation_kind is distinct from 'placement'
+        ) as passed_assessment_count,
         count(*) filter (where is_without_duration) as without_duration_count,
         count(*) filter (where is_suspicious) as suspicious_count,
         min(completed_at) as first_completed_at,
@@ -111,6 +123,8 @@ final as (
         user_id,
         session_id,
         found.is_enrolled,
+        found.last_enrolled_at,
+        found.last_unenrolled_at,
         instructors.user_id is not null as is_instructor,
         connections.connection_count is not null as has_played,
         coalesce(connections.connection_count, 0) as connection_count,
@@ -131,6 +145,7 @@ final as (
         progressed.score_pct,
         progressed.progress_source,
         progressed.score_source,
+        progressed.started_resource_count,
         least(
             connections.first_connected_at, progressed.first_activity_at, assisted.first_asked_at
         ) as first_activity_at,
@@ -141,6 +156,12 @@ final as (
         coalesce(activities.required_step_count, 0) as required_step_count,
         coalesce(activities.completed_step_count, 0) as completed_step_count,
         coalesce(activities.completed_required_step_count, 0) as completed_required_step_count,
+        {%- for count in [
+            'required_course_count', 'completed_required_course_count', 'handed_in_assessment_count',
+            'judged_assessment_count', 'passed_assessment_count',
+        ] %}
+        coalesce(activities.{{ count }}, 0) as {{ count }},
+        {%- endfor %}
         coalesce(activities.without_duration_count, 0) as without_duration_count,
         coalesce(activities.suspicious_count, 0) as suspicious_count,
         activities.first_completed_at,

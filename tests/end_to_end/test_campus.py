@@ -16,6 +16,7 @@ import duckdb
 import pytest
 
 from tests.commands import CAMPUS, Opco, result_of
+from warehouse.what_if import what_if
 
 pytestmark = pytest.mark.xdist_group("campus")
 
@@ -136,6 +137,20 @@ def test_a_full_build_gives_what_the_build_that_went_on_gave(campus_home: Path, 
     changed = result_of(opco(*again, home=home))
     assert changed["full_refresh_reason"] == "the settings of the rules changed: inactivity_timeout_minutes"
     assert marts(home)["fct_opco_connections"] != marts(campus_home)["fct_opco_connections"]
+    # What that timeout would retain was known before.
+    for timeout, told in ((5, campus_home), (15, home)):
+        whose = home if told is campus_home else campus_home
+        found = what_if(told / "var/build/opco.duckdb", "S-BUR-2026-10", [timeout])
+        with duckdb.connect(str((whose / "var/published/opco.duckdb").resolve()), read_only=True) as connection:
+            held = connection.execute(
+                "select user_id, retained_seconds from fct_learner_sessions where session_id = 'S-BUR-2026-10'"
+            ).fetchall()
+        assert {
+            row.user_id: one.retained_seconds
+            for row in found.learners
+            for one in row.at_timeouts
+            if one.inactivity_timeout_minutes == timeout
+        } == dict(held)
     (home / "opco.toml").unlink()
     asked = result_of(opco(*again, "--full-refresh", home=home))
     assert asked["full_refresh_reason"] == "it was asked for"

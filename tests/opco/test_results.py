@@ -45,6 +45,7 @@ FIELDS = {
     "SourcesResult": "home sources",
     "StatusResult": "home fault is_changed archive audit_fault audit_head open_to_others warehouse published builds "
     "build_running load runs runs_not_told silent sources next",
+    "WhatIfResult": "home session_id session_name minutes_in_force learners totals",
     "WhyResult": "home rows connections outcomes answers",
 }
 # These write facts of their own.

@@ -11,8 +11,8 @@ import pytest
 from httpx2 import Response
 from starlette.testclient import TestClient
 
+from tests.portal.pages_home import AWA, SESSION, Pages, pages_of, text_of, token_of
 from tests.portal.test_journeys import over
-from tests.portal.test_pages import AWA, SESSION, Pages, pages_of, text_of, token_of
 
 PAGE = f"/sessions/{SESSION}/documents"
 

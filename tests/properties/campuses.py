@@ -155,3 +155,34 @@ def assisted_campuses(draw: st.DrawFn) -> RawFolder:
         ),
     )
     return folder
+
+
+# 21 days after an instant, to the microsecond and short of it; the two sides of a day where a person reads.
+CLOCKS = (
+    "2026-09-04T00:00:00Z",
+    "2026-09-23T08:00:00Z",
+    "2026-09-24T08:00:00.499999Z",
+    "2026-09-24T08:00:00.5Z",
+    "2026-10-31T22:59:59Z",
+    "2026-10-31T23:00:00Z",
+    "2026-11-20T08:25:00Z",
+)
+
+
+@st.composite
+def followed_campuses(draw: st.DrawFn) -> RawFolder:
+    """Draw an assisted campus whose sessions and enrolments begin and end, with placement tests."""
+    folder = dict(draw(assisted_campuses()))
+    begins, ends = ("", "", *INSTANTS[1:4], "2026-10-31T23:00:00Z"), ("", "", INSTANTS[4], *CLOCKS[1:5])
+    folder["program_sessions.csv"] = [
+        {**cells, "starts_at": draw(st.sampled_from(begins)), "ends_at": draw(st.sampled_from(ends))}
+        for cells in folder["program_sessions.csv"]
+    ]
+    folder["enrollments.csv"] = [
+        {**cells, "unenrolled_at": draw(st.sampled_from(ends))} for cells in folder["enrollments.csv"]
+    ]
+    folder["assessments.csv"] = [
+        {**cells, "evaluation_kind": draw(st.sampled_from(("", "placement", "final")))}
+        for cells in folder["assessments.csv"]
+    ]
+    return folder

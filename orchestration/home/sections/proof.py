@@ -1,4 +1,4 @@
-"""Settings of what documents credit beside connected time."""
+"""Settings of what is shown beside connected time: what is credited, and who is followed up."""
 
 from __future__ import annotations
 
@@ -23,4 +23,12 @@ class CreditSettings(Section):
     )
     suspicious_below_pct: Annotated[Whole, Field(ge=0, le=100)] = Field(
         description="Percentage of its planned duration below which a completed course is listed as to be looked at."
+    )
+
+
+class FollowUpSettings(Section):
+    """When a learner has to be chased (D4); they reach dbt as the var `follow_up`."""
+
+    silence_days: Annotated[Whole, Field(ge=1, le=366)] = Field(
+        description="Days without any activity after which a learner of an open session is one to chase."
     )
