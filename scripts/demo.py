@@ -1,4 +1,4 @@
-"""Builds the demo campus, exports it, makes the attestations of one session, and says what was made."""
+"""Builds the demo campus, exports it, makes one session's attestations and certificates, and says what was made."""
 
 from __future__ import annotations
 
@@ -36,6 +36,7 @@ def main() -> None:
     built = opco("build", "--raw", "demo/raw", "--as-of", CLOCK)
     exported = opco("export")
     issued = opco("attest", SESSION, "--issued-on", ISSUED_ON)
+    certified = opco("document", "certificate", SESSION, "--issued-on", ISSUED_ON)
     rejected = sum(one["count"] for one in built["rejects"])
     shown = {
         name: Path(path).relative_to(PROJECT)
@@ -43,6 +44,7 @@ def main() -> None:
             ("warehouse", built["warehouse"]),
             ("export", exported["path"]),
             ("issue", issued["folder"]),
+            ("certificates", certified["folder"]),
         )
     }
     sys.stdout.write(
@@ -51,10 +53,12 @@ Made in {time.monotonic() - start:.0f} seconds from {built["load"]["rows"]:,} ra
   {shown["warehouse"]}   the warehouse: {built["row_counts"]["fct_opco_connections"]:,} connections
   {shown["export"]}   the OPCO export: {exported["rows"]:,} lines
   {shown["issue"]}/   {issued["documents"]} attestations of session {SESSION}, with their ZIP
+  {shown["certificates"]}/   {certified["documents"]} certificats de réalisation of it
 
 Try next:
   .venv/bin/opco export --home demo --session {SESSION} --language fr
   .venv/bin/opco attest {SESSION} --home demo --place Lyon --output /tmp/attestations
+  .venv/bin/opco preflight --funder agefice S-2026-MGMT-10 --home demo
   .venv/bin/opco sessions --home demo
   make portal
   .venv/bin/opco dagster --home demo

@@ -18,6 +18,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 PROJECT = Path(__file__).resolve().parent.parent
 PICTURES = PROJECT / "docs" / "images"
+SESSION = "S-2026-MGMT-09"
+DOCUMENTS = {
+    "document-certificate": ("certificate", []),
+    "document-attendance": ("attendance", []),
+    "document-log": ("log", ["--month", "2026-09"]),
+}
+"""Pictures of the documents beside the attestation: the kind and what its command takes."""
 DOCUMENT = "attestation-O-BRIEN-Siobhan-u-1004.pdf"
 SCALE = 1.6  # 115 pixels an inch: sharp at half that size, small in the repository
 # The blocks as docs/attestation.md numbers them, by words that stand where each begins.
@@ -95,6 +102,16 @@ def of_the_portal() -> None:
         save(sheet([one.resize((one.width // 2, one.height // 2)) for one in dark], 3, GAP), "portal-in-the-dark.png")
 
 
+def of_the_documents() -> None:
+    """Draw the first page of each document beside the attestation, of the same learner."""
+    for name, (kind, options) in DOCUMENTS.items():
+        opco = str(Path(sys.executable).with_name("opco"))
+        command = [opco, "document", kind, SESSION, "--home", "demo", "--issued-on", "2026-11-10", *options]
+        subprocess.run(command, cwd=PROJECT, check=True)
+        found = sorted((PROJECT / f"demo/var/documents/{kind}/{SESSION}").glob("*/issue-*/*-u-1001.pdf"))
+        save(drawn(pypdfium2.PdfDocument(found[-1])[0]), f"{name}.png")
+
+
 def save(picture: Image.Image, name: str) -> None:
     """Write a picture small."""
     path = PICTURES / name
@@ -103,13 +120,14 @@ def save(picture: Image.Image, name: str) -> None:
 
 
 def main() -> None:
-    """Draw the first page of one attestation, all of it with its blocks numbered, and the portal."""
-    issues = sorted((PROJECT / "demo/var/attestations/S-2026-MGMT-09").glob(f"issue-*/{DOCUMENT}"))
+    """Draw the first page of one attestation, all of it with its blocks numbered, the documents, and the portal."""
+    issues = sorted((PROJECT / "demo/var/attestations" / SESSION).glob(f"issue-*/{DOCUMENT}"))
     if not issues:
         sys.exit("No attestation of the demo to draw. Run: make demo")
     document = pypdfium2.PdfDocument(issues[0])
     save(drawn(document[0]), "attestation.png")
     save(sheet([numbered(page) for page in document], len(document), 12), "attestation-blocks.png")
+    of_the_documents()
     of_the_portal()
 
 

@@ -28,7 +28,8 @@ REPORTS = {
     "delivery": {"export"},
     "printing": set[str](),
     "attestation": {"printing"},
-    "issuing": {"attestation", "printing"},
+    "documents": {"attestation", "printing"},
+    "issuing": {"documents", "attestation", "printing"},
 }
 
 
