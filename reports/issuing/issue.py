@@ -437,7 +437,7 @@ def _nothing(kind: DocumentKind, scope: Scope, left_out: Sequence[LeftOut], *, i
             f"({lacking[0].detail}), and {len(lacking) - 1} more learners are so.\n"
             'Deliver these durations, or have such activities count for nothing: credit.without_duration = "zero"'
         )
-    if all(one.reason == "nothing_completed" for one in left_out):
+    if left_out and all(one.reason == "nothing_completed" for one in left_out):
         return NothingToAttestError(f"Nobody has completed anything of {where}: there is no {kind.noun} to make.")
     if all(one.reason in ("never_played", "nothing_completed") for one in left_out):
         return NothingToAttestError(f"Nobody has played {where}: it has no connection, so there is nothing to attest.")

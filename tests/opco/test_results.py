@@ -19,14 +19,18 @@ BUILD = (
     "home load full_refresh_reason learners_rebuilt rejects gone conflicting warehouse build builds_removed bytes "
     "sha256 row_counts"
 )
+ISSUE = (
+    "home session_id kind month changed issue_number folder zip_path zip_sha256 documents states pages bytes "
+    "warnings findings files cancelled left_out copy"
+)
 # Of the results whose fields are printed as they are.
 FIELDS = {
     "AlertsResult": "home settings_file recipients problems waiting next_try_at last_error",
-    "AttestResult": "home session_id changed issue_number folder zip_path zip_sha256 documents states pages bytes "
-    "warnings findings files cancelled left_out copy",
+    "AttestResult": ISSUE,
     "BuildResult": BUILD,
     "CancelResult": "home cancelled",
     "CheckSourceResult": "home name kind report",
+    "DocumentResult": ISSUE,
     "DryRunResult": "home dry_run rows learners sessions data_as_of last_activity_at build_id filters",
     "ExportResult": "home rows path json_path format bytes sha256 learners sessions cut_cells data_as_of "
     "last_activity_at build_id recipients link_expires_at",
@@ -35,12 +39,14 @@ FIELDS = {
     "InitResult": "home settings_file name secrets report fault",
     "IssuesResult": "home session_id issues",
     "NightlyResult": f"{BUILD} exports attestations",
+    "PreflightResult": "home session_id funder gaps",
     "PullResult": "home delivery reports",
     "RebuildResult": BUILD,
     "RollbackResult": "home warehouse published published_before",
     "RunsResult": "home runs",
     "SentResult": "home settings_file recipients sent",
     "SessionsResult": "home sessions",
+    "SignOffResult": "home session_id logs",
     "SignInLink": "home address link until",
     "SourcesResult": "home sources",
     "StatusResult": "home fault is_changed archive audit_fault audit_head open_to_others warehouse published builds "
@@ -54,7 +60,7 @@ FACTS = {"CheckResult", "CleanResult", "ForgetResult", "NoSessionEnded", "Settin
 
 def results(base: type[Result] = Result) -> Iterator[type[Result]]:
     for one in base.__subclasses__():
-        if one.__module__.startswith("opco.") and one is not HomeResult:
+        if one.__module__.startswith("opco.") and not one.__name__.startswith("_") and one is not HomeResult:
             yield one
         yield from results(one)
 

@@ -327,9 +327,7 @@ def test_an_earlier_pdf_that_was_changed_is_not_carried_on(issue: Issue, warehou
     with (first.folder / first.documents[1].file).open("ab") as stream:
         stream.write(b"%")
     change(warehouse, LATE)
-    with pytest.raises(
-        OpcoError, match=r"Biot Ada \(U2\): The PDF of attestation SST-26/U2/1.* changed since.*--force"
-    ):
+    with pytest.raises(OpcoError, match=r"Biot Ada \(U2\): The PDF of document SST-26/U2/1.* changed since.*--force"):
         issue(16)
     assert issue(16, force=True).issue_number == 2
 
@@ -446,7 +444,7 @@ def test_two_runs_on_one_session_are_refused(issue: Issue, tmp_path: Path) -> No
     def meanwhile(done: int, total: int, learner: str) -> None:
         del total, learner
         if done == 1:
-            with pytest.raises(OpcoError, match="Another run is making attestations") as failure:
+            with pytest.raises(OpcoError, match="Another run is making documents") as failure:
                 issue()
             refused.append(str(failure.value))
 

@@ -102,7 +102,7 @@ def test_what_is_missing_changed_or_foreign_is_named(issue: Path) -> None:
     (issue / "notes.txt").write_text("mine")
     found = verify(issue)
     assert dict(found.faults) == {
-        FIRST: "it is missing (attestation SST-26/U1/1)",
+        FIRST: "it is missing (no. SST-26/U1/1)",
         SECOND: "it is not in the form in which it was issued (its end is another, or something follows it): another "
         "program saved or changed it",
         "attestation-X.pdf": "it is not in the manifest",
@@ -128,7 +128,7 @@ def test_a_manifest_that_was_changed_does_not_hide_a_document(issue: Path) -> No
     manifest["documents"][0]["total_seconds"] = 9999
     (issue / "manifest.json").write_text(json.dumps(manifest))
     found = dict(verify(issue).faults)
-    assert found[FIRST] == "it is attestation SST-26/U1/1 of 5400 seconds, the manifest lists SST-26/U1/1 of 9999"
+    assert found[FIRST] == "it is document SST-26/U1/1 of 5400 seconds, the manifest lists SST-26/U1/1 of 9999"
     assert found[ZIP] == "the ZIP does not hold the same files as the folder"
     manifest["documents"][0]["file"] = "../../elsewhere.pdf"
     (issue / "manifest.json").write_text(json.dumps(manifest))
@@ -288,7 +288,7 @@ def test_documents_taken_away_with_a_record_of_removal_and_no_later_issue(issue:
         found = verify(path)
         assert found.documents == 0
         assert "no later issue is there" in faults_of(path)
-        assert "it is missing (attestation SST-26/U1/1)" in faults_of(path)
+        assert "it is missing (no. SST-26/U1/1)" in faults_of(path)
 
 
 @pytest.fixture
