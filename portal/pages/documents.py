@@ -18,6 +18,7 @@ from orchestration.defs.documents.preflight import funders, logs_folder, preflig
 from orchestration.runs.background import DOCUMENT_KINDS, BackgroundRun
 from portal import access, audit, limits
 from portal.pages.common import PageRequest, found
+from portal.previews import BusyError, Previews
 from reports.attestation.kind import Scope
 from reports.attestation.queries import read_session
 from reports.attestation.wording import display_name
@@ -26,7 +27,8 @@ from reports.issuing.manifest import Manifest, issue_folders, read_manifest
 from reports.issuing.naming import zip_of
 from reports.issuing.sign_off import log_states, record_sign_off
 from warehouse.archive import INSTANT
-from warehouse.errors import UserError
+from warehouse.errors import OpcoError, UserError
+from warehouse.what_if import WhatIf, what_if
 
 MONTHS = """
 select distinct strftime(connected_on, '%Y-%m') as month
@@ -182,9 +184,12 @@ def _page(page: PageRequest, *, status: int = 200, wrong: str = "") -> Response:
         of_learner.setdefault(display_name(gap.user_id, gap.last_name, gap.first_name), []).append(gap)
     scope = Scope(read_session(page.db, session_id, page.build), page.build, page.session_inputs.inputs)
     months = [month for (month,) in page.db.execute(MONTHS, {"session_id": session_id, "zone": zone}).fetchall()]
+    compared, not_compared = _what_if(page) if "what_if" in page.request.query_params else (None, False)
     return page.render(
         "documents.html",
         status=status,
+        compared=compared,
+        not_compared=not_compared,
         session=figures,
         wrong=wrong,
         months=months,
@@ -197,6 +202,19 @@ def _page(page: PageRequest, *, status: int = 200, wrong: str = "") -> Response:
         logs=log_states(logs_folder(page.home, session_id)),
         run=page.runs.under_way(session_id, DOCUMENT_KINDS),
     )
+
+
+def _what_if(page: PageRequest) -> tuple[WhatIf | None, bool]:
+    """Return the session at other inactivity timeouts, or None and that it cannot be told now."""
+    previews: Previews = page.request.app.state.previews
+    try:
+        with previews.slot(f"what-if {page.person.email}"):
+            return what_if(page.home.build_file, page.request.path_params["session_id"]), False
+    except BusyError as error:
+        raise HTTPException(429, headers={"Retry-After": "10"}) from error
+    except OpcoError:
+        # A build is at work, or was removed: what is published stays.
+        return None, True
 
 
 def _offered(page: PageRequest, kind: str, scope: Scope) -> dict[str, Any]:

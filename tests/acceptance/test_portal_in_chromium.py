@@ -43,6 +43,7 @@ PAGES = {
     "flag": f"/sessions/{SESSION}/flags/overlap",
     "attestations": f"/sessions/{SESSION}/attestations",
     "issue": f"/sessions/{SESSION}/issues/1",
+    "documents": f"/sessions/{SESSION}/documents?funder=agefice&what_if=yes",
     "statistics": "/statistics?q_users=an&sessions=" + SESSION,
     "rejected-rows": "/rejected-rows",
     "sign-in": "/sign-in",

@@ -7,11 +7,13 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import pytest
 from httpx2 import Response
 from starlette.testclient import TestClient
 
-from tests.portal.pages_home import AWA, SESSION, Pages, pages_of, text_of, token_of
+from reports.language import duration
+from tests.portal.pages_home import AWA, SESSION, Pages, one, pages_of, rows_of, text_of, token_of
 from tests.portal.test_journeys import over
 
 PAGE = f"/sessions/{SESSION}/documents"
@@ -46,6 +48,18 @@ def test_a_funder_is_asked_before_anything_is_made(awa: TestClient) -> None:
     assert "heures synchrones et asynchrones non distinguées" in page
     # A name that no profile has is no funder, and no error.
     assert "Exigé par" not in text_of(awa.get(PAGE, params={"funder": "x"}).text)
+
+
+def test_other_timeouts_are_compared_and_the_one_in_force_is_what_is_published(awa: TestClient, pages: Pages) -> None:
+    page = awa.get(PAGE, params={"what_if": "yes"}).text
+    text = text_of(page)
+    assert "15 min en vigueur" in " ".join(text.split())
+    with duckdb.connect(str(pages.home.warehouse.resolve()), read_only=True) as connection:
+        total = one(
+            connection, "select sum(retained_seconds) from fct_learner_sessions where session_id = $s", s=SESSION
+        )
+    (everybody,) = (row for row in rows_of(page) if row[0] == "Ensemble")
+    assert everybody[3] == duration(total)
 
 
 def test_certificates_are_made_and_downloaded(awa: TestClient) -> None:
