@@ -1,10 +1,10 @@
 .DEFAULT_GOAL := help
-.PHONY: help docs setup demo portal test acceptance lint bench bench-export bench-attest bench-faults dagster pictures lock bench-nightly bench-start bench-sizes bench-portal bench-moodle
+.PHONY: help docs setup demo portal test acceptance lint bench bench-export bench-attest bench-documents bench-faults dagster pictures lock bench-nightly bench-start bench-sizes bench-portal bench-moodle
 
 BIN := .venv/bin
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## Set up .venv and the system libraries; does nothing when all is there
 	@scripts/setup.sh
@@ -39,6 +39,9 @@ bench-moodle: setup ## Measure the reading of a Moodle against the servers' own 
 
 bench-attest: setup ## Measure the attestations against their floor (DOCUMENTS=200)
 	@$(BIN)/python -m benchmarks.attest --documents $(or $(DOCUMENTS),200)
+
+bench-documents: setup ## Measure the documents beside the attestation (after make demo)
+	@$(BIN)/python -m benchmarks.documents
 
 bench-faults: setup ## Kill builds, exports and attestation runs, and publish under readers (KILLS=30)
 	@$(BIN)/python -m benchmarks.faults --kills $(or $(KILLS),30)
