@@ -1,0 +1,19 @@
+-- One row per step of a path, by its place. Of an assessment the API tells no name, so that the step has no resource.
+with
+steps as (
+    select
+        _id as program_template_id,
+        generate_subscripts(steps, 1) as position,
+        unnest(steps) as step
+    from api.paths
+)
+
+select
+    program_template_id,
+    position,
+    step.type as step_type,
+    case when step.type <> 'assessment' then step._id end as resource_id,
+    step.options.optional as is_optional,
+    step.options.minScore as min_score_pct
+from steps
+where step.type is not null
