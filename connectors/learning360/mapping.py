@@ -10,6 +10,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from connectors.learning360.endpoints import LISTS
 from connectors.learning360.opca_logs import Exports
 from connectors.learning360.settings import Learning360Settings
 from connectors.mapping import TEXT, arrow_table, create_tables, mapping_database, require_orders, text_columns
@@ -106,8 +107,15 @@ def map_exports(
     db = mapping_database(tables, variables)
     if platform:
         db.execute("create schema api")
+        # What moves to another page while the pages are read is told twice.
+        once = {
+            one.name: "qualify row_number() over (partition by _id order by file_row_number desc) = 1" for one in LISTS
+        }
         for name, path in platform.items():
-            db.execute(f"create view api.{quoted_identifier(name)} as from read_parquet({quoted_literal(path)})")
+            db.execute(
+                f"create view api.{quoted_identifier(name)} as select * exclude (file_row_number) "
+                f"from read_parquet({quoted_literal(path)}, file_row_number = true) {once.get(name, '')}"
+            )
         if former_users:
             cut = len(settings.id_prefix) + 1
             db.execute(

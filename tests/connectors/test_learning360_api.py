@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 
 from connectors.delivery import Delivery, current_delivery, deliver
+from connectors.forgetting import forget_in_deliveries
 from connectors.learning360.client import HOSTS, Client
 from connectors.learning360.platform import NIGHTS
 from connectors.learning360.settings import Learning360Settings
@@ -40,6 +41,7 @@ from tests.connectors.learning360_stub import (
 from tests.connectors.opca_exports import KARIM, stay, write_export
 from warehouse.contract import raw_tables
 from warehouse.errors import OpcoError, UserError
+from warehouse.forgotten import Identifiers
 
 FIRST_NIGHT = datetime(2026, 11, 5, 4, tzinfo=UTC)
 LISTS = 8
@@ -658,6 +660,51 @@ def test_what_is_not_as_described_stops_the_pull(tmp_path: Path, change: dict[st
     broken = [{**stub.lists["course-stats"][0], **change}]
     stub.faults = {"/courses/stats": [lambda _: JSONResponse(broken)]}
     nothing_was_delivered(tmp_path, stub, OpcoError, r"(what it does not describe|without its).*Nothing was delivered")
+
+
+def test_what_moves_to_another_page_meanwhile_is_there_once(tmp_path: Path) -> None:
+    stub = campus()
+    for content in stub.lists.values():
+        content.append(content[0])
+    delivery = pulled(tmp_path, stub)
+    for table, key in (
+        ("users", "user_id"),
+        ("program_sessions", "session_id"),
+        ("enrollments", "enrollment_id"),
+        ("course_attempts", "attempt_id"),
+        ("course_connections", "connection_id"),
+    ):
+        ids = [row[key] for row in rows(delivery, table)]
+        assert len(ids) == len(set(ids)) > 0, table
+
+
+def test_who_was_forgotten_stays_forgotten(tmp_path: Path) -> None:
+    stub = campus()
+    export(tmp_path, line("14/10/2026 09:05"))
+    pulled(tmp_path, stub)
+    (tmp_path / "imports/360learning/export.csv").unlink()
+    root = tmp_path / "raw"
+    forget_in_deliveries(root, ZOE, Identifiers(("zoe.lambert@exemple.fr", "AKTO"), (("Zoé", "Lambert"),)))
+
+    def told() -> str:
+        with duckdb.connect() as db:
+            return str([db.execute("from read_parquet($1)", [str(one)]).fetchall() for one in root.rglob("*.parquet")])
+
+    assert ZOE in told()
+    assert "Lambert" not in told()
+    again = deliver(
+        root,
+        {"360learning": source(stub)},
+        home=tmp_path,
+        started_at=FIRST_NIGHT + timedelta(days=8),
+        forgotten=[ZOE],
+        keep=1,
+    )
+    assert "native_log" in {row["evidence_level"] for row in rows(again, "course_connections")}
+    for word in ("Lambert", "exemple.fr", "AKTO"):
+        assert word not in told().replace("karim@exemple.fr", "").replace("anne@exemple.fr", "").replace(
+            "paul@exemple.fr", ""
+        ), word
 
 
 def test_any_letter_comes_through(tmp_path: Path) -> None:
