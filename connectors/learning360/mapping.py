@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -25,7 +26,8 @@ SNAPSHOT_TABLES = (
 """The raw tables that each pull delivers whole, where there are exports alone."""
 PLATFORM_TABLES = (
     *("users", "custom_fields", "user_custom_field_values", "groups", "group_members"),
-    *("program_templates", "program_steps", "program_sessions", "session_instructors", "enrollments", "courses"),
+    *("assessments", "program_templates", "program_steps", "program_sessions", "session_instructors", "enrollments"),
+    "courses",
 )
 """The raw tables that each pull delivers whole of what the API tells; labels it tells none, but exports do."""
 
@@ -57,6 +59,13 @@ STATE = {
 """What a pull remembers: each stay as it was last told, and each connection as it was last delivered."""
 PLATFORM_STATE = {
     "remembered_names": pa.schema(text_columns("kind", "id", "name")),
+    "remembered_results": pa.schema(
+        {
+            **text_columns("result_id", "user_id", "session_id", "assessment_id", "name", "submitted_at"),
+            "score_pct": pa.float64(),
+            "is_passed": pa.bool_(),
+        }
+    ),
     "delivered_attempts": pa.schema(text_columns("attempt_id", "digest")),
     "remembered_attempts": pa.schema(
         {
@@ -67,7 +76,21 @@ PLATFORM_STATE = {
         }
     ),
 }
-"""What it remembers of the API: what was called how, each attempt as delivered last, and each that was a connection."""
+"""What it remembers of the API: what was called how, results of assessments, which come as messages alone, each attempt
+as delivered last, and each that was a connection."""
+MESSAGES = pa.schema(
+    {
+        **text_columns("id", "received_at", "type"),
+        "data": pa.struct(
+            {
+                **text_columns("userId", "sessionId", "assessmentId", "name", "correctedAt", "attemptId"),
+                "success": pa.bool_(),
+                "score": pa.float64(),
+            }.items()
+        ),
+    }
+)
+"""What came as messages, as `webhooks.messages` returns it."""
 
 
 def map_exports(
@@ -79,6 +102,7 @@ def map_exports(
     pulled_at: datetime | None = None,
     is_full: bool = False,
     former_users: Path | None = None,
+    messages: Sequence[Mapping[str, Any]] = (),
 ) -> duckdb.DuckDBPyConnection:
     """Return a database in memory with a table for each file of `sql/`, the raw tables among them.
 
@@ -89,6 +113,7 @@ def map_exports(
         platform: the API's lists as Parquet files, by their names; None where exports are all there is.
         pulled_at: the start of the pull (aware); with a platform alone.
         is_full: whether what was delivered is delivered again; with a platform alone.
+        messages: what the platform sent by itself, as `webhooks.messages` returns it; with a platform alone.
         former_users: the users as last delivered, with `id_prefix` before their ids; with a platform alone.
 
     Raises:
@@ -122,7 +147,10 @@ def map_exports(
                 f"insert into remembered_names select 'user', substr(user_id, {cut}), lower(trim(email)) "
                 f"from read_parquet({quoted_literal(former_users)}) where email is not null"
             )
-        create_tables(db, API_SQL, "session_roots", *PLATFORM_TABLES, "course_attempts", "known_names")
+        db.register("arrow", pa.Table.from_pylist([dict(one) for one in messages], MESSAGES))
+        db.execute("create table api.messages as from arrow")
+        db.unregister("arrow")
+        create_tables(db, API_SQL, "session_roots", "results", *PLATFORM_TABLES, "course_attempts", "known_names")
     create_tables(db, SQL, "file_orders")
     require_orders(
         db,
@@ -148,7 +176,7 @@ def map_exports(
             db,
             API_SQL,
             *("attempt_digests", "new_attempts", "known_exports", "judged_attempts", "attempt_connections"),
-            *("withdrawn_connections", "new_attempt_connections"),
+            *("withdrawn_connections", "new_attempt_connections", "new_results"),
         )
     return db
 

@@ -38,7 +38,8 @@ MEMBERS = pa.schema([("group_id", TEXT), *GROUP_MEMBERS.fields.items()])
 class Earlier:
     """What the last pull left: when it began and when the lists were read whole, its lists, and whom it asked.
 
-    `values` is the table of custom field values as last delivered, with `id_prefix` before its ids.
+    `values` is the table of custom field values as last delivered, with `id_prefix` before its ids; `updated` says when
+    a message last told that a user changed.
     """
 
     began_at: datetime | None = None
@@ -47,6 +48,7 @@ class Earlier:
     asked: Path | None = None
     values: Path | None = None
     id_prefix: str = ""
+    updated: Mapping[str, str] = field(default_factory=dict)
 
     def are_changes_enough(self, now: datetime) -> bool:
         """Whether changes since the last pull, put over its lists, give the lists as they are now."""
@@ -134,6 +136,8 @@ def _ask_users(
     has_fields = bool(_rows(f"select 1 from {_of(files['custom_fields'])} limit 1"))
     turn = len(learners) if asks_all else -(-len(learners) // NIGHTS)
     due = sorted(learners, key=lambda user: (last_asked.get(user, ""), user))[: turn if has_fields else 0]
+    changed = {user for user, at in earlier.updated.items() if at > last_asked.get(user, "")}
+    due += sorted(changed.intersection(learners).difference(due)) if has_fields else []
     values: list[dict[str, Any]] = []
     for user in due:
         pages = client.pages(FIELD_VALUES.path.format(user), FIELD_VALUES.scope, is_missing_empty=True)

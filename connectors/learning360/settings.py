@@ -45,9 +45,16 @@ class Learning360Settings(SourceSettings):
         description="Id of the course by its name, where a course has or may have had several names.",
     )
 
+    webhook: bool = Field(
+        default=False, description="Whether opco serve takes what the platform sends to hooks/NAME; with the API alone."
+    )
+    webhook_secret: SecretStr | None = Field(
+        default=None, description="What it signs with; the environment alone may give it."
+    )
+
     def wanted_secrets(self) -> tuple[str, ...]:
-        """Return the secret of the API where it is asked."""
-        return self.secrets() if self.client_id else ()
+        """Return the secret of the API where it is asked, and that of the webhook where it is taken."""
+        return (("client_secret", "webhook_secret") if self.webhook else ("client_secret",)) if self.client_id else ()
 
     def source(self) -> Source:
         """Return the source."""

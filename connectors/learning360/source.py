@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,12 +14,14 @@ from typing import Any
 import duckdb
 import httpx2
 
+from connectors.learning360 import webhooks
 from connectors.learning360.client import Client, ScopeError
 from connectors.learning360.endpoints import LISTS
 from connectors.learning360.mapping import PLATFORM_STATE, PLATFORM_TABLES, SNAPSHOT_TABLES, STATE, map_exports
 from connectors.learning360.opca_logs import Exports, read_exports
 from connectors.learning360.platform import NIGHTS, Earlier, Platform, read_platform
 from connectors.learning360.settings import Learning360Settings
+from connectors.learning360.webhooks import inbox_folder
 from connectors.mapping import count_of, left_out, row_of, write_rows
 from connectors.report import Finding, SourceReport
 from connectors.source import PullContext
@@ -32,6 +34,7 @@ STATE_FILES = {
 }
 PLATFORM_STATE_FILES = {
     "delivered_attempts": ("attempts.parquet", "attempt_digests"),
+    "remembered_results": ("results.parquet", "results"),
     # Ids that were withdrawn stay so, and what was called how once stays known, also when all is read again.
     "remembered_attempts": ("attempt_connections.parquet", "attempt_connections"),
     "remembered_names": ("names.parquet", "(from known_names where kind <> 'user' or not is_current)"),
@@ -98,6 +101,11 @@ class Learning360Source:
 
     def _pull_platform(self, context: PullContext) -> SourceReport:
         exports = self._exports(context.home)
+        inbox = inbox_folder(context.home, context.name)
+        messages = webhooks.messages(inbox)
+        earlier = self._earlier(context, messages)
+        if earlier.began_at:
+            webhooks.clean(inbox, earlier.began_at)
         with (
             tempfile.TemporaryDirectory(prefix=f".{context.name}-landed-", dir=context.staging.parent) as temporary,
             self._client(context.name) as client,
@@ -106,7 +114,7 @@ class Learning360Source:
                 client,
                 Path(temporary),
                 context.started_at,
-                self._earlier(context),
+                earlier,
                 wants_members=self.settings.group_members,
                 asks_all=context.is_full,
                 on_progress=context.on_progress,
@@ -121,6 +129,7 @@ class Learning360Source:
                 pulled_at=context.started_at,
                 is_full=context.is_full,
                 former_users=context.previous_snapshot("users"),
+                messages=messages,
             ) as db:
                 wanted = [one for one in PLATFORM_TABLES if one != "group_members" or self.settings.group_members]
                 counts = self._write(
@@ -131,6 +140,7 @@ class Learning360Source:
                         "course_attempts": "from new_attempts",
                         "course_connections": "from new_connections union all by name from new_attempt_connections",
                         "withdrawn_connections": "from withdrawn_connections",
+                        "assessment_results": "from new_results",
                     },
                 )
                 self._write_state(db, context, STATE_FILES | PLATFORM_STATE_FILES)
@@ -203,7 +213,7 @@ class Learning360Source:
                 "home. Nothing was delivered."
             )
 
-    def _earlier(self, context: PullContext) -> Earlier:
+    def _earlier(self, context: PullContext, messages: Sequence[Mapping[str, Any]]) -> Earlier:
         asked = None if context.is_full else context.previous_state_file("asked.parquet")
         lists = {name: context.previous_state_file(f"{name}.parquet") for name in KEPT_LISTS}
         state = context.state()
@@ -214,6 +224,7 @@ class Learning360Source:
             asked=asked,
             values=context.previous_snapshot("user_custom_field_values"),
             id_prefix=self.id_prefix,
+            updated={one["data"]["userId"]: one["received_at"] for one in messages if one["type"] == "user.updated"},
         )
 
     def _remembered(self, context: PullContext, files: Mapping[str, tuple[str, str]]) -> dict[str, Path]:

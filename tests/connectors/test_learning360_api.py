@@ -22,6 +22,7 @@ from connectors.learning360.client import HOSTS, Client
 from connectors.learning360.platform import NIGHTS
 from connectors.learning360.settings import Learning360Settings
 from connectors.learning360.source import Learning360Source
+from connectors.learning360.webhooks import Inbox, inbox_folder
 from orchestration.home.sources import read_sources, secret_variables
 from tests.connectors.learning360_stub import (
     HOST,
@@ -57,14 +58,16 @@ def source(stub: Stub, **settings: Any) -> Learning360Source:
     )
 
 
-def pulled(home: Path, stub: Stub, night: int = 0, *, is_full: bool = False, **settings: Any) -> Delivery:
+def pulled(
+    home: Path, stub: Stub, night: int = 0, *, minutes: int = 0, is_full: bool = False, **settings: Any
+) -> Delivery:
     """Pull a platform, and the exports in the home, in a night."""
     stub.requests.clear()
     return deliver(
         home / "raw",
         {"360learning": source(stub, **settings)},
         home=home,
-        started_at=FIRST_NIGHT + timedelta(days=night),
+        started_at=FIRST_NIGHT + timedelta(days=night, minutes=minutes),
         is_full=is_full,
     )
 
@@ -585,6 +588,8 @@ UNUSABLE: dict[str, Any] = {
     "a page of HTML": lambda _: HTMLResponse("<html>Maintenance</html>"),
     "JSON that is cut": lambda _: Response('[{"_id": "1"', media_type="application/json"),
     "no list": lambda _: JSONResponse({"data": []}),
+    "an empty object": lambda _: JSONResponse({}),
+    "null": lambda _: JSONResponse(None),
     "a list of no objects": lambda _: JSONResponse(["1"]),
     "nothing": lambda _: PlainTextResponse(""),
     "a body that is cut": httpx2.RemoteProtocolError("peer closed connection without sending complete message body"),
@@ -637,6 +642,7 @@ def test_pages_that_never_end_stop_the_pull(tmp_path: Path) -> None:
     stub.page_size, stub.link = 2, "{path}"
     with pytest.raises(OpcoError, match="never end"):
         users_of(stub)
+    assert len(stub.requests) == 2
     # Nor do those with a new address each and nothing new on them.
     counter = iter(range(1_000))
     for content in ([], [user(1, "Zoé", "Lambert", None)]):
@@ -749,7 +755,11 @@ def test_no_secret_and_no_token_is_written_or_said(
         assert secret.encode() not in content
         assert all(secret not in one for one in said)
     made = read_sources(Path("opco.toml"), {"360learning": {"client_id": "x"}})
-    assert secret_variables(made) == {"OPCO_SOURCES__360LEARNING__CLIENT_SECRET"}
+    assert secret_variables(made) == {
+        "OPCO_SOURCES__360LEARNING__CLIENT_SECRET",
+        "OPCO_SOURCES__360LEARNING__WEBHOOK_SECRET",
+    }
+    assert made["360learning"].wanted_secrets() == ("client_secret",)
     with pytest.raises(UserError, match="does not belong in a file") as in_file:
         read_sources(Path("opco.toml"), {"360learning": {"client_id": "x", "client_secret": SECRET}})
     assert SECRET not in str(in_file.value)
@@ -904,6 +914,69 @@ def test_an_export_tells_the_stay_and_the_attempts_connection_gives_way(tmp_path
     (tmp_path / "imports/360learning/export.csv").unlink()
     later = pulled(tmp_path, stub, 2).reports["360learning"].rows
     assert (later["course_connections"], later["withdrawn_connections"]) == (0, 0)
+
+
+def sent(home: Path, number: str, kind: str, data: dict[str, Any], at: datetime = FIRST_NIGHT) -> None:
+    body = json.dumps({"type": kind, "data": data}).encode()
+    assert Inbox(inbox_folder(home, "360learning")).keep(number, body, at)
+
+
+def test_results_come_as_messages_and_each_once(tmp_path: Path) -> None:
+    stub = campus()
+    corrected = {
+        "userId": ZOE,
+        "sessionId": oid("session", 2),
+        "assessmentId": oid("course", 8),
+        "name": "Bilan",
+        "success": True,
+        "score": 82.5,
+        "correctedAt": "2026-11-04T10:00:00.000Z",
+    }
+    sent(tmp_path, "msg_1", "user.assessment.corrected", corrected)
+    first = pulled(tmp_path, stub)
+    result = {
+        "result_id": "msg_1",
+        "user_id": ZOE,
+        "session_id": oid("session", 1),
+        "assessment_id": oid("course", 8),
+        "submitted_at": "2026-11-04T10:00:00.000Z",
+        "score_pct": 82.5,
+        "is_passed": True,
+    }
+    assert rows(first, "assessment_results") == [result]
+    assert rows(first, "assessments") == [{"assessment_id": oid("course", 8), "name": "Bilan"}]
+    # The step has a resource from then on.
+    assert [row["resource_id"] for row in rows(first, "program_steps")][1] == oid("course", 8)
+    sent(tmp_path, "msg_2", "user.assessment.corrected", {**corrected, "score": None, "name": "Bilan final"})
+    assert pulled(tmp_path, stub, 1).reports["360learning"].rows["assessment_results"] == 1
+    # A week after a pull that took them they go, and what they told stays.
+    for night in (9, 10):
+        later = pulled(tmp_path, stub, night)
+    assert list(inbox_folder(tmp_path, "360learning").iterdir()) == []
+    assert later.reports["360learning"].rows["assessment_results"] == 0
+    assert [row["assessment_id"] for row in rows(later, "assessments")] == [oid("course", 8)]
+    assert {row["result_id"] for row in rows(later, "assessment_results")} == {"msg_1", "msg_2"}
+    assert pulled(tmp_path, stub, 11, is_full=True).reports["360learning"].rows["assessment_results"] == 2
+
+
+def test_a_message_that_an_attempt_is_closed_ends_the_waiting(tmp_path: Path) -> None:
+    stub = campus()
+    stub.lists["course-stats"] = [attempt(1, "2026-11-04T22:00", "2026-11-04T22:20", 20)]
+    assert connections(pulled(tmp_path, stub)) == []
+    sent(tmp_path, "msg_1", "course.attempt.closed", {"attemptId": oid("attempt", 1)})
+    assert len(connections(pulled(tmp_path, stub, 0, minutes=1))) == 1
+
+
+def test_who_changed_is_asked_for_custom_fields_beyond_the_turn(tmp_path: Path) -> None:
+    stub = campus()
+    for night in range(2):
+        pulled(tmp_path, stub, night)
+    sent(tmp_path, "msg_1", "user.updated", {"userId": KARIM_ID}, FIRST_NIGHT + timedelta(days=1, hours=5))
+    sent(tmp_path, "msg_2", "user.updated", {"userId": oid("user", 77)}, FIRST_NIGHT + timedelta(days=1, hours=5))
+    pulled(tmp_path, stub, 2)
+    assert [one.split("/")[4] for one in stub.asked("/custom-fields/values")] == [ZOE, KARIM_ID]
+    pulled(tmp_path, stub, 3)
+    assert len(stub.asked("/custom-fields/values")) == 1
 
 
 def test_ids_of_two_kinds_do_not_mix(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 -- One row per attempt, and what it proves. It was one stay where it spans no more than the time spent and a quarter of an
 -- hour: that is a connection, unless an export tells the stay itself. Who may still be at work is waited for: a day
--- without activity, or a completion, ends an attempt.
+-- without activity, a completion, or a message that it is closed, ends an attempt.
 with
 timed as (
     select
@@ -30,7 +30,11 @@ select
         when began_at is null or ended_at is null or ended_at < began_at then 'without_times'
         when told.attempt_id is not null then 'told_by_an_export'
         when epoch(ended_at - began_at) > coalesce(time_spent_seconds, 0) + 900 then 'pauses'
-        when completed_on is null and ended_at > getvariable('pulled_at') - interval 1 day then 'perhaps_open'
+        when
+            completed_on is null
+            and ended_at > getvariable('pulled_at') - interval 1 day
+            and attempt_id not in (select data.attemptId from api.messages where type = 'course.attempt.closed')
+            then 'perhaps_open'
         else 'one_stay'
     end as verdict
 from timed

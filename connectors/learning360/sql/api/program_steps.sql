@@ -1,4 +1,5 @@
--- One row per step of a path, by its place. Of an assessment the API tells no name, so that the step has no resource.
+-- One row per step of a path, by its place. The API tells no name of an assessment: until a result comes as a message, the
+-- step has no resource.
 with
 steps as (
     select
@@ -12,7 +13,9 @@ select
     program_template_id,
     position,
     step.type as step_type,
-    case when step.type <> 'assessment' then step._id end as resource_id,
+    case
+        when step.type <> 'assessment' or step._id in (select assessments.assessment_id from assessments) then step._id
+    end as resource_id,
     step.options.optional as is_optional,
     step.options.minScore as min_score_pct
 from steps
