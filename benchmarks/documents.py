@@ -1,6 +1,6 @@
 """Measures how many documents of each kind are made a second, beside the attestation, on the demo campus.
 
-`make bench-documents` after `make demo`. One process makes the documents of the demo's session, kind by kind, in turns; the
+`make bench-documents` after `make demo`. One process makes the documents of a session, kind by kind, in turns; the
 fastest turn counts.
 """
 

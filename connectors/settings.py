@@ -31,6 +31,10 @@ class SourceSettings(BaseModel):
         """Return the fields that come from the environment or the folder of secrets alone, such as `password`."""
         return tuple(name for name, field in cls.model_fields.items() if SecretStr in get_args(field.annotation))
 
+    def wanted_secrets(self) -> tuple[str, ...]:
+        """Return those of them that a source with these settings needs."""
+        return self.secrets()
+
     def source(self) -> Source:
         """Return the source; secrets are set by now, where there are any."""
         raise NotImplementedError

@@ -96,7 +96,7 @@ def init(
         report = source_of(name, settings).check(home.folder)
     except OpcoError as error:
         fault = str(error)
-    secrets = tuple(variable_of_secret(name, secret) for secret in settings.secrets())
+    secrets = tuple(variable_of_secret(name, secret) for secret in settings.wanted_secrets())
     print_result(InitResult(home.folder, home.settings_file, name, secrets, report, fault), as_json=as_json)
 
 

@@ -30,12 +30,14 @@ Endpoint = Callable[[Request], Response] | Callable[[Request], Awaitable[Respons
 class Who:
     """Who may use a route; `session_parameter` names the part of its path that is the session's id."""
 
-    kind: Literal["public", "signed_in", "administrator", "session"]
+    kind: Literal["public", "signed", "signed_in", "administrator", "session"]
     session_parameter: str = ""
 
 
 public = Who("public")
 """Everybody, known or not: sign-in, links that are keys themselves, static files."""
+signed = Who("signed")
+"""Machines whose requests carry a signature, which the endpoint itself verifies; they have no form of ours."""
 signed_in = Who("signed_in")
 """Everybody who signed in; what they see is up to the page, by `visible_sessions`."""
 administrator = Who("administrator")
@@ -131,9 +133,9 @@ def route(
     `endpoint` is called with `request.state.form` (of an unsafe method, its CSRF token checked), and where `who` is
     not `public` also with `request.state.person` and `request.state.db`, a cursor on the build on which access
     was judged. A plain function runs in a thread, together with its gate; a coroutine function is for public routes
-    alone, as a cursor is one thread's.
+    and signed ones alone, as a cursor is one thread's.
     """
-    if inspect.iscoroutinefunction(endpoint) and who.kind != "public":
+    if inspect.iscoroutinefunction(endpoint) and who.kind not in ("public", "signed"):
         raise TypeError(f"{endpoint.__name__} asks the warehouse: make it a plain function.")
     return GuardedRoute(path, endpoint, who, methods, name)
 
@@ -167,6 +169,8 @@ def _guarded(endpoint: Endpoint, who: Who) -> Callable[[Request], Awaitable[Resp
             return cast("Response", endpoint(request))
 
     async def gate(request: Request) -> Response:
+        if who.kind == "signed":
+            return await cast("Awaitable[Response]", endpoint(request))
         # What nobody sends is not even read.
         if (
             who.kind != "public"

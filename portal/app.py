@@ -21,7 +21,7 @@ from orchestration.defs.attestations.issuing import document_limits
 from orchestration.home.paths import Home
 from orchestration.home.settings import Settings
 from orchestration.runs.background import BackgroundRuns
-from portal import access, audit, errors, security
+from portal import access, audit, errors, hooks, security
 from portal.failed_runs import FailedRuns
 from portal.identity import pages as identity_pages
 from portal.identity.service import Identity
@@ -114,6 +114,7 @@ def make_app(home: Home, settings: Settings, *, now: Callable[[], datetime] = la
         *attestations.routes(),
         *documents.routes(),
         *exports.routes(),
+        *hooks.routes(home, now),
     ]
     path = urlsplit(identity.base_url).path.rstrip("/")
     app = Starlette(

@@ -1,1 +1,1 @@
-"""360Learning's own export of connections (OPCA logs), and the same file as `opco export` writes it."""
+"""360Learning: its API, its own export of connections (OPCA logs), and the same file as `opco export` writes it."""

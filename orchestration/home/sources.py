@@ -57,9 +57,14 @@ def secret_variables(sources: Mapping[str, SourceSettings]) -> set[str]:
 
 def source_of(name: str, settings: SourceSettings) -> Source:
     """Return a source with its secrets. Raises UserError for a secret that cannot be read."""
+    return with_secrets(name, settings).source()
+
+
+def with_secrets(name: str, settings: SourceSettings) -> SourceSettings:
+    """Return the settings of a source with its secrets. Raises UserError for a secret that cannot be read."""
     variables = {secret: variable_of_secret(name, secret) for secret in settings.secrets()}
     found = {secret: os.environ.get(one) or secret_in_folder(one) for secret, one in variables.items()}
-    return settings.model_copy(update={secret: SecretStr(value) for secret, value in found.items() if value}).source()
+    return settings.model_copy(update={secret: SecretStr(value) for secret, value in found.items() if value})
 
 
 def sources_folder(home: Home) -> Path:

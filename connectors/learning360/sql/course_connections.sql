@@ -7,7 +7,7 @@ placed as (
         *,
         connected_at + to_seconds(
             row_number() over (
-                partition by user_id, session_id, course_id, connected_at order by occurrence, first_told_at, connection_id
+                partition by user_id, target_session_id, course_id, connected_at order by occurrence, first_told_at, connection_id
             ) - 1
         ) as begins_at
     from taken_stays
@@ -16,7 +16,7 @@ placed as (
 select
     connection_id,
     user_id,
-    session_id,
+    target_session_id as session_id,
     course_id,
     as_instant(begins_at) as connected_at,
     as_instant(if(disconnected_at is null, null, greatest(disconnected_at, begins_at))) as disconnected_at,

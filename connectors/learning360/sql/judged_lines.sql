@@ -33,12 +33,14 @@ settled as (
 )
 
 select
-    * exclude (elapsed_seconds, fits, fit_count, reading_count),
+    settled.* exclude (elapsed_seconds, fits, fit_count, reading_count),
     reading_count > 1 and fit_count <> 1 as is_ambiguous,
+    targets.candidates,
     case
-        when address is null then 'no_email'
-        when session_id = '' or program_template_id = '' then 'no_session'
-        when course_name = '' then 'no_course'
+        when settled.address is null then 'no_email'
+        when settled.session_id = '' or (program_template_id = '' and not getvariable('has_platform')) then 'no_session'
+        when settled.course_name = '' then 'no_course'
+        when targets.reason is not null then targets.reason
         when connected_local is null or (disconnected <> '' and disconnected_local is null) then 'unreadable_time'
         when time_spent <> '' and reported_seconds is null then 'unreadable_time_spent'
         when disconnected_at < connected_at then 'ends_before_it_starts'
@@ -46,3 +48,4 @@ select
             then 'contradictory_time_spent'
     end as reason
 from settled
+left join targets using (address, session_id, course_name)

@@ -13,7 +13,7 @@ told as (
     select
         judged_lines.*,
         coalesce(nullif(trim(last_name || ' ' || first_name), ''), 'nobody') as learner,
-        names.candidates
+        names.candidates as namesakes
     from judged_lines
     left join names on name_key(judged_lines.last_name || ' ' || judged_lines.first_name) = names.name
 ),
@@ -25,7 +25,9 @@ left_out as (
         line,
         file || ':' || line || ' ' || learner
         || case
-            when reason = 'no_email' then coalesce(': perhaps ' || candidates, '')
+            when reason = 'no_email' then coalesce(': perhaps ' || namesakes, '')
+            when reason in ('unknown_user', 'unknown_session', 'unknown_course')
+                then ' <' || address || '>, ' || session_id || ', ' || course_name || coalesce(': perhaps ' || candidates, '')
             else ', ' || course_name || ': ' || connected || ' to ' || coalesce(nullif(disconnected, ''), '-')
                 || if(time_spent = '', '', ', ' || time_spent)
         end as example

@@ -84,13 +84,21 @@ select
     merged.told_in,
     merged.first_told_at,
     merged.is_remembered,
-    id_of_email(told.address) as user_id,
-    coalesce(course_settings.course_id, 'course-' || left(sha256(told.course_name), 16)) as course_id,
-    course_settings.course_id is not null as is_settled,
+    coalesce(delivered.user_id, targets.user_id) as user_id,
+    coalesce(delivered.session_id, targets.target_session_id) as target_session_id,
+    coalesce(if(targets.is_set, targets.course_id, null), delivered.course_id, targets.course_id) as course_id,
+    targets.is_settled,
     row_number() over (order by told.told_at, told.file, told.connected_local, told.line) as recency
 from told
 inner join merged using (connection_id)
-left join course_settings using (course_name)
+inner join targets
+    on
+        told.address = targets.address
+        and told.session_id = targets.session_id
+        and told.course_name = targets.course_name
+-- Whose stay it was, and where, stays as it was delivered: addresses and names may be somebody else's by now.
+left join delivered_connections as delivered
+    on told.connection_id = delivered.connection_id and getvariable('has_platform')
 qualify row_number() over (
     partition by told.connection_id order by told.told_at desc, told.file desc, told.is_remembered, told.line desc
 ) = 1
