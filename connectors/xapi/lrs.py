@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from time import sleep
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
@@ -56,7 +56,7 @@ class Lrs:
     password: str | None
     source: str
     tries: int = TRIES
-    sleep: Callable[[float], None] = time.sleep
+    sleep: Callable[[float], None] = field(default_factory=lambda: sleep)
     on_progress: Callable[[str], None] = lambda _step: None
     _client: httpx2.Client = field(init=False, repr=False)
 

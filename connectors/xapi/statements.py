@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -22,12 +22,11 @@ STATEMENTS_A_PART = 20_000
 BATCH_STATEMENTS = 2_500
 """Batches are what DuckDB's threads share out among themselves."""
 WITHOUT_ID = """
-    select place, text
+    select place, lines.text
     from lines
-    where case
-        when case when json_valid(text) then json_type(text) = 'OBJECT' end
-            then nullif(trim(json_extract_string(text, '$.id')), '') is null
-    end
+    inner join read_parquet($part) as statements using (place)
+    where statements.statement_id is null and statements.reason is distinct from 'malformed'
+    order by place
 """
 ADDED_BY_AN_LRS = {"stored", "authority", "version"}
 
@@ -90,10 +89,13 @@ class Landing:
         self.part_count += 1
         part = self.folder / f"{self.part_count:06}.parquet"
         self.db.register("lines", pa.Table.from_batches(batches, LINE))
-        without_id = self.db.execute(WITHOUT_ID).fetchall()
-        made = [(place, canonical_id(text)) for place, text in without_id]
-        self.db.register("canonical_ids", arrow_table({"place": pa.int64(), "canonical_id": TEXT}, made))
-        write_rows(self.db, (SQL / "statements.sql").read_text(encoding="utf-8"), part)
+        self._map(part, ())
+        if without_id := self.db.execute(WITHOUT_ID, {"part": str(part)}).fetchall():
+            self._map(part, [(place, canonical_id(text)) for place, text in without_id])
         self.db.unregister("lines")
-        self.db.unregister("canonical_ids")
         return part
+
+    def _map(self, part: Path, made_ids: Sequence[tuple[int, str]]) -> None:
+        self.db.register("made_ids", arrow_table({"place": pa.int64(), "made_id": TEXT}, made_ids))
+        write_rows(self.db, (SQL / "statements.sql").read_text(encoding="utf-8"), part)
+        self.db.unregister("made_ids")

@@ -6,10 +6,10 @@ parsed as (
         place,
         file,
         line,
-        canonical_ids.canonical_id,
+        made_ids.made_id,
         case
-            when case when json_valid(text) then json_type(text) = 'OBJECT' end
-                then from_json(
+            when starts_with(text, '{')
+                then try(from_json(
                     text,
                     '{"id": "VARCHAR",
                       "actor": {"objectType": "VARCHAR", "name": "VARCHAR", "mbox": "VARCHAR", "mbox_sha1sum": "VARCHAR",
@@ -22,10 +22,10 @@ parsed as (
                       "context": {"registration": "VARCHAR", "extensions": "JSON",
                                   "contextActivities": {"parent": "JSON", "grouping": "JSON", "category": "JSON"}},
                       "timestamp": "VARCHAR", "stored": "VARCHAR"}'
-                )
+                ))
         end as statement
     from lines
-    left join canonical_ids using (place)
+    left join made_ids using (place)
 ),
 
 named as (
@@ -33,7 +33,7 @@ named as (
         place,
         file,
         line,
-        canonical_id,
+        made_id,
         statement is null as is_malformed,
         nullif(lower(trim(statement.id)), '') as told_id,
         statement.actor as actor,
@@ -93,7 +93,7 @@ select
     place,
     file,
     line,
-    coalesce(told_id, canonical_id) as statement_id,
+    coalesce(told_id, made_id) as statement_id,
     case
         when account_name is not null
             then coalesce(actor.account.homePage, '') || '|' || id_without_address(account_name)
