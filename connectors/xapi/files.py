@@ -8,6 +8,7 @@ import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import IO, Any
 
@@ -63,7 +64,7 @@ def read_file(path: Path) -> Iterator[Told]:
         raise UnreadableTableError("it is no whole gzip file: it is cut. Copy it again.") from None
 
 
-def _lines(stream: IO[bytes]) -> Iterator[Told]:
+def _lines(stream: gzip.GzipFile | BufferedReader) -> Iterator[Told]:
     number = 0
     while line := stream.readline(MAX_LINE_BYTES + 1):
         number += 1

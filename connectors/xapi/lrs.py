@@ -130,8 +130,8 @@ class Lrs:
         found = urlsplit(urljoin(f"{own.scheme}://{own.netloc}/", more))
         if found.hostname != own.hostname or found.scheme not in ("http", "https"):
             raise UserError(
-                f"{self._place} says that its next page is on another host, {found.hostname}: it was not asked there, as "
-                "the password would go with it. Nothing was delivered. Set the LRS's own address right."
+                f"{self._place} says that its next page is on another host, {found.hostname}: it was not asked there, "
+                "as the password would go with it. Nothing was delivered. Set the LRS's own address right."
             )
         # Behind a proxy an LRS may not know its own scheme and port.
         return found._replace(scheme=own.scheme, netloc=own.netloc, fragment="").geturl()

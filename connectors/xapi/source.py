@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from connectors.mapping import count_of, left_out, row_of, write_rows
-from connectors.report import Finding, SourceReport
+from connectors.report import Finding, Level, SourceReport
 from connectors.source import PullContext
 from connectors.text_tables import LeftOutFile, UnreadableTableError
 from connectors.xapi.files import checksum, read_file, statement_files
@@ -22,6 +22,7 @@ from connectors.xapi.mapping import GROWING_TABLES, SNAPSHOT_TABLES, STATE, map_
 from connectors.xapi.settings import SESSION_MODES, XapiSettings
 from connectors.xapi.statements import Landing
 from warehouse.errors import UserError
+from warehouse.wording import counted
 
 OVERLAP = timedelta(minutes=5)
 """How long before the last statement of the last pull the next one begins: a server may store late."""
@@ -31,7 +32,7 @@ MAPPING_VERSION = 1
 """Raised when statements already delivered would be mapped otherwise: the next pull then reads all of them again."""
 REASONS = {
     "malformed": "lines that are no statement",
-    "stored_in_future": "statements that were stored after now: a clock is wrong. They come in when their time has come",
+    "stored_in_future": "statements stored after now: a clock is wrong. They come in when their time has come",
     "voiding": "statements that void another one",
     "voided": "statements that another one voids",
     "no_actor": "statements without an actor",
@@ -39,7 +40,7 @@ REASONS = {
     "actor_without_id": "statements of an actor without account, address or OpenID",
     "no_verb": "statements without a verb",
     "not_an_activity": "statements about another statement or a person, or about nothing",
-    "not_the_learner": "statements of the LMS about a session, which show nobody (launched, satisfied, abandoned, waived)",
+    "not_the_learner": "statements of the LMS, which show nobody (launched, satisfied, abandoned, waived)",
     "no_timestamp": "statements that do not say when it was: when they were stored is another time",
 }
 
@@ -52,7 +53,6 @@ class _Reading:
     left_out: list[LeftOutFile] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
     cursor: datetime | None = None
-    until: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -69,33 +69,34 @@ class XapiSource:
 
     def check(self, home: Path) -> SourceReport:
         """Say what a first pull would take: of an LRS of its newest pages, of files of all; nothing is written."""
-        with tempfile.TemporaryDirectory(prefix="opco-xapi-") as temporary:
-            started_at = datetime.now(UTC)
-            with self._landing(Path(temporary), {}, started_at) as landing:
-                reading = _Reading()
-                if self.settings.endpoint:
-                    with self._lrs(self.kind, tries=1) as lrs:
-                        lrs.consistent_through()
-                        landing.land(lrs.newest(CHECKED_PAGES))
-                    reading.facts["LRS"] = self.settings.endpoint
-                    reading.facts["Read"] = f"{landing.count:,} statements, the newest where the LRS keeps the order"
-                else:
-                    self._land_files(home, {}, landing, reading)
-                map_statements(landing, None)
-                for mode in SESSION_MODES:
-                    reading.facts[f'session = "{mode}"'] = _sessions_of(landing, mode)
-                counts = {table: count_of(landing.db, table) for table in SNAPSHOT_TABLES}
-                counts |= {name: len_of(landing, query) for name, query in GROWING_TABLES.items()}
-                return self._report(landing, reading, counts, started_at, None)
+        with (
+            tempfile.TemporaryDirectory(prefix="opco-xapi-") as temporary,
+            self._landing(Path(temporary), {}, datetime.now(UTC)) as landing,
+        ):
+            reading = _Reading()
+            if self.settings.endpoint:
+                with self._lrs(self.kind, tries=1) as lrs:
+                    lrs.consistent_through()
+                    landing.land(lrs.newest(CHECKED_PAGES))
+                read = counted(landing.count, "statement")
+                reading.facts |= {"LRS": self.settings.endpoint, "Read": f"{read}, the newest where it keeps the order"}
+            else:
+                self._land_files(home, {}, landing, reading)
+            map_statements(landing, None)
+            for mode in SESSION_MODES:
+                reading.facts[f'session = "{mode}"'] = _sessions_of(landing, mode)
+            counts = {table: count_of(landing.db, table) for table in SNAPSHOT_TABLES}
+            counts |= {table: _count_of(landing, query) for table, query in GROWING_TABLES.items()}
+            return self._report(landing, reading, counts, None)
 
     def pull(self, context: PullContext) -> SourceReport:
         """Write what is new, once all of it was read, and everybody and everything that was ever told of."""
         state = context.state()
-        findings_state = state if state.get("fingerprint") == self._fingerprint() else {}
+        known = state if state.get("fingerprint") == self._fingerprint() else {}
         remembered = {
             name: path
             for name in STATE
-            if findings_state and (path := context.previous_state_file(f"{name}.parquet")) is not None
+            if known and (path := context.previous_state_file(f"{name}.parquet")) is not None
         }
         with ExitStack() as stack:
             temporary = stack.enter_context(
@@ -104,25 +105,23 @@ class XapiSource:
             landing = stack.enter_context(self._landing(Path(temporary), remembered, context.started_at))
             reading = _Reading()
             if self.settings.endpoint:
-                self._land_lrs(context, findings_state, landing, reading)
+                self._land_lrs(context, known, landing, reading)
             else:
-                self._land_files(context.home, findings_state.get("files", {}), landing, reading)
+                self._land_files(context.home, known.get("files", {}), landing, reading)
             context.on_progress("mapping")
             map_statements(landing, reading.cursor and reading.cursor - OVERLAP)
             counts = {table: count_of(landing.db, table) for table in SNAPSHOT_TABLES}
             for table in SNAPSHOT_TABLES:
                 write_rows(landing.db, f"from {table}", context.snapshot_file(table))
             for table, query in GROWING_TABLES.items():
-                counts[table] = len_of(landing, query)
+                counts[table] = _count_of(landing, query)
                 # The first delivery has the table, so that a home without an event yet can be built.
                 if counts[table] or (context.previous is None and table == "learning_events"):
                     write_rows(landing.db, query, context.growing_file(table))
             for name, (table, columns) in STATE.items():
                 query = f"select {', '.join(columns)} from {table}"
                 write_rows(landing.db, query, context.state_file(f"{name}.parquet"))
-            report = self._report(
-                landing, reading, counts, context.started_at, _instant_of(findings_state.get("last_activity"))
-            )
+            report = self._report(landing, reading, counts, _instant_of(known.get("last_activity")))
         context.save_state(
             {
                 "fingerprint": self._fingerprint(),
@@ -155,10 +154,10 @@ class XapiSource:
 
     def _land_lrs(self, context: PullContext, state: Mapping[str, Any], landing: Landing, reading: _Reading) -> None:
         before = _instant_of(state.get("cursor"))
-        since = before and before - OVERLAP
+        since = _text_of(before - OVERLAP) if before else None
         with self._lrs(context.name, on_progress=context.on_progress) as lrs:
             until = lrs.consistent_through()
-            landing.land(lrs.statements(since and _text_of(since), until))
+            landing.land(lrs.statements(since, until))
         # Whatever the order of the answers: the cursor moves when all of them are there.
         (latest,) = row_of(
             landing.db,
@@ -167,7 +166,7 @@ class XapiSource:
         told = latest.replace(tzinfo=UTC) if latest else None
         reading.cursor = max((one for one in (before, told) if one), default=None)
         reading.facts["LRS"] = self.settings.endpoint or ""
-        reading.facts["Read"] = f"{landing.count:,} statements" + (f" stored since {_text_of(since)}" if since else "")
+        reading.facts["Read"] = counted(landing.count, "statement") + (f" stored since {since}" if since else "")
         if until:
             reading.facts["Consistent through"] = until
 
@@ -197,7 +196,7 @@ class XapiSource:
             said = "".join(f"\n  {one.file}: {one.reason}" for one in reading.left_out)
             raise UserError(f"There is no file of statements in {folder}: put one there (.jsonl).{said}")
         reading.facts["Files"] = f"{len(files):,}" + (f", {unchanged:,} unchanged" if unchanged else "")
-        reading.facts["Read"] = f"{landing.count:,} statements"
+        reading.facts["Read"] = counted(landing.count, "statement")
 
     def _fingerprint(self) -> str:
         """What must be the same for statements of an earlier pull to stay as they were mapped."""
@@ -212,7 +211,6 @@ class XapiSource:
         landing: Landing,
         reading: _Reading,
         counts: Mapping[str, int],
-        started_at: datetime,
         last_activity: datetime | None,
     ) -> SourceReport:
         first, last = row_of(landing.db, "select min(occurred_at), max(occurred_at) from shown_statements")
@@ -244,7 +242,7 @@ class XapiSource:
                 yield Finding(code=code, level=level, text=text, count=count, examples=tuple(examples))
 
 
-_TOLD: tuple[tuple[str, Any, str, str], ...] = (
+_TOLD: tuple[tuple[str, Level, str, str], ...] = (
     (
         "no_session",
         "warning",
@@ -290,7 +288,7 @@ _TOLD: tuple[tuple[str, Any, str, str], ...] = (
 """What the report tells beside what is left out: code, level, words, and the query of its examples."""
 
 
-def len_of(landing: Landing, query: str) -> int:
+def _count_of(landing: Landing, query: str) -> int:
     """Return how many rows a query gives."""
     return int(row_of(landing.db, f"select count(*) from ({query})")[0])
 
@@ -300,10 +298,11 @@ def _sessions_of(landing: Landing, mode: str) -> str:
     column = "registration" if mode == "registration" else f"{mode}_id"
     count, examples = row_of(
         landing.db,
-        f"select count(*), list(session_id order by learners desc, session_id)[:3] from (select {column} as session_id, "
-        f"count(distinct user_id) as learners from shown_statements where {column} is not null group by all)",
+        "select count(*), list(session_id order by learners desc, session_id)[:3] from ("
+        f"select {column} as session_id, count(distinct user_id) as learners from shown_statements "
+        f"where {column} is not null group by all)",
     )
-    return f"{count:,} sessions" + (f", such as {'; '.join(examples)}" if count else "")
+    return counted(count, "session") + (f", such as {'; '.join(examples)}" if count else "")
 
 
 def _instant_of(text: str | None) -> datetime | None:

@@ -43,6 +43,7 @@ from warehouse.errors import OpcoError, UserError
 from warehouse.project import PROJECT_DIR
 
 SCENARIOS = PROJECT_DIR / "tests" / "data" / "cmi5"
+PACKED = gzip.compress(json.dumps(statement(at="2026-10-15T12:00:00Z")).encode() + b"\n")
 START = datetime(2026, 11, 5, 4, tzinfo=UTC)
 
 
@@ -244,6 +245,7 @@ def test_a_duration_that_contradicts_the_time_since_the_beginning_is_listed_and_
 # Sessions, courses, results ------------------------------------------------------------------------------------------
 
 GROUPING = {"id": "https://lms.example.fr/program/1", "definition": {"name": {"fr": "Bureautique"}}}
+BOTH = {"parent": [SESSION], "grouping": [GROUPING]}
 SITE = {"id": "https://lms.example.fr", "definition": {"type": "http://id.tincanapi.com/activitytype/lms"}}
 TYPED = {
     "id": "https://lms.example.fr/course/9",
@@ -459,7 +461,7 @@ def test_a_check_says_what_a_pull_would_take_and_writes_nothing(tmp_path: Path) 
     before = sorted(tmp_path.rglob("*"))
     report = XapiSettings().source().check(tmp_path)
     assert (report.rows["learning_events"], [one.code for one in report.findings]) == (1, ["no_actor"])
-    assert report.facts['session = "parent"'] == f"1 sessions, such as {SESSION['id']}"
+    assert report.facts['session = "parent"'] == f"1 session, such as {SESSION['id']}"
     assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -497,7 +499,7 @@ def test_every_page_is_read_with_the_version_and_nothing_twice(tmp_path: Path, s
 def test_the_next_pull_begins_five_minutes_before_the_last_stored_and_delivers_nothing_again(
     tmp_path: Path, stub: StubLrs
 ) -> None:
-    lrs_settings = {"endpoint": stub.url, "username": "opco"}
+    lrs_settings: dict[str, Any] = {"endpoint": stub.url, "username": "opco"}
     pulled(tmp_path, **lrs_settings)
     # Stored late, within the overlap; and told long before it was stored.
     stub.statements.append(statement(at="2026-10-13T12:38:00.000000Z"))
@@ -515,7 +517,7 @@ def test_a_statement_stored_in_the_future_moves_no_cursor_and_comes_in_when_its_
     tmp_path: Path, stub: StubLrs
 ) -> None:
     stub.statements.append(statement(at="2026-10-13T13:00:00Z", stored="2026-11-05T06:30:00.000000Z"))
-    lrs_settings = {"endpoint": stub.url, "username": "opco"}
+    lrs_settings: dict[str, Any] = {"endpoint": stub.url, "username": "opco"}
     assert "stored_in_future" in findings(pulled(tmp_path, 1, **lrs_settings))
     second = pulled(tmp_path, 2, **lrs_settings)
     assert stub.asked[-1]["since"] == "2026-10-13T12:35:00.000000Z"
@@ -525,7 +527,7 @@ def test_a_statement_stored_in_the_future_moves_no_cursor_and_comes_in_when_its_
 
 def test_what_the_lrs_is_not_sure_of_is_left_for_the_next_pull(tmp_path: Path, stub: StubLrs) -> None:
     stub.consistent_through = MINUTES[2]
-    lrs_settings = {"endpoint": stub.url, "username": "opco"}
+    lrs_settings: dict[str, Any] = {"endpoint": stub.url, "username": "opco"}
     assert counts(pulled(tmp_path, **lrs_settings))["learning_events"] == 3
     assert stub.asked[1]["until"] == MINUTES[2]
     stub.consistent_through = MINUTES[4]
@@ -533,7 +535,7 @@ def test_what_the_lrs_is_not_sure_of_is_left_for_the_next_pull(tmp_path: Path, s
 
 
 def test_a_statement_that_the_lrs_voided_later_is_withdrawn(tmp_path: Path, stub: StubLrs) -> None:
-    lrs_settings = {"endpoint": stub.url, "username": "opco"}
+    lrs_settings: dict[str, Any] = {"endpoint": stub.url, "username": "opco"}
     pulled(tmp_path, **lrs_settings)
     # An LRS gives the voided statement no longer, and the voiding one.
     wrong = stub.statements.pop(0)
