@@ -23,7 +23,7 @@ GROWING_TABLES = {
 }
 """The raw tables of which each pull delivers what is new, and the query for it."""
 
-MEMORY_LIMIT = "512MB"
+MEMORY_LIMIT = "256MB"
 """What DuckDB takes of the memory; the rest goes to a file beside its database."""
 _INSTANT = pa.timestamp("us")
 STATE = {

@@ -18,7 +18,7 @@ from warehouse.sql import quoted_literal
 
 SQL = Path(__file__).with_name("sql")
 LINE = pa.schema({"place": pa.int64(), "file": TEXT, "line": pa.int64(), "text": TEXT})
-STATEMENTS_A_PART = 20_000
+STATEMENTS_A_PART = 10_000
 BATCH_STATEMENTS = 2_500
 """Batches are what DuckDB's threads share out among themselves."""
 WITHOUT_ID = """

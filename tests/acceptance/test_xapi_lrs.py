@@ -60,7 +60,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     log = folder / "log"
-    command = [RALPH / "uvicorn", "ralph.api:app", "--host", "127.0.0.1", "--port", str(port)]
+    command = [str(RALPH / "uvicorn"), "ralph.api:app", "--host", "127.0.0.1", "--port", str(port)]
     with (
         log.open("w") as stream,
         subprocess.Popen(command, env=environment, cwd=folder, stdout=stream, stderr=stream) as process,

@@ -18,7 +18,7 @@ from pydantic import SecretStr, ValidationError
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from connectors.delivery import Delivery, deliver
-from connectors.xapi import files, lrs
+from connectors.xapi import files, lrs, statements
 from connectors.xapi.files import read_file
 from connectors.xapi.lrs import EMPTY_PAGES, Lrs
 from connectors.xapi.settings import XapiSettings
@@ -72,9 +72,9 @@ def rows(delivery: Delivery, table: str) -> list[dict[str, Any]]:
         return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
-def taken(home: Path, *statements: Any, **settings: Any) -> Delivery:
+def taken(home: Path, *told: Any, **settings: Any) -> Delivery:
     """Pull a folder that has these statements."""
-    write_statements(home / "imports/xapi/a.jsonl", *statements)
+    write_statements(home / "imports/xapi/a.jsonl", *told)
     return pulled(home, **settings)
 
 
@@ -338,7 +338,8 @@ def test_names_are_those_told_last_in_the_language_of_the_setting(tmp_path: Path
 def test_what_is_voided_is_left_out_and_withdrawn(tmp_path: Path) -> None:
     wrong, right = statement(), statement(at="2026-10-13T12:05:00Z")
     # In whichever order, and in whichever case the id stands.
-    delivery = taken(tmp_path, voiding({"id": wrong["id"].upper()}), wrong, right)
+    told_otherwise = {**right, "id": right["id"].upper()}
+    delivery = taken(tmp_path, voiding({"id": wrong["id"].upper()}), wrong, told_otherwise, right)
     assert [row["event_id"] for row in rows(delivery, "learning_events")] == [right["id"]]
     assert rows(delivery, "withdrawn_events") == [
         {
@@ -417,6 +418,19 @@ def test_a_file_that_is_cut_is_not_read_at_all_and_said(tmp_path: Path, name: st
     delivery = taken(tmp_path, statement())
     assert counts(delivery)["learning_events"] == 1
     assert f"{name} is not read: {words}" in findings(delivery)["file_left_out"]
+
+
+def test_of_a_file_that_turns_out_to_be_cut_nothing_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statements, "STATEMENTS_A_PART", 1)
+    (tmp_path / "imports/xapi").mkdir(parents=True)
+    whole = json.dumps([statement(at="2026-10-15T12:00:00Z"), statement(at="2026-10-16T12:00:00Z")])
+    (tmp_path / "imports/xapi/cut.json").write_text(whole[:-9], encoding="utf-8")
+    delivery = taken(tmp_path, statement())
+    assert [row["occurred_at"] for row in rows(delivery, "learning_events")] == ["2026-10-13T12:00:00.000000Z"]
+    assert delivery.reports["xapi"].facts["Read"] == "1 statement"
+    # Once it is whole, it is read.
+    (tmp_path / "imports/xapi/cut.json").write_text(whole, encoding="utf-8")
+    assert counts(pulled(tmp_path, 2))["learning_events"] == 2
 
 
 @pytest.mark.parametrize(
