@@ -94,7 +94,9 @@ def _values(stream: IO[str]) -> Iterator[Any]:
         if not text and not is_whole:
             continue
         if is_list and text.startswith("]"):
-            return
+            # Another list may follow.
+            has_begun, is_list, text = False, False, text[1:]
+            continue
         if not text:
             if is_list:
                 raise UnreadableTableError("it ends inside its list: it is cut. Copy it again.")
@@ -109,4 +111,5 @@ def _values(stream: IO[str]) -> Iterator[Any]:
             raise UnreadableTableError(f"it is no JSON, or cut: {error.msg}. Copy it again.") from None
         text = text[end:]
         # The answer of an LRS that somebody has saved.
-        yield from value["statements"] if isinstance(value, dict) and "statements" in value else (value,)
+        saved = value.get("statements") if isinstance(value, dict) else None
+        yield from saved if isinstance(saved, list) else (value,)

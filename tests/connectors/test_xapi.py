@@ -384,6 +384,9 @@ def test_a_list_is_read_piece_by_piece(tmp_path: Path, monkeypatch: pytest.Monke
     told = [statement(), statement(at="2026-10-14T12:00:00Z")]
     (tmp_path / "a.json").write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
     assert [json.loads(one.text) for one in read_file(tmp_path / "a.json")] == told
+    # What somebody has put together of several lists is not lost.
+    (tmp_path / "a.json").write_text(json.dumps(told[:1]) + json.dumps(told[1:]), encoding="utf-8")
+    assert [json.loads(one.text) for one in read_file(tmp_path / "a.json")] == told
 
 
 def test_a_statement_without_an_id_has_the_same_one_whatever_its_form_and_its_lrs(tmp_path: Path) -> None:
