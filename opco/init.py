@@ -121,7 +121,9 @@ def init(
         report = source_of(name, settings).check(home.folder)
     except OpcoError as error:
         fault = str(error)
-    secrets = tuple(variable_of_secret(name, secret) for secret in settings.secrets())
+    # Files have none.
+    is_signed_in = "endpoint" not in asked or bool(answers["endpoint"])
+    secrets = tuple(variable_of_secret(name, secret) for secret in settings.secrets() if is_signed_in)
     print_result(InitResult(home.folder, home.settings_file, name, secrets, report, fault), as_json=as_json)
 
 

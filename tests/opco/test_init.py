@@ -29,7 +29,7 @@ def test_a_home_with_a_folder_of_downloads(
 ) -> None:
     folder = tmp_path / "new" / "home"
     answer = asked(capsys, kind, "--home", str(folder))
-    assert (answer["ok"], answer["name"]) == (True, kind)
+    assert (answer["ok"], answer["name"], answer["secrets"]) == (True, kind, [])
     home = Home(folder)
     (settings,) = home_sources(home).values()
     assert settings.kind == kind
