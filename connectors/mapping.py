@@ -17,9 +17,14 @@ MACROS = Path(__file__).with_name("sql") / "macros.sql"
 TEXT = pa.string()
 
 
-def mapping_database(tables: Mapping[str, pa.Table], variables: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
-    """Return a database in memory, in UTC, with the shared macros, these tables, and these variables of SQL."""
-    db = duckdb.connect()
+def mapping_database(
+    tables: Mapping[str, pa.Table], variables: Mapping[str, Any], path: Path | None = None
+) -> duckdb.DuckDBPyConnection:
+    """Return a database, in UTC, with the shared macros, these tables, and these variables of SQL.
+
+    It is in memory; with a `path`, in that new file, which takes what has no place in memory.
+    """
+    db = duckdb.connect(path or ":memory:")
     db.execute("set timezone = 'UTC'")
     db.execute(MACROS.read_text(encoding="utf-8"))
     for name, value in variables.items():

@@ -33,6 +33,15 @@ QUESTIONS: dict[str, tuple[tuple[str, str, str | None], ...]] = {
     "360learning": (("folder", "Folder of the exports, relative to the home", "imports/360learning"),),
     "moodle-log": (("folder", "Folder of the downloads, relative to the home", "imports/moodle"),),
     "virtual-classes": (("folder", "Folder of the attendance reports, relative to the home", "imports/classes"),),
+    "xapi": (
+        ("endpoint", "Address of the LRS, such as https://lrs.example.fr/xapi; empty for files of statements", ""),
+        ("username", "User, or key, that the LRS knows; empty for files", ""),
+        (
+            "session",
+            "Where a statement has its session: parent, grouping, registration, or the IRI of an extension",
+            "parent",
+        ),
+    ),
 }
 HEAD = "# Settings of this home; docs/settings.md explains them, opco settings shows them with their values.\n"
 
@@ -57,6 +66,15 @@ def init(
     folder: Annotated[
         str | None, typer.Option(metavar="FOLDER", help="Of files: their folder, relative to the home.")
     ] = None,
+    endpoint: Annotated[
+        str | None, typer.Option(metavar="URL", help="Of xapi: the address of the LRS; without it, files are read.")
+    ] = None,
+    username: Annotated[
+        str | None, typer.Option(metavar="USER", help="Of xapi: the user, or key, that the LRS knows.")
+    ] = None,
+    session: Annotated[
+        str | None, typer.Option(metavar="PLACE", help="Of xapi: where a statement has its session.")
+    ] = None,
     home_folder: HomeOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -73,7 +91,14 @@ def init(
     if kind not in QUESTIONS:
         raise UserError(f"{kind!r} is no kind of source. Known: {', '.join(QUESTIONS)}.")
     name = name or kind
-    given = {"database": database, "sessions": sessions, "folder": folder}
+    given = {
+        "database": database,
+        "sessions": sessions,
+        "folder": folder,
+        "endpoint": endpoint,
+        "username": username,
+        "session": session,
+    }
     asked = [key for key, *_ in QUESTIONS[kind]]
     if unfit := [key for key, value in given.items() if value is not None and key not in asked]:
         raise UserError(f"A source of the kind {kind} has no {unfit[0]}. It has: {', '.join(asked)}.")
@@ -84,13 +109,13 @@ def init(
             "Edit it there, or name another one: --name NAME"
         )
     answers = {key: given[key] or _ask(question, usual, f"--{key}") for key, question, usual in QUESTIONS[kind]}
-    table = {**({} if name == kind else {"kind": kind}), **answers}
+    table = {**({} if name == kind else {"kind": kind}), **{key: answer for key, answer in answers.items() if answer}}
     (settings,) = read_sources(home.settings_file, {name: table}).values()
     lines = [f"[sources.{name}]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items())]
     with written_atomically(home.settings_file) as temporary:
         temporary.write_text(before.rstrip("\n") + "\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
-    if "folder" in answers:
-        (home.folder / answers["folder"]).mkdir(parents=True, exist_ok=True)
+    if (kept := getattr(settings, "folder", None)) and not answers.get("endpoint"):
+        (home.folder / kept).mkdir(parents=True, exist_ok=True)
     report, fault = None, None
     try:
         report = source_of(name, settings).check(home.folder)

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs what the acceptance tests need beside what make setup installs: LibreOffice, without its windows, Chromium, a
-# PostgreSQL server, a MariaDB server, what judges systemd's units, and rsync.
+# PostgreSQL server, a MariaDB server, what judges systemd's units, rsync, and Ralph, an LRS.
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/provide.sh
@@ -31,4 +31,11 @@ fi
 if ! command -v chromium >/dev/null; then
     provide "Chromium, which the acceptance tests open the portal with," chromium
     command -v chromium >/dev/null || stop "Chromium was installed, but there is no chromium on the PATH."
+fi
+if ! [ -x .venv/ralph/bin/uvicorn ]; then
+    # It pins other releases of what the lock has, and so has an environment of its own.
+    echo "Installing Ralph, the LRS that the acceptance tests ask…"
+    .venv/bin/python -m venv --clear .venv/ralph
+    .venv/ralph/bin/python -m pip install --quiet --disable-pip-version-check 'ralph-malph[full]==5.1.0' ||
+        stop "pip could not install Ralph (ralph-malph)."
 fi

@@ -28,6 +28,7 @@ KINDS: dict[str, str] = {
     "moodle": "connectors.moodle.settings:MoodleSettings",
     "moodle-log": "connectors.moodle_log.settings:MoodleLogSettings",
     "virtual-classes": "connectors.virtual_classes.settings:VirtualClassesSettings",
+    "xapi": "connectors.xapi.settings:XapiSettings",
 }
 """Module and class of each kind's settings."""
 

@@ -17,6 +17,8 @@ from connectors.moodle_log.source import REASONS as REASONS_OF_LINES
 from connectors.virtual_classes.classes import Alias, class_of, read_aliases, read_classes
 from connectors.virtual_classes.settings import VirtualClassesSettings
 from connectors.virtual_classes.source import REASONS as REASONS_OF_ATTENDANCES
+from connectors.xapi.settings import XapiSettings
+from connectors.xapi.source import REASONS as REASONS_OF_STATEMENTS
 from orchestration.home.sources import read_sources
 from warehouse.project import PROJECT_DIR
 
@@ -30,12 +32,12 @@ def blocks(name: str, language: str) -> list[str]:
     return [re.sub(rf"^{indent}", "", text, flags=re.MULTILINE) for indent, text in found]
 
 
-@pytest.mark.parametrize("name", ["360learning.md", "moodle_log.md", "virtual_classes.md"])
+@pytest.mark.parametrize("name", ["360learning.md", "moodle_log.md", "virtual_classes.md", "xapi.md"])
 def test_each_settings_block_is_read(name: str) -> None:
     sources = [read_sources(Path(name), tomllib.loads(text)["sources"]) for text in blocks(name, "toml")]
     assert len(sources) > 0
     assert all(
-        type(one) in (Learning360Settings, MoodleLogSettings, VirtualClassesSettings)
+        type(one) in (Learning360Settings, MoodleLogSettings, VirtualClassesSettings, XapiSettings)
         for read in sources
         for one in read.values()
     )
@@ -69,6 +71,7 @@ def test_the_table_and_the_aliases_are_read(tmp_path: Path) -> None:
         ("360learning.md", REASONS_OF_STAYS),
         ("moodle_log.md", REASONS_OF_LINES),
         ("virtual_classes.md", REASONS_OF_ATTENDANCES),
+        ("xapi.md", REASONS_OF_STATEMENTS),
     ],
 )
 def test_every_reason_is_told(name: str, reasons: dict[str, str]) -> None:

@@ -20,19 +20,35 @@ def asked(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, obje
     return answer
 
 
-@pytest.mark.parametrize(("kind", "usual"), [("moodle-log", "imports/moodle"), ("360learning", "imports/360learning")])
+@pytest.mark.parametrize(
+    ("kind", "usual"),
+    [("moodle-log", "imports/moodle"), ("360learning", "imports/360learning"), ("xapi", "imports/xapi")],
+)
 def test_a_home_with_a_folder_of_downloads(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, usual: str
 ) -> None:
     folder = tmp_path / "new" / "home"
     answer = asked(capsys, kind, "--home", str(folder))
-    assert (answer["ok"], answer["name"]) == (True, kind)
+    assert (answer["ok"], answer["name"], answer["secrets"]) == (True, kind, [])
     home = Home(folder)
     (settings,) = home_sources(home).values()
     assert settings.kind == kind
     assert (folder / usual).is_dir()
     # Nothing is there to read yet: the answer says so, and the settings stay.
     assert answer["fault"]
+
+
+def test_a_home_with_an_lrs(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--endpoint", "https://lrs.invalid/xapi", "--username", "opco", "--session", "registration")
+    answer = asked(capsys, "xapi", *options, "--home", str(home.folder))
+    assert tomllib.loads(home.settings_file.read_text(encoding="utf-8"))["sources"]["xapi"] == {
+        "endpoint": "https://lrs.invalid/xapi",
+        "username": "opco",
+        "session": "registration",
+    }
+    assert answer["secrets"] == ["OPCO_SOURCES__XAPI__PASSWORD"]
+    assert "OPCO_SOURCES__XAPI__PASSWORD" in str(answer["fault"])
+    assert not (home.folder / "imports/xapi").exists()
 
 
 def test_what_is_there_stays(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
