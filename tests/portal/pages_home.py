@@ -68,7 +68,8 @@ class Pages:
 @contextmanager
 def pages_of(built: Path, place: Path, **options: str) -> Iterator[Pages]:
     """Serve a home of its own with the build and the settings of the home `built`."""
-    shutil.copytree(built / "var" / "published", place / "var" / "published", symlinks=True)
+    for part in ("build", "published"):
+        shutil.copytree(built / "var" / part, place / "var" / part, symlinks=True)
     shutil.copy(built / "opco.toml", place)
     shutil.copytree((built / "assets").resolve(), place / "assets")
     home, clock = Home(place), Clock()

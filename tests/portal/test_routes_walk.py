@@ -105,6 +105,11 @@ class Campus:
         return self.runs[1]
 
     @property
+    def document_run(self) -> str:
+        """The id of a making of certificates that is over."""
+        return self.runs[2]
+
+    @property
     def identity(self) -> Identity:
         return cast("Identity", self.app.state.identity)
 
@@ -136,6 +141,7 @@ def campus(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         encoding="utf-8",
     )
     made = result_of(run_opco("attest", SESSION, "--json", home=home.folder))
+    run_opco("document", "log", SESSION, "--month", "2026-09", home=home.folder)
     manifest = read_manifest(next((home.attestations / SESSION).glob("issue-*")))
     assert made["ok"]
     with pytest.MonkeyPatch.context() as patch:
@@ -194,7 +200,7 @@ def addresses(warehouse: duckdb.DuckDBPyConnection) -> dict[str, str | None]:
 
 
 def leave_runs(campus: Campus) -> None:
-    """Leave an export and a making of attestations that the right instructor asked for, and that are over."""
+    """Leave an export and makings of documents that the right instructor asked for, and that are over."""
     file = campus.home.exports / "export.csv"
     file.parent.mkdir(parents=True)
     file.write_bytes(b"Nom\r\n")
@@ -206,6 +212,9 @@ def leave_runs(campus: Campus) -> None:
         ("POST", f"{IN_SESSION}/attestations"): {
             "issue_number": 1, "is_new": True, "documents": 3, "states": {}, "warnings": [], "left_out": [],
             "zip_path": str(campus.home.folder / "gone.zip"),
+        },
+        ("POST", f"{IN_SESSION}/documents"): {
+            "issue_number": 1, "is_new": True, "documents": 3, "states": {}, "warnings": [],
         },
     }  # fmt: skip
     for route, result in results.items():
@@ -289,6 +298,28 @@ EXPECTED: dict[tuple[str, str], Expected] = {
     ),
     ("POST", f"{IN_SESSION}/attestations/runs/{{run_id}}/cancel"): Expected(
         (401, 404, 404, 303, 303), lambda campus: {"session_id": SESSION, "run_id": campus.attest_run}, form={}
+    ),
+    # Its other documents.
+    ("GET", f"{IN_SESSION}/documents"): of_the_session(query="funder=opco"),
+    ("POST", f"{IN_SESSION}/documents"): Expected(
+        (401, 404, 404, 303, 303), lambda campus: {"session_id": SESSION}, form={"kind": "certificate", "month": ""}
+    ),
+    ("POST", f"{IN_SESSION}/documents/sign-off"): Expected(
+        (401, 404, 404, 303, 303),
+        lambda campus: {"session_id": SESSION},
+        form={"user": "u-1001", "month": "2026-09", "reason": "absent"},
+    ),
+    ("GET", f"{IN_SESSION}/documents/{{kind}}/{{period}}/{{number:int}}"): of_the_session(
+        path=lambda campus: {"kind": "log", "period": "2026-09", "number": "1"}
+    ),
+    ("GET", f"{IN_SESSION}/documents/runs/{{run_id}}"): of_the_session(
+        path=lambda campus: {"run_id": campus.document_run}
+    ),
+    ("GET", f"{IN_SESSION}/documents/runs/{{run_id}}/progress"): of_the_session(
+        path=lambda campus: {"run_id": campus.document_run}
+    ),
+    ("POST", f"{IN_SESSION}/documents/runs/{{run_id}}/cancel"): Expected(
+        (401, 404, 404, 303, 303), lambda campus: {"session_id": SESSION, "run_id": campus.document_run}, form={}
     ),
     # Exports.
     ("GET", f"{PATH}/statistics"): replace(

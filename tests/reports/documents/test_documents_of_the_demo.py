@@ -253,6 +253,20 @@ def test_a_document_tells_its_kind_and_its_sums(published: Path, make: Make) -> 
             assert "no activity that is its attached row 1" in replace(read, rows=(other, *read.rows[1:])).fault()
 
 
+def test_no_wording_names_a_repealed_article_nor_calls_a_stamp_a_signature() -> None:
+    folders = ("reports", "portal", "orchestration", "seeds", "opco")
+    texts = {
+        path: path.read_text(encoding="utf-8")
+        for folder in folders
+        for ending in ("*.toml", "*.html", "*.csv")
+        for path in (PROJECT_DIR / folder).rglob(ending)
+    }
+    assert len(texts) > 30
+    # D6353-3 and D6353-4 of the Code du travail are repealed; an image is no electronic signature.
+    words = ("6353-3", "6353-4", "signature électronique", "electronic signature")
+    assert [(path.name, word) for path, text in texts.items() for word in words if word in text.lower()] == []
+
+
 def test_a_funder_sends_back_what_is_missing(published: Path, tmp_path: Path) -> None:
     own = tmp_path / "funders.csv"
 
