@@ -294,10 +294,10 @@ def test_a_funder_sends_back_what_is_missing(published: Path, tmp_path: Path) ->
         gaps("nobody")
 
     head = "funder,document,field,is_required,source,read_on,valid_from,valid_until\n"
-    own.write_text(head + "Mon financeur,certificate,employer,true,Lettre,2026-11-05,2026-01-01,\n", encoding="utf-8")
+    own.write_text(head + "Mon financeur,log,closed_connections,true,Lettre,2026-11-05,2026-01-01,\n", encoding="utf-8")
     with duckdb.connect(str(published), read_only=True) as db:
         assert read_funders(db, own, DAY)[-1].funder == "Mon financeur"
-    assert gaps("Mon financeur") == {("u-1010", "employer", "")}
+    assert gaps("Mon financeur") == {("u-1005", "closed_connections", "20/10/2026")}
     own.write_text(head + "x,certificate,shoe_size,true,Lettre,2026-11-05,2026-01-01,\n", encoding="utf-8")
     with pytest.raises(UserError, match=r"unknown field 'shoe_size'\. Known: activity_durations"):
         gaps("opco")
