@@ -28,6 +28,19 @@ class Scope:
     month: str | None = None
 
 
+@dataclass(frozen=True)
+class Printing:
+    """How documents are printed: images by part, the day of issue, CSS besides ours.
+
+    Unless `allows_missing_letters`, a document with a letter that no font has is not made.
+    """
+
+    images: dict[str, CheckedImage]
+    issued_on: date
+    allows_missing_letters: bool = False
+    styles: tuple[str, ...] = ()
+
+
 class DocumentRenderer(Protocol):
     """Renders the documents of one issue."""
 
@@ -62,16 +75,7 @@ class DocumentKind(Protocol):
     def digests(self, record: Any) -> dict[str, str]:
         """Return the digests of what one document prints beside that."""
 
-    def renderer(
-        self,
-        db: duckdb.DuckDBPyConnection,
-        scope: Scope,
-        images: dict[str, CheckedImage],
-        issued_on: date,
-        *,
-        allows_missing_letters: bool,
-        styles: Sequence[str] = (),
-    ) -> DocumentRenderer:
+    def renderer(self, db: duckdb.DuckDBPyConnection, scope: Scope, printing: Printing) -> DocumentRenderer:
         """Return what renders the documents. Raises UserError for an unusable input."""
 
     def check_record(self, record: Any, scope: Scope) -> None:
@@ -117,30 +121,12 @@ class Attestation:
         """Return the digests of the learner's own parts."""
         return learner_digests(record)
 
-    def renderer(
-        self,
-        db: duckdb.DuckDBPyConnection,
-        scope: Scope,
-        images: dict[str, CheckedImage],
-        issued_on: date,
-        *,
-        allows_missing_letters: bool,
-        styles: Sequence[str] = (),
-    ) -> DocumentRenderer:
+    def renderer(self, db: duckdb.DuckDBPyConnection, scope: Scope, printing: Printing) -> DocumentRenderer:
         """Return the renderer of attestations."""
         # WeasyPrint takes half a second and Pango to load: not before they are needed.
         from reports.attestation.rendering import Renderer
 
-        return Renderer(
-            scope.inputs,
-            images,
-            scope.session,
-            scope.build,
-            read_code_texts(db, scope.inputs.language),
-            issued_on,
-            allows_missing_letters=allows_missing_letters,
-            styles=styles,
-        )
+        return Renderer(**printed_with(db, scope, printing))
 
     def check_record(self, record: LearnerRecord, scope: Scope) -> None:
         """Compare the rows of the log with the learner's total."""
@@ -161,3 +147,17 @@ class Attestation:
     def read(self, content: bytes, *, with_pages: bool = False) -> PrintedDocument:
         """Read a document with a log."""
         return read_proof(content, with_pages=with_pages)
+
+
+def printed_with(db: duckdb.DuckDBPyConnection, scope: Scope, printing: Printing) -> dict[str, Any]:
+    """Return the arguments of a renderer."""
+    return {
+        "inputs": scope.inputs,
+        "images": printing.images,
+        "session": scope.session,
+        "build": scope.build,
+        "texts": read_code_texts(db, scope.inputs.language),
+        "issued_on": printing.issued_on,
+        "allows_missing_letters": printing.allows_missing_letters,
+        "styles": printing.styles,
+    }

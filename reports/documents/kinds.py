@@ -6,22 +6,19 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from datetime import date
 from typing import Any
 
 import duckdb
 
-from reports.attestation.kind import Attestation, DocumentRenderer, Scope
+from reports.attestation.kind import Attestation, DocumentRenderer, Printing, Scope, printed_with
 from reports.attestation.model import LearnerRecord, SessionLearner
 from reports.attestation.parts import shared_digests
 from reports.attestation.proof import PrintedDocument
-from reports.attestation.queries import read_code_texts
 from reports.documents.attachment import activity_rows
 from reports.documents.model import FollowedRecord
 from reports.documents.proof import CreditedDocument, read_document
 from reports.documents.queries import read_credit, read_followed, read_followers
 from reports.documents.wording import load_wording
-from reports.printing.images import CheckedImage
 from warehouse.errors import OpcoError, UserError
 
 IDENTITY = ("last_name", "first_name", "employer")
@@ -37,7 +34,6 @@ class Certificate:
     stems: str = "certificats-de-realisation"
     code: str | None = "CR"
     counts_connections = False
-    title = "certificate"
 
     def learners(self, db: duckdb.DuckDBPyConnection, scope: Scope) -> list[SessionLearner]:
         """Return the session's learners; who completed nothing gets none, nor who did what has no planned duration."""
@@ -76,37 +72,12 @@ class Certificate:
             "figures": _digest(values),
         }
 
-    def renderer(
-        self,
-        db: duckdb.DuckDBPyConnection,
-        scope: Scope,
-        images: dict[str, CheckedImage],
-        issued_on: date,
-        *,
-        allows_missing_letters: bool,
-        styles: Sequence[str] = (),
-    ) -> DocumentRenderer:
-        """Return the renderer of the kind."""
+    def renderer(self, db: duckdb.DuckDBPyConnection, scope: Scope, printing: Printing) -> DocumentRenderer:
+        """Return the renderer of certificates."""
         # WeasyPrint takes half a second and Pango to load: not before they are needed.
-        from reports.documents.rendering import AttendanceRenderer, CertificateRenderer
+        from reports.documents.rendering import CertificateRenderer
 
-        is_certificate = self.title == "certificate"
-        options: dict[str, Any] = {} if is_certificate else {"credit": read_credit(db)}
-        renderer: type[CertificateRenderer] | type[AttendanceRenderer]
-        renderer = CertificateRenderer if is_certificate else AttendanceRenderer
-        return renderer(
-            scope.inputs,
-            images,
-            scope.session,
-            scope.build,
-            read_code_texts(db, scope.inputs.language),
-            issued_on,
-            month=scope.month,
-            wording=load_wording(scope.inputs.language).with_nouns(scope.inputs.nouns),
-            allows_missing_letters=allows_missing_letters,
-            styles=styles,
-            **options,
-        )
+        return CertificateRenderer(**_printed_with(db, scope, printing))
 
     def check_record(self, record: FollowedRecord, scope: Scope) -> None:
         """Compare activities and proof levels with the totals (D1, D2)."""
@@ -153,7 +124,12 @@ class Attendance(Certificate):
     stems: str = "attestations-d-assiduite"
     code: str | None = "AA"
     counts_connections = True
-    title = "attendance"
+
+    def renderer(self, db: duckdb.DuckDBPyConnection, scope: Scope, printing: Printing) -> DocumentRenderer:
+        """Return the renderer of attestations of attendance."""
+        from reports.documents.rendering import AttendanceRenderer
+
+        return AttendanceRenderer(**_printed_with(db, scope, printing), credit=read_credit(db))
 
 
 class MonthlyLog(Attestation):
@@ -187,31 +163,16 @@ class MonthlyLog(Attestation):
         printed = ("learner", "custom_fields", "flags", "log")
         return {part: digest for part, digest in super().digests(record).items() if part in printed}
 
-    def renderer(
-        self,
-        db: duckdb.DuckDBPyConnection,
-        scope: Scope,
-        images: dict[str, CheckedImage],
-        issued_on: date,
-        *,
-        allows_missing_letters: bool,
-        styles: Sequence[str] = (),
-    ) -> DocumentRenderer:
+    def renderer(self, db: duckdb.DuckDBPyConnection, scope: Scope, printing: Printing) -> DocumentRenderer:
         """Return the renderer of logs to sign."""
         from reports.documents.rendering import MonthlyLogRenderer
 
-        return MonthlyLogRenderer(
-            scope.inputs,
-            images,
-            scope.session,
-            scope.build,
-            read_code_texts(db, scope.inputs.language),
-            issued_on,
-            month=scope.month,
-            wording=load_wording(scope.inputs.language).with_nouns(scope.inputs.nouns),
-            allows_missing_letters=allows_missing_letters,
-            styles=styles,
-        )
+        return MonthlyLogRenderer(**_printed_with(db, scope, printing))
+
+
+def _printed_with(db: duckdb.DuckDBPyConnection, scope: Scope, printing: Printing) -> dict[str, Any]:
+    wording = load_wording(scope.inputs.language).with_nouns(scope.inputs.nouns)
+    return {**printed_with(db, scope, printing), "month": scope.month, "wording": wording}
 
 
 def _digest(value: object) -> str:

@@ -38,6 +38,7 @@ class MonthlyRenderer(PageRenderer):
             "month": month_words,
             "title": self._wording.text("of_month", title=title, month=month_words) if month else title,
             "issued_key": f"{self.title}_issued_on",
+            "replaces_key": "document_replaces",
             "subject": self._wording.text(f"{self.title}_subject"),
             "attached": self._wording.text(self.attachment[0]),
         }

@@ -11,7 +11,7 @@ from pathlib import Path
 import pypdfium2
 
 from reports.attestation.inputs import AttestationInputs
-from reports.attestation.kind import Scope
+from reports.attestation.kind import Printing, Scope
 from reports.attestation.queries import read_build, read_session
 from reports.issuing.kinds import ATTESTATION, KINDS
 from reports.issuing.naming import document_number
@@ -65,15 +65,9 @@ def preview_attestation(
             raise UserError(f"The learner {user_id} has no connection in the session {session_id}.")
         scope, kind = Scope(session, build, inputs), KINDS[ATTESTATION]
         (record,) = kind.records(db, scope, [user_id])
-        renderer = kind.renderer(
-            db,
-            scope,
-            images,
-            issued_on,
-            # Better seen with boxes than not at all: it is not issued.
-            allows_missing_letters=True,
-            styles=[MARK_STYLE.format(text=css_string(MARK[inputs.language]))],
-        )
+        # Better seen with boxes than not at all: it is not issued.
+        style = MARK_STYLE.format(text=css_string(MARK[inputs.language]))
+        renderer = kind.renderer(db, scope, Printing(images, issued_on, allows_missing_letters=True, styles=(style,)))
     rendered = renderer.render(record, document_number(session_id, user_id, issue_number))
     return Preview(rendered.content, _picture(rendered.content), rendered.pages)
 

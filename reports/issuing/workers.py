@@ -28,6 +28,7 @@ from typing import Any
 
 import duckdb
 
+from reports.attestation.kind import Printing
 from reports.attestation.model import Replaced
 from reports.issuing.changes import causes_of_change
 from reports.issuing.manifest import Cause, IssuedDocument, document_of
@@ -80,13 +81,8 @@ class Worker(Planner):
         super().__init__(job, db)
         self.limits = limits
         try:
-            self._renderer = job.kind.renderer(
-                db,
-                job.scope,
-                job.images,
-                job.issued_on,
-                allows_missing_letters=job.allows_missing_letters,
-            )
+            printing = Printing(job.images, job.issued_on, job.allows_missing_letters)
+            self._renderer = job.kind.renderer(db, job.scope, printing)
         except OSError as error:
             raise OpcoError(
                 f"A library that WeasyPrint needs is missing: {error}. On Debian or Ubuntu install it with: "
