@@ -16,6 +16,7 @@ import typer
 from opco.options import DebugOption, HomeOption, JsonOption, SessionArgument, app, field_option
 from opco.running import open_home, run
 from opco.terminal import HomeResult, print_result
+from orchestration.defs.attestations.issuing import checked_month
 from orchestration.home.paths import Home
 from orchestration.home.sections.documents import OrganisationSettings
 from orchestration.worker import ASSETS
@@ -160,19 +161,9 @@ def attest(
     the organisation's settings; an empty one ('') is left out of the document.
     """
     home = open_home(home_folder, {f"organisation.{name}": value for name, value in inputs.items()})
-    _check_output(home, session_id, output)
-    config = {
-        **inputs,
-        "issued_on": issued_on,
-        "issued_on_reason": reason,
-        "users": user or [],
-        "force": force,
-        "from_settings": from_settings,
-        "allow_missing_letters": allow_missing_letters,
-    }
-    asset = ASSETS[ATTESTATIONS]
-    issue = run(home, ATTESTATIONS, {asset: config}, session_id=session_id, debug=debug)[asset]
-    print_result(_result(AttestResult, home, session_id, issue, _copy(issue, output)), as_json=as_json)
+    config = _config(inputs, issued_on, reason, user, force, from_settings, allow_missing_letters)
+    made = _make(AttestResult, home, session_id, ATTESTATION, None, config, output, debug=debug)
+    print_result(made, as_json=as_json)
 
 
 @app.command(
@@ -212,19 +203,49 @@ def document(
             f"There is no kind of document {kind!r}. Known: {', '.join(DOCUMENTS)}; attestations: opco attest."
         )
     home = open_home(home_folder, {f"organisation.{name}": value for name, value in inputs.items()})
-    _check_output(home, session_id, output)
-    config = {
+    config = _config(inputs, issued_on, reason, user, force, from_settings, allow_missing_letters)
+    month = checked_month(month)
+    made = _make(DocumentResult, home, session_id, kind, month, {**config, "month": month}, output, debug=debug)
+    print_result(made, as_json=as_json)
+
+
+def _config(
+    inputs: Mapping[str, str | None],
+    issued_on: str | None,
+    reason: str | None,
+    users: Sequence[str] | None,
+    force: bool,
+    from_settings: bool,
+    allow_missing_letters: bool,
+) -> dict[str, Any]:
+    """Return the configuration of a run that issues documents."""
+    return {
         **inputs,
-        "month": month,
         "issued_on": issued_on,
         "issued_on_reason": reason,
-        "users": user or [],
+        "users": list(users or ()),
         "force": force,
         "from_settings": from_settings,
         "allow_missing_letters": allow_missing_letters,
     }
-    issue = run(home, kind, {ASSETS[kind]: config}, session_id=session_id, debug=debug)[ASSETS[kind]]
-    print_result(_result(DocumentResult, home, session_id, issue, _copy(issue, output)), as_json=as_json)
+
+
+def _make(
+    result: type[_IssueResult],
+    home: Home,
+    session_id: str,
+    kind: str,
+    month: str | None,
+    config: dict[str, Any],
+    output: Path | None,
+    *,
+    debug: bool,
+) -> _IssueResult:
+    """Issue documents of a kind, and copy them to `output`, if that is named."""
+    _check_output(home, session_id, kind, month, output)
+    job = ATTESTATIONS if kind == ATTESTATION else kind
+    issue = run(home, job, {ASSETS[job]: config}, session_id=session_id, debug=debug)[ASSETS[job]]
+    return _result(result, home, session_id, issue, _copy(issue, kind, output))
 
 
 @dataclass(frozen=True)
@@ -345,7 +366,7 @@ def _result(
     )
 
 
-def _check_output(home: Home, session_id: str, output: Path | None) -> None:
+def _check_output(home: Home, session_id: str, kind: str, month: str | None, output: Path | None) -> None:
     """Raise UserError where a copy of the issue could not be put, before anything is made."""
     if output is None:
         return
@@ -358,18 +379,20 @@ def _check_output(home: Home, session_id: str, output: Path | None) -> None:
         raise UserError(f"--output {output}: {existing} is read-only for you. Name another folder for the copy.")
     if (folder / MANIFEST).exists():
         try:
-            there = read_manifest(folder).session_id
+            there = read_manifest(folder)
         except OpcoError as error:
             raise UserError(
                 f"--output {output} holds another {MANIFEST}. Name an empty folder for the copy."
             ) from error
-        if there != session_id:
+        if (there.session_id, there.kind, there.month) != (session_id, kind, month):
+            of_month = f" in {there.month}" if there.month else ""
             raise UserError(
-                f"--output {output} holds the attestations of session {there}. Name another folder for the copy."
+                f"--output {output} holds the {KINDS[there.kind].nouns} of session {there.session_id}{of_month}. Name "
+                "another folder for the copy."
             )
 
 
-def _copy(made: Mapping[str, Any], output: Path | None) -> Path | None:
+def _copy(made: Mapping[str, Any], kind: str, output: Path | None) -> Path | None:
     """Copy the files of an issue into `output`, in place of an earlier copy there, and return that folder.
 
     Raises OpcoError saying that the issue is made and only the copy failed.
@@ -388,7 +411,7 @@ def _copy(made: Mapping[str, Any], output: Path | None) -> Path | None:
         if is_copy:
             # Two issues in one folder would be neither.
             names = {path.name for path in files}
-            for pattern in ("attestation-*.pdf", "attestations-*.zip"):
+            for pattern in (f"{KINDS[kind].stem}-*.pdf", f"{KINDS[kind].stems}-*.zip"):
                 for path in folder.glob(pattern):
                     if path.name not in names:
                         path.unlink()

@@ -18,6 +18,7 @@ from orchestration.runs.progress import Progress
 from orchestration.runs.resources import HomeResource
 from reports.attestation.inputs import GivenInputs
 from reports.issuing.issue import IssueSummary
+from reports.issuing.kinds import ATTESTATION, KINDS
 from reports.issuing.verify import verify
 
 CHECK = "adds_up"
@@ -77,10 +78,26 @@ def opco_attestations(
     asker: dg.ResourceParam[Asker],
 ) -> Iterator[Any]:
     """Issue the attestations of the partition's session."""
-    progress.stage("Making the attestations")
+    yield from issued(context, config, home, progress, asker)
+
+
+def issued(
+    context: dg.AssetExecutionContext,
+    config: DocumentConfig,
+    home: HomeResource,
+    progress: Progress,
+    asker: Asker,
+    kind: str = ATTESTATION,
+    month: str | None = None,
+) -> Iterator[Any]:
+    """Issue the documents of a kind of the partition's session, and say what was made and whether it is sound."""
+    nouns = KINDS[kind].nouns
+    progress.stage(f"Making the {nouns}")
     summary = issue_session(
         home.home,
         session_of(context.partition_key),
+        kind=kind,
+        month=month,
         asker=asker,
         issued_on=calendar_day(config.issued_on, "The date of issue"),
         issued_on_reason=(config.issued_on_reason or "").strip() or None,
@@ -89,7 +106,7 @@ def opco_attestations(
         users=config.users,
         force=config.force,
         allow_missing_letters=config.allow_missing_letters,
-        on_progress=on_progress(progress, context, "attestations"),
+        on_progress=on_progress(progress, context, nouns),
     )
     for warning in summary.warnings:
         context.log.warning(warning)

@@ -6,23 +6,13 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from orchestration.defs.attestations.assets import (
-    CHECK,
-    CHECKED,
-    DocumentConfig,
-    checked_issue,
-    issue_metadata,
-    on_progress,
-)
-from orchestration.defs.attestations.issuing import checked_month, issue_session
-from orchestration.defs.attestations.partitions import SESSIONS, session_of
-from orchestration.home.clock import calendar_day
+from orchestration.defs.attestations.assets import CHECK, CHECKED, DocumentConfig, issued
+from orchestration.defs.attestations.issuing import checked_month
+from orchestration.defs.attestations.partitions import SESSIONS
 from orchestration.runs.asker import Asker
 from orchestration.runs.mistakes import tells_mistakes
 from orchestration.runs.progress import Progress
 from orchestration.runs.resources import HomeResource
-from reports.attestation.inputs import GivenInputs
-from reports.issuing.kinds import KINDS
 
 ASSETS = {
     "certificate": "opco_certificates",
@@ -65,29 +55,7 @@ def document_asset(kind: str) -> dg.AssetsDefinition:
         progress: dg.ResourceParam[Progress],
         asker: dg.ResourceParam[Asker],
     ) -> Iterator[Any]:
-        progress.stage(f"Making the {KINDS[kind].nouns}")
-        summary = issue_session(
-            home.home,
-            session_of(context.partition_key),
-            kind=kind,
-            month=checked_month(config.month),
-            asker=asker,
-            issued_on=calendar_day(config.issued_on, "The date of issue"),
-            issued_on_reason=(config.issued_on_reason or "").strip() or None,
-            given={name: getattr(config, name) for name in GivenInputs.model_fields},
-            from_settings=config.from_settings,
-            users=config.users,
-            force=config.force,
-            allow_missing_letters=config.allow_missing_letters,
-            on_progress=on_progress(progress, context, KINDS[kind].nouns),
-        )
-        for warning in summary.warnings:
-            context.log.warning(warning)
-        passed, found = checked_issue(summary)
-        yield dg.MaterializeResult(
-            metadata=issue_metadata(summary),
-            check_results=[dg.AssetCheckResult(check_name=CHECK, passed=passed, metadata=found)],
-        )
+        yield from issued(context, config, home, progress, asker, kind, checked_month(config.month))
 
     return documents
 

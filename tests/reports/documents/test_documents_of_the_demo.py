@@ -17,6 +17,7 @@ import duckdb
 import pypdfium2
 import pytest
 
+from opco.attest import _check_output
 from orchestration.home.paths import Home
 from reports.attestation.inputs import AttestationInputs
 from reports.documents.preflight import find_gaps, read_funders
@@ -251,6 +252,16 @@ def test_a_document_tells_its_kind_and_its_sums(published: Path, make: Make) -> 
         if read.rows:
             other = {**read.rows[0], "resource_name": "Alchimie"}
             assert "no activity that is its attached row 1" in replace(read, rows=(other, *read.rows[1:])).fault()
+
+
+def test_a_copy_of_another_kind_or_month_is_not_written_over(published: Path, make: Make, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(make(published, "log", "2026-09").folder, copy)
+    home = Home(tmp_path / "home")
+    _check_output(home, SESSION, "log", "2026-09", copy)
+    for kind, month in (("certificate", None), ("attestation", None), ("log", "2026-10")):
+        with pytest.raises(UserError, match=r"holds the logs to sign of session .* in 2026-09"):
+            _check_output(home, SESSION, kind, month, copy)
 
 
 def test_no_wording_names_a_repealed_article_nor_calls_a_stamp_a_signature() -> None:
