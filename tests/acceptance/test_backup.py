@@ -41,6 +41,7 @@ def home(demo_home: Path, tmp_path_factory: pytest.TempPathFactory, opco: Opco) 
     home = tmp_path_factory.mktemp("backed-up") / "home"
     shutil.copytree(demo_home, home, symlinks=True)
     result_of(opco("attest", "S-2026-MGMT-09", "--user", "u-1004", "--json", home=home))
+    result_of(opco("document", "certificate", "S-2026-MGMT-09", "--user", "u-1004", "--json", home=home))
     return home
 
 
@@ -53,7 +54,8 @@ def test_the_lines_of_the_page_copy_and_restore_all_that_counts(home: Path, tmp_
     run_lines("Restore", restored, backup)
     assert contents(restored) == contents(home)
     assert "var/attestations/S-2026-MGMT-09/issue-1/manifest.json" in contents(restored)
-    assert verify(restored / "var/attestations/S-2026-MGMT-09").is_sound
+    for issued in ("attestations/S-2026-MGMT-09", "documents/certificate/S-2026-MGMT-09/session"):
+        assert verify(restored / "var" / issued).is_sound
 
 
 def test_a_home_that_has_issued_nothing_yet_is_backed_up_too(demo_home: Path, tmp_path: Path) -> None:
