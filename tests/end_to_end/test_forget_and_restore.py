@@ -234,7 +234,9 @@ def test_what_was_backed_up_gives_everything_back(home: Path, tmp_path: Path, op
             both.execute(f"attach '{(place / 'var/published/opco.duckdb').resolve()}' as {name} (read_only)")
         tables = both.execute("select table_name from duckdb_tables() where database_name = 'kept'").fetchall()
         assert len(tables) >= 20
-        for (table,) in tables:
+        # Who is to be chased depends on the day of the build.
+        of_the_day = {"fct_learner_follow_up", "fct_program_session_indicators"}
+        for table in {table for (table,) in tables} - of_the_day:
             columns = "row_counts, display_timezone" if table == "warehouse_build" else "*"
             for one, other in (("kept", "again"), ("again", "kept")):
                 lost = f"select {columns} from {one}.{table} except all select {columns} from {other}.{table}"
