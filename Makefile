@@ -13,7 +13,7 @@ demo: setup ## Build the demo campus, export it and make the attestations of one
 	@$(BIN)/python scripts/demo.py
 
 test: setup ## Run all tests (ARGS="-k name" for some)
-	@$(BIN)/python -m pytest -n 2 --ignore=tests/acceptance $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder --ignore=tests/acceptance $(ARGS)
 
 acceptance: setup ## Run the tests that need LibreOffice, Chromium, PostgreSQL, MariaDB, Ralph, rsync or systemd-analyze, installing what is missing
 	@scripts/acceptance.sh

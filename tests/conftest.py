@@ -9,10 +9,19 @@ import pytest
 from tests.commands import CAMPUS, Opco, run_opco
 from warehouse.project import PROJECT_DIR
 
+LONGEST = (
+    *("tests/properties/", "tests/faults/", "tests/end_to_end/", "tests/test_dbt", "tests/portal/"),
+    "tests/orchestration/",
+)
+
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep each file's tests in one worker, so that what a file builds is built once; a file may name a wider group."""
+    """Keep each file's tests in one worker, so that what a file builds is built once; a file may name a wider group.
+
+    What takes longest begins first, so that no worker waits for another at the end.
+    """
+    items.sort(key=lambda item: next((n for n, one in enumerate(LONGEST) if one in item.nodeid), len(LONGEST)))
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(item.path.as_posix()))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.properties.built import Built, Cells, Project, RawFolder, build, build_one_by_one, table_of
 from tests.properties.conftest import examples
 
-pytestmark = pytest.mark.xdist_group("properties")
+pytestmark = pytest.mark.xdist_group("properties-of-figures")
 
 TOLD = ("email", "username", "first_name", "last_name", "additional_information", "employer")
 

@@ -19,7 +19,7 @@ from tests.properties.campuses import CLOCKS, followed_campuses, of
 from tests.properties.conftest import examples
 from tests.properties.test_proof import Key, of_learner, read
 
-pytestmark = pytest.mark.xdist_group("properties")
+pytestmark = pytest.mark.xdist_group("properties-of-figures")
 
 clocks = st.sampled_from(CLOCKS).map(datetime.fromisoformat)
 IMPATIENT = 3
@@ -30,19 +30,19 @@ def impatient_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return compile_project(tmp_path_factory.mktemp("impatient"), {"follow_up.silence_days": str(IMPATIENT)})
 
 
-@examples(20)
+@examples(10)
 @given(folder=followed_campuses(), clock=clocks)
 def test_the_follow_up_is_that_of_the_rules(project: Project, folder: RawFolder, clock: datetime) -> None:
     holds_what_the_rules_say(build(project, folder, clocks=[clock]), folder, clock, timedelta(days=21))
 
 
-@examples(6)
+@examples(4)
 @given(folder=followed_campuses(), clock=clocks)
 def test_with_another_silence_too(impatient_project: Project, folder: RawFolder, clock: datetime) -> None:
     holds_what_the_rules_say(build(impatient_project, folder, clocks=[clock]), folder, clock, timedelta(IMPATIENT))
 
 
-@examples(6)
+@examples(4)
 @given(folder=followed_campuses(), after=followed_campuses(), instants=st.tuples(clocks, clocks).map(sorted))
 def test_builds_that_go_on_follow_up_as_a_full_build(
     project: Project, folder: RawFolder, after: RawFolder, instants: list[datetime]

@@ -15,7 +15,7 @@ from tests.properties.folders import raw_folders
 from warehouse.build_file import BUILD_FILE
 from warehouse.what_if import what_if
 
-pytestmark = pytest.mark.xdist_group("properties")
+pytestmark = pytest.mark.xdist_group("properties-of-figures")
 
 # Steps of the drawn instants, so that pauses are exactly as long. The cap is no timeout: it has to be taken over.
 HASTY, PATIENT, CAP = 5, 15, 10
@@ -32,7 +32,7 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Project]:
     }
 
 
-@examples(6)
+@examples(4)
 @given(folder=raw_folders())
 def test_a_timeout_retains_what_a_build_with_it_retains(projects: dict[int, Project], folder: RawFolder) -> None:
     retained: dict[int, dict[tuple[str, str], int]] = {}

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ INPUTS = AttestationInputs(
     name="Atelier", legal_representative="Hélène Vasseur", capacity="Directrice", place="Rennes", stamp="stamp.png"
 )
 Make = Callable[..., IssueSummary]
+Issued = Callable[..., IssueSummary]
 
 
 @pytest.fixture(scope="module")
@@ -57,22 +59,35 @@ def warehouse(published: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    def made(warehouse: Path, kind: str, month: str | None = None, **options: Any) -> IssueSummary:
-        folder = tmp_path / kind / (month or "session")
-        options = {"inputs": INPUTS, "issued_on": DAY, **options}
-        inputs = options.pop("inputs")
-        return issue_from(
-            warehouse,
-            SESSION,
-            inputs,
-            kind=kind,
-            month=month,
-            folder=folder,
-            assets=PROJECT_DIR / "demo" / "assets",
-            **options,
-        )
+    def made(warehouse: Path, kind: str, month: str | None = None) -> IssueSummary:
+        return issue(warehouse, kind, month, tmp_path / kind / (month or "session"))
 
     return made
+
+
+@pytest.fixture(scope="module")
+def issued(published: Path, tmp_path_factory: pytest.TempPathFactory) -> Issued:
+    """The issues of the demo as it is, each made once."""
+    place = tmp_path_factory.mktemp("issued")
+
+    @cache
+    def made(kind: str, month: str | None = None) -> IssueSummary:
+        return issue(published, kind, month, place / kind / (month or "session"))
+
+    return made
+
+
+def issue(warehouse: Path, kind: str, month: str | None, folder: Path) -> IssueSummary:
+    return issue_from(
+        warehouse,
+        SESSION,
+        INPUTS,
+        kind=kind,
+        month=month,
+        folder=folder,
+        assets=PROJECT_DIR / "demo" / "assets",
+        issued_on=DAY,
+    )
 
 
 def rows(warehouse: Path, query: str) -> list[tuple[Any, ...]]:
@@ -97,8 +112,8 @@ def delivered(name: str) -> Iterator[dict[str, str]]:
     yield from csv.DictReader(io.StringIO((RAW / name).read_text(encoding="utf-8-sig"), newline=""))
 
 
-def test_a_certificate_credits_the_planned_durations_of_what_is_completed(published: Path, make: Make) -> None:
-    summary = make(published, "certificate")
+def test_a_certificate_credits_the_planned_durations_of_what_is_completed(issued: Issued) -> None:
+    summary = issued("certificate")
     (document,) = (one for one in summary.documents if one.user_id == "u-1001")
     # All of the program but its classroom, which has no duration.
     planned = {one["course_id"]: one["planned_duration_seconds"] for one in delivered("courses.csv")}
@@ -131,22 +146,22 @@ def test_a_certificate_credits_the_planned_durations_of_what_is_completed(publis
     )
 
 
-def test_a_partial_realisation_names_what_is_missing(published: Path, make: Make) -> None:
-    summary = make(published, "certificate")
+def test_a_partial_realisation_names_what_is_missing(issued: Issued) -> None:
+    summary = issued("certificate")
     (file,) = (one.file for one in summary.documents if one.user_id == "u-1005")
     text = text_of(summary.folder / file).replace("\n", " ")
     assert "Réalisation partielle" in text
     assert "Évaluation finale : manager à distance" in text
 
 
-def test_the_months_of_a_learner_add_up_to_the_session(published: Path, make: Make) -> None:
+def test_the_months_of_a_learner_add_up_to_the_session(published: Path, issued: Issued) -> None:
     """Learner-months, reconciled: credited hours of certificates, and retained seconds of logs."""
     credited: dict[str, int] = defaultdict(int)
     retained: dict[str, int] = defaultdict(int)
     for month in ("2026-09", "2026-10", "2026-11"):
         for kind, sums in (("certificate", credited), ("log", retained)):
             try:
-                summary = make(published, kind, month)
+                summary = issued(kind, month)
             except UserError:
                 continue
             assert verify(summary.folder).is_sound
@@ -167,8 +182,8 @@ def test_the_months_of_a_learner_add_up_to_the_session(published: Path, make: Ma
     }
 
 
-def test_an_attestation_of_attendance_says_what_was_done_and_what_is_not_known(published: Path, make: Make) -> None:
-    summary = make(published, "attendance")
+def test_an_attestation_of_attendance_says_what_was_done_and_what_is_not_known(issued: Issued) -> None:
+    summary = issued("attendance")
     (document,) = (one for one in summary.documents if one.user_id == "u-1001")
     text = text_of(summary.folder / document.file).replace("\n", " ")
     for words in (
@@ -211,13 +226,13 @@ def test_what_is_completed_without_a_duration_is_listed_and_the_others_are_made(
         make(warehouse, "certificate", "2026-10")
 
 
-def test_a_month_in_which_nothing_happened_and_a_log_of_none_are_refused(published: Path, make: Make) -> None:
+def test_a_month_in_which_nothing_happened_and_a_log_of_none_are_refused(issued: Issued) -> None:
     with pytest.raises(UserError, match=r"Nobody has completed anything .* in 2026-07"):
-        make(published, "certificate", "2026-07")
+        issued("certificate", "2026-07")
     with pytest.raises(UserError, match=r"Nobody has played .* in 2026-07"):
-        make(published, "log", "2026-07")
+        issued("log", "2026-07")
     with pytest.raises(UserError, match="--month YYYY-MM"):
-        make(published, "log")
+        issued("log")
 
 
 def test_what_changes_is_replaced_with_its_cause_and_all_else_is_kept(warehouse: Path, make: Make) -> None:
@@ -242,8 +257,8 @@ def test_what_changes_is_replaced_with_its_cause_and_all_else_is_kept(warehouse:
     assert f"it is document {other.number}" in faults
 
 
-def test_a_document_tells_its_kind_and_its_sums(published: Path, make: Make) -> None:
-    summary = make(published, "attendance", "2026-10")
+def test_a_document_tells_its_kind_and_its_sums(issued: Issued) -> None:
+    summary = issued("attendance", "2026-10")
     for one in summary.documents:
         read = read_document((summary.folder / one.file).read_bytes(), with_pages=True)
         assert (read.fault(), read.printed_seconds) == ("", one.total_seconds)
@@ -254,9 +269,9 @@ def test_a_document_tells_its_kind_and_its_sums(published: Path, make: Make) -> 
             assert "no activity that is its attached row 1" in replace(read, rows=(other, *read.rows[1:])).fault()
 
 
-def test_a_copy_of_another_kind_or_month_is_not_written_over(published: Path, make: Make, tmp_path: Path) -> None:
+def test_a_copy_of_another_kind_or_month_is_not_written_over(issued: Issued, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
-    shutil.copytree(make(published, "log", "2026-09").folder, copy)
+    shutil.copytree(issued("log", "2026-09").folder, copy)
     home = Home(tmp_path / "home")
     _check_output(home, SESSION, "log", "2026-09", copy)
     for kind, month in (("certificate", None), ("attestation", None), ("log", "2026-10")):
