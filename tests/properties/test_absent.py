@@ -149,7 +149,7 @@ class Expected:
         )  # fmt: skip
 
 
-@examples(20)
+@examples(12)
 @given(random=st.randoms(use_true_random=False), count=st.sampled_from([2, 3, 5]))
 def test_what_belongs_to_who_is_gone_stays(project: Project, random: Random, count: int) -> None:
     deliveries = [drawn(random) for _ in range(count)]

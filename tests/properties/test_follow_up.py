@@ -30,19 +30,19 @@ def impatient_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return compile_project(tmp_path_factory.mktemp("impatient"), {"follow_up.silence_days": str(IMPATIENT)})
 
 
-@examples(10)
+@examples(8)
 @given(folder=followed_campuses(), clock=clocks)
 def test_the_follow_up_is_that_of_the_rules(project: Project, folder: RawFolder, clock: datetime) -> None:
     holds_what_the_rules_say(build(project, folder, clocks=[clock]), folder, clock, timedelta(days=21))
 
 
-@examples(4)
+@examples(2)
 @given(folder=followed_campuses(), clock=clocks)
 def test_with_another_silence_too(impatient_project: Project, folder: RawFolder, clock: datetime) -> None:
     holds_what_the_rules_say(build(impatient_project, folder, clocks=[clock]), folder, clock, timedelta(IMPATIENT))
 
 
-@examples(4)
+@examples(2)
 @given(folder=followed_campuses(), after=followed_campuses(), instants=st.tuples(clocks, clocks).map(sorted))
 def test_builds_that_go_on_follow_up_as_a_full_build(
     project: Project, folder: RawFolder, after: RawFolder, instants: list[datetime]

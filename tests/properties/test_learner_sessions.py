@@ -25,13 +25,13 @@ from tests.properties.reference import id_order
 pytestmark = pytest.mark.xdist_group("properties")
 
 
-@examples(15)
+@examples(10)
 @given(folder=campuses())
 def test_learners_of_sessions_are_those_of_the_rules(project: Project, folder: RawFolder) -> None:
     holds_what_the_rules_say(build(project, folder), folder)
 
 
-@examples(5)
+@examples(4)
 @given(before=campuses(), folder=campuses())
 def test_learners_of_sessions_follow_what_is_delivered(project: Project, before: RawFolder, folder: RawFolder) -> None:
     holds_what_the_rules_say(build_one_by_one(project, before, folder), {**folder, **what_stays(before, folder)})

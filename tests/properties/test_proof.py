@@ -47,13 +47,13 @@ def generous_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     )
 
 
-@examples(14)
+@examples(9)
 @given(folder=assisted_campuses())
 def test_what_is_credited_and_proven_is_that_of_the_rules(project: Project, folder: RawFolder) -> None:
     holds_what_the_rules_say(build(project, folder), folder, Credit())
 
 
-@examples(14)
+@examples(9)
 @given(folder=assisted_campuses())
 def test_with_other_settings_too(generous_project: Project, folder: RawFolder) -> None:
     built = build(generous_project, folder)
@@ -66,7 +66,7 @@ def test_with_other_settings_too(generous_project: Project, folder: RawFolder) -
         assert not total or row["credited_seconds"] <= int(total)
 
 
-@examples(6)
+@examples(3)
 @given(before=assisted_campuses(), folder=assisted_campuses())
 def test_builds_that_go_on_credit_as_a_full_build(project: Project, before: RawFolder, folder: RawFolder) -> None:
     # Once with all tables changed, once with only those that grow.

@@ -64,14 +64,14 @@ def strict_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     return compile_project(tmp_path_factory.mktemp("strict"), changed)
 
 
-@examples(20)
+@examples(13)
 @given(folder=raw_folders())
 @example(folder=TWO_ENDS_AT_ONCE)
 def test_a_build_keeps_the_rules(project: Project, folder: RawFolder) -> None:
     keeps_the_rules(project, Rules(), folder)
 
 
-@examples(20)
+@examples(13)
 @given(folder=raw_folders())
 def test_a_build_with_other_settings_keeps_the_rules(strict_project: Project, folder: RawFolder) -> None:
     keeps_the_rules(strict_project, STRICT, folder)
@@ -217,7 +217,7 @@ def row_counts_reconcile(built: Built, expected: Answer) -> None:
     )
 
 
-@examples(6)
+@examples(4)
 @given(folder=raw_folders())
 def test_files_may_be_loaded_in_any_order_and_again(project: Project, folder: RawFolder) -> None:
     at_once = build(project, folder).marts()
@@ -228,7 +228,7 @@ def test_files_may_be_loaded_in_any_order_and_again(project: Project, folder: Ra
     assert build(project, folder, folder).marts() == at_once
 
 
-@examples(14)
+@examples(9)
 @given(folder=raw_folders(), other=raw_folders(), random=st.randoms(use_true_random=False))
 def test_what_a_file_delivered_again_no_longer_holds_stays(
     project: Project, folder: RawFolder, other: RawFolder, random: Random
@@ -236,7 +236,7 @@ def test_what_a_file_delivered_again_no_longer_holds_stays(
     keeps_the_rules(project, Rules(), *retold(folder, other, random))
 
 
-@examples(6)
+@examples(4)
 @given(folder=raw_folders(), random=st.randoms(use_true_random=False))
 def test_rows_with_distinct_keys_may_stand_in_any_file_and_line(
     project: Project, folder: RawFolder, random: Random
@@ -262,7 +262,7 @@ def without_duplicates(folder: RawFolder) -> RawFolder:
     }
 
 
-@examples(6)
+@examples(4)
 @given(folder=raw_folders(), random=st.randoms(use_true_random=False))
 def test_what_is_no_longer_delivered_proves_as_before(project: Project, folder: RawFolder, random: Random) -> None:
     tidied = {
@@ -279,7 +279,7 @@ def test_what_is_no_longer_delivered_proves_as_before(project: Project, folder: 
 LATER = CLOCK + timedelta(minutes=6)
 
 
-@examples(14)
+@examples(9)
 @given(
     folder=raw_folders(),
     other=raw_folders(),

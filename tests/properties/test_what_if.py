@@ -32,7 +32,7 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Project]:
     }
 
 
-@examples(4)
+@examples(3)
 @given(folder=raw_folders())
 def test_a_timeout_retains_what_a_build_with_it_retains(projects: dict[int, Project], folder: RawFolder) -> None:
     retained: dict[int, dict[tuple[str, str], int]] = {}
