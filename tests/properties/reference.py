@@ -529,7 +529,10 @@ class Judge:
                 yield "bad_type", column, bool(cells[column]) and read is None
 
         def says(cells: Cells) -> object:
-            bounds = [instant(cells[column], self.rules) for column in ("enrolled_at", "unenrolled_at")]
+            bounds = [
+                bound(cells[column], self.rules, is_end=column == "unenrolled_at")
+                for column in ("enrolled_at", "unenrolled_at")
+            ]
             return cells["session_id"], cells["user_id"], bounds
 
         return self.sort_out("enrollments", faults, nulled, lambda cells: cells["enrollment_id"], says)
