@@ -28,6 +28,7 @@ from warehouse.sql import quoted_identifier, quoted_literal
 
 CURRENT = "current"
 DONE = "_DONE"
+REPORT = "report.json"
 # Snapshot tables whose rows have an id of their own, that other rows point to.
 IDENTIFIED = {
     "users": "user_id",
@@ -68,7 +69,7 @@ def last_reports(root: Path) -> dict[str, tuple[datetime, SourceReport]]:
     """Return the report of each source's last pull, with the start of that pull (aware, UTC), by name."""
     folder = current_delivery(root)
     found = {}
-    for path in sorted(folder.glob("_*-report.json")) if folder else ():
+    for path in sorted(folder.glob(f"_*-{REPORT}")) if folder else ():
         content = json.loads(path.read_text(encoding="utf-8"))
         report = SourceReport.from_json(content["report"])
         found[content["source"]] = (datetime.fromisoformat(content["started_at"]), report)
@@ -126,7 +127,7 @@ def deliver(
                     on_progress=lambda step, of=source_name: on_progress(of, step),  # type: ignore[misc]
                 )
                 report = source.pull(context)
-                _require_something(source_name, report, previous, allows_empty=allows_empty)
+                _require_something(context, report, allows_empty=allows_empty)
                 _put_prefix(context, source.id_prefix)
                 forget_in_new_files(list(_written(context)), forgotten)
                 _write_report(context, report)
@@ -175,16 +176,17 @@ def _link_older(previous: Path, staging: Path, pulled: Collection[str], known: C
             os.link(path, staging / relative)
 
 
-def _require_something(name: str, report: SourceReport, previous: Path | None, *, allows_empty: bool) -> None:
+def _require_something(context: PullContext, report: SourceReport, *, allows_empty: bool) -> None:
     """Raise UserError where a source that had users has none: the snapshot would mark everybody gone."""
-    earlier = previous / f"_{name}-report.json" if previous else None
-    if allows_empty or earlier is None or not earlier.exists():
+    earlier = context.previous_state_file(REPORT)
+    if allows_empty or earlier is None:
         return
     before = json.loads(earlier.read_text(encoding="utf-8"))["report"]["rows"]
     if before.get("users", 0) and not report.rows.get("users", 0):
         raise UserError(
-            f"The source {name} has no user, and had {before['users']:,} at its last pull: this looks like the wrong "
-            "database or folder. Nothing was delivered. If it is right, pull with --allow-empty; all are then gone."
+            f"The source {context.name} has no user, and had {before['users']:,} at its last pull: this looks like the "
+            "wrong database or folder. Nothing was delivered. If it is right, pull with --allow-empty; all are then "
+            "gone."
         )
 
 
@@ -223,7 +225,7 @@ def _rewrite(db: duckdb.DuckDBPyConnection, path: Path, table: RawTable, prefix:
 
 def _write_report(context: PullContext, report: SourceReport) -> None:
     content = {"source": context.name, "started_at": context.started_at.isoformat(), "report": report.to_json()}
-    context.state_file("report.json").write_text(json.dumps(content, indent=1, default=str), encoding="utf-8")
+    context.state_file(REPORT).write_text(json.dumps(content, indent=1, default=str), encoding="utf-8")
 
 
 def _require_own_ids(staging: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,12 @@ import duckdb
 import pyarrow as pa
 
 from connectors.report import Finding
+from connectors.text_tables import LeftOutFile
 from warehouse.errors import UserError
 from warehouse.sql import quoted_identifier, quoted_literal
 
-MACROS = Path(__file__).with_name("sql") / "macros.sql"
+SHARED_SQL = Path(__file__).with_name("sql")
+"""Macros, and tables that several kinds of files have in common."""
 TEXT = pa.string()
 
 
@@ -26,7 +28,7 @@ def mapping_database(
     """
     db = duckdb.connect(path or ":memory:")
     db.execute("set timezone = 'UTC'")
-    db.execute(MACROS.read_text(encoding="utf-8"))
+    db.execute((SHARED_SQL / "macros.sql").read_text(encoding="utf-8"))
     for name, value in variables.items():
         db.execute(f"set variable {quoted_identifier(name)} = $value", {"value": value})
     for name, table in tables.items():
@@ -98,3 +100,20 @@ def left_out(db: duckdb.DuckDBPyConnection, table: str, reasons: Mapping[str, st
         f"select reason, line_count, examples from {table} order by line_count desc, reason"
     ).fetchall():
         yield Finding(code=reason, level="left_out", text=reasons[reason], count=count, examples=tuple(examples))
+
+
+def unread_files(files: Iterable[LeftOutFile]) -> Iterator[Finding]:
+    """Yield which files are not read, and why."""
+    for one in files:
+        yield Finding(code="file_left_out", level="warning", text=f"{one.file} is not read: {one.reason}")
+
+
+def doubtful_encodings(encodings: Mapping[str, str]) -> Iterator[Finding]:
+    """Yield which files, of those with their encodings, were read in one that takes any bytes for letters."""
+    for file, encoding in encodings.items():
+        if encoding == "windows-1252":
+            yield Finding(
+                code="encoding",
+                level="note",
+                text=f"{file} is not UTF-8 and was read as Windows-1252: look at its accents",
+            )

@@ -38,3 +38,8 @@ class SourceSettings(BaseModel):
     def source(self) -> Source:
         """Return the source; secrets are set by now, where there are any."""
         raise NotImplementedError
+
+
+def variable_of_secret(name: str, secret: str) -> str:
+    """Return the environment variable of a source's secret: OPCO_SOURCES__MOODLE__PASSWORD."""
+    return f"OPCO_SOURCES__{name.replace('-', '_').upper()}__{secret.upper()}"

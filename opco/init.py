@@ -13,10 +13,11 @@ from typing import Annotated, Any
 import typer
 
 from connectors.report import SourceReport
+from connectors.settings import variable_of_secret
 from opco.options import DebugOption, HomeOption, JsonOption, app
 from opco.running import open_home
 from opco.terminal import HomeResult, home_option, print_result
-from orchestration.home.sources import read_sources, source_of, variable_of_secret
+from orchestration.home.sources import read_sources, source_of
 from warehouse.errors import OpcoError, UserError
 from warehouse.files import written_atomically
 

@@ -12,9 +12,10 @@ from starlette.responses import PlainTextResponse, Response
 
 from connectors.learning360.settings import Learning360Settings
 from connectors.learning360.webhooks import MAX_BYTES, BadMessageError, Inbox, inbox_folder, verify
+from connectors.settings import variable_of_secret
 from orchestration.home.paths import Home
 from orchestration.home.settings import home_sources
-from orchestration.home.sources import variable_of_secret, with_secrets
+from orchestration.home.sources import with_secrets
 from portal import access
 from portal.security import client_of
 from warehouse.errors import UserError

@@ -6,13 +6,12 @@ import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, Self
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
+from connectors.retries import asked_wait
 from warehouse.errors import OpcoError, UserError
 
 HOSTS = {"eu": "https://app.360learning.com", "us": "https://app.us.360learning.com"}
@@ -214,7 +213,9 @@ class Client:
             raise _PassingError(what) from None
         self._was_answered = True
         if response.status_code == httpx2.codes.TOO_MANY_REQUESTS or response.status_code >= 500:
-            raise _PassingError(f"{response.status_code}: {self._said(response)}", _asked_wait(response))
+            raise _PassingError(
+                f"{response.status_code}: {self._said(response)}", asked_wait(response.headers.get("retry-after"))
+            )
         return response
 
     def _tried(self, path: str, ask: Callable[[], _Answer]) -> _Answer:
@@ -278,17 +279,3 @@ def _next(url: str, response: httpx2.Response) -> str | None:
         if found and "next" in (found[1] or found[2]).lower().split():
             return str(urljoin(url, f"/{target}" if target.startswith("api/") else target))
     return None
-
-
-def _asked_wait(response: httpx2.Response) -> float | None:
-    """Return the seconds that `Retry-After` says, as a number or as an instant; None where it says none."""
-    text = response.headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}", text):
-        return float(text)
-    try:
-        asked = parsedate_to_datetime(text)
-    except ValueError:
-        return None
-    if asked.tzinfo is None:
-        asked = asked.replace(tzinfo=UTC)
-    return max(0.0, (asked - datetime.now(UTC)).total_seconds())

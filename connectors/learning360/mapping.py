@@ -14,7 +14,15 @@ import pyarrow.parquet as pq
 from connectors.learning360.endpoints import LISTS
 from connectors.learning360.opca_logs import Exports
 from connectors.learning360.settings import Learning360Settings
-from connectors.mapping import TEXT, arrow_table, create_tables, mapping_database, require_orders, text_columns
+from connectors.mapping import (
+    SHARED_SQL,
+    TEXT,
+    arrow_table,
+    create_tables,
+    mapping_database,
+    require_orders,
+    text_columns,
+)
 from warehouse.sql import quoted_identifier, quoted_literal
 
 SQL = Path(__file__).with_name("sql")
@@ -151,7 +159,8 @@ def map_exports(
         db.execute("create table api.messages as from arrow")
         db.unregister("arrow")
         create_tables(db, API_SQL, "session_roots", "results", *PLATFORM_TABLES, "course_attempts", "known_names")
-    create_tables(db, SQL, "file_orders")
+    create_tables(db, SQL, "time_cells")
+    create_tables(db, SHARED_SQL, "file_orders")
     require_orders(
         db,
         "file_orders",

@@ -22,8 +22,9 @@ from connectors.learning360.opca_logs import Exports, read_exports
 from connectors.learning360.platform import NIGHTS, Earlier, Platform, read_platform
 from connectors.learning360.settings import Learning360Settings
 from connectors.learning360.webhooks import inbox_folder
-from connectors.mapping import count_of, left_out, row_of, write_rows
+from connectors.mapping import count_of, doubtful_encodings, left_out, row_of, unread_files, write_rows
 from connectors.report import Finding, SourceReport
+from connectors.settings import variable_of_secret
 from connectors.source import PullContext
 from warehouse.errors import UserError
 
@@ -175,10 +176,10 @@ class Learning360Source:
             )
         )
         facts["Exports"] = f"{len(exports.files)} files, {len(exports.lines):,} lines"
-        return SourceReport(facts=facts, findings=(*_findings_of_files(exports), *findings))
+        return SourceReport(facts=facts, findings=(*unread_files(exports.left_out), *findings))
 
     def _client(self, name: str) -> Client:
-        variable = f"OPCO_SOURCES__{name.replace('-', '_').upper()}__CLIENT_SECRET"
+        variable = variable_of_secret(name, "client_secret")
         secret = self.settings.client_secret
         if secret is None or self.settings.client_id is None:
             raise UserError(
@@ -361,13 +362,8 @@ def _report(
     )
 
 
-def _findings_of_files(exports: Exports) -> Iterator[Finding]:
-    for one in exports.left_out:
-        yield Finding(code="file_left_out", level="warning", text=f"{one.file} is not read: {one.reason}")
-
-
 def _findings(exports: Exports, db: duckdb.DuckDBPyConnection, settings: Learning360Settings) -> Iterator[Finding]:
-    yield from _findings_of_files(exports)
+    yield from unread_files(exports.left_out)
     yield from left_out(db, "left_out_lines", REASONS)
     (ambiguous,) = row_of(db, "select count(*) from taken_stays where is_ambiguous")
     if ambiguous:
@@ -392,13 +388,7 @@ def _findings(exports: Exports, db: duckdb.DuckDBPyConnection, settings: Learnin
             level="warning",
             text=f"{file}: the custom field {position} has no title and is not taken",
         )
-    for file, encoding in exports.encodings.items():
-        if encoding == "windows-1252":
-            yield Finding(
-                code="encoding",
-                level="note",
-                text=f"{file} is not UTF-8 and was read as Windows-1252: look at its accents",
-            )
+    yield from doubtful_encodings(exports.encodings)
     if not settings.instructors and not settings.client_id:
         yield Finding(
             code="no_instructors",

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 
 from connectors.moodle.schema import Access
+from connectors.settings import variable_of_secret
 from warehouse.errors import OpcoError, UserError
 
 CONNECT_TIMEOUT_SECONDS = 8
@@ -98,7 +99,7 @@ def open_database(
 
 def _explain(place: str, source: str, message: str, hints: Sequence[tuple[str, str]]) -> UserError:
     """The error of a connection that could not be made: what the server said, and the hint whose pattern it fits."""
-    variable = f"OPCO_SOURCES__{source.upper()}__PASSWORD"
+    variable = variable_of_secret(source, "password")
     hint = next((text for pattern, text in hints if re.search(pattern, message, re.IGNORECASE)), "")
     hint = (hint or "Check the setting sources.{source}.database.").format(source=source, variable=variable)
     return UserError(f"{place} cannot be read: {message.strip()}. {hint}".replace("..", "."))

@@ -9,7 +9,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from connectors.mapping import arrow_table, create_tables, mapping_database, require_orders, text_columns
+from connectors.mapping import SHARED_SQL, arrow_table, create_tables, mapping_database, require_orders, text_columns
 from connectors.moodle_log.downloads import Downloads
 from connectors.moodle_log.settings import MoodleLogSettings
 from warehouse.errors import UserError
@@ -52,7 +52,8 @@ def map_downloads(
     for name, schema in _STATE.items():
         tables[name] = pq.read_table(remembered[name]) if name in remembered else schema.empty_table()
     db = mapping_database(tables, {"zone": settings.timezone, "day_first": settings.day_first})
-    create_tables(db, SQL, "file_orders")
+    create_tables(db, SQL, "time_cells")
+    create_tables(db, SHARED_SQL, "file_orders")
     require_orders(
         db,
         "file_orders",

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import duckdb
 
-from connectors.mapping import count_of, left_out, row_of, write_rows
+from connectors.mapping import count_of, doubtful_encodings, left_out, row_of, unread_files, write_rows
 from connectors.moodle_log.downloads import Downloads, read_downloads
 from connectors.moodle_log.mapping import SNAPSHOT_TABLES, map_downloads
 from connectors.moodle_log.settings import MoodleLogSettings
@@ -105,8 +105,7 @@ def _report(
 
 
 def _findings(downloads: Downloads, db: duckdb.DuckDBPyConnection, settings: MoodleLogSettings) -> Iterator[Finding]:
-    for one in downloads.left_out:
-        yield Finding(code="file_left_out", level="warning", text=f"{one.file} is not read: {one.reason}")
+    yield from unread_files(downloads.left_out)
     yield from left_out(db, "left_out_lines", REASONS)
     (ambiguous,) = row_of(db, "select count(*) from judged_lines where reason is null and is_ambiguous")
     if ambiguous:
@@ -122,13 +121,7 @@ def _findings(downloads: Downloads, db: duckdb.DuckDBPyConnection, settings: Moo
             level="warning",
             text="the setting instructors names nobody: who teaches counts as a learner",
         )
-    for file, encoding in downloads.encodings.items():
-        if encoding == "windows-1252":
-            yield Finding(
-                code="encoding",
-                level="note",
-                text=f"{file} is not UTF-8 and was read as Windows-1252: look at its accents",
-            )
+    yield from doubtful_encodings(downloads.encodings)
     (site_lines,) = row_of(db, "select count(*) from typed_lines where course_id = 'site'")
     if not site_lines:
         yield Finding(

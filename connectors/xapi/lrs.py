@@ -6,14 +6,14 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from time import sleep
 from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import httpx2
 
+from connectors.retries import asked_wait
+from connectors.settings import variable_of_secret
 from connectors.xapi.files import Told
 from warehouse.errors import OpcoError, UserError
 
@@ -170,7 +170,7 @@ class Lrs:
                 f"in {self._variable}, and that the user may read statements."
             )
         if code == 429 or code >= 500:
-            raise _UnfitAnswerError(f"it answers {code}", _retry_after(answer.headers.get("Retry-After")))
+            raise _UnfitAnswerError(f"it answers {code}", asked_wait(answer.headers.get("Retry-After")))
         if code != 200:
             where = f" to {answer.headers['Location']}" if "Location" in answer.headers else ""
             raise UserError(
@@ -194,20 +194,8 @@ class Lrs:
 
     @property
     def _variable(self) -> str:
-        return f"OPCO_SOURCES__{self.source.replace('-', '_').upper()}__PASSWORD"
+        return variable_of_secret(self.source, "password")
 
 
 def _said(error: Exception) -> str:
     return str(error) or type(error).__name__
-
-
-def _retry_after(value: str | None) -> float | None:
-    """Return the seconds of a Retry-After, which is a number or a date; None where it is neither."""
-    if value is None:
-        return None
-    if value.strip().isdigit():
-        return float(value)
-    try:
-        return max(0.0, (parsedate_to_datetime(value) - datetime.now(UTC)).total_seconds())
-    except (TypeError, ValueError):
-        return None

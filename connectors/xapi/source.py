@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from connectors.mapping import count_of, left_out, row_of, write_rows
+from connectors.mapping import count_of, left_out, row_of, unread_files, write_rows
 from connectors.report import Finding, Level, SourceReport
 from connectors.source import PullContext
 from connectors.text_tables import LeftOutFile, UnreadableTableError
@@ -86,7 +86,7 @@ class XapiSource:
             for mode in SESSION_MODES:
                 reading.facts[f'session = "{mode}"'] = _sessions_of(landing, mode)
             counts = {table: count_of(landing.db, table) for table in SNAPSHOT_TABLES}
-            counts |= {table: _count_of(landing, query) for table, query in GROWING_TABLES.items()}
+            counts |= {table: count_of(landing.db, f"({query})") for table, query in GROWING_TABLES.items()}
             return self._report(landing, reading, counts, None)
 
     def pull(self, context: PullContext) -> SourceReport:
@@ -114,7 +114,7 @@ class XapiSource:
             for table in SNAPSHOT_TABLES:
                 write_rows(landing.db, f"from {table}", context.snapshot_file(table))
             for table, query in GROWING_TABLES.items():
-                counts[table] = _count_of(landing, query)
+                counts[table] = count_of(landing.db, f"({query})")
                 # The first delivery has the table, so that a home without an event yet can be built.
                 if counts[table] or (context.previous is None and table == "learning_events"):
                     write_rows(landing.db, query, context.growing_file(table))
@@ -231,8 +231,7 @@ class XapiSource:
 
     def _findings(self, landing: Landing, reading: _Reading) -> Iterator[Finding]:
         db = landing.db
-        for one in reading.left_out:
-            yield Finding(code="file_left_out", level="warning", text=f"{one.file} is not read: {one.reason}")
+        yield from unread_files(reading.left_out)
         yield from left_out(db, "left_out_statements", REASONS)
         if (self.settings.endpoint or "").startswith("http://"):
             yield Finding(code="no_tls", level="warning", text="the password goes over the network in clear: use https")
@@ -286,11 +285,6 @@ _TOLD: tuple[tuple[str, Level, str, str], ...] = (
     ),
 )
 """What the report tells beside what is left out: code, level, words, and the query of its examples."""
-
-
-def _count_of(landing: Landing, query: str) -> int:
-    """Return how many rows a query gives."""
-    return int(row_of(landing.db, f"select count(*) from ({query})")[0])
 
 
 def _sessions_of(landing: Landing, mode: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from pydantic import SecretStr, ValidationError
 
 from connectors.delivery import current_delivery, last_reports
-from connectors.settings import SourceSettings
+from connectors.settings import SourceSettings, variable_of_secret
 from connectors.source import Source
 from orchestration.home.paths import Home
 from orchestration.home.times import checked_time
@@ -44,11 +44,6 @@ def read_sources(path: Path, tables: Any) -> dict[str, SourceSettings]:
     if not isinstance(tables, Mapping) or not all(isinstance(table, Mapping) for table in tables.values()):
         raise UserError(f"{path}: `sources` holds definitions: write each as [sources.NAME] with its keys below.")
     return {name: _read(path, name, table) for name, table in tables.items()}
-
-
-def variable_of_secret(name: str, secret: str) -> str:
-    """Return the environment variable of a source's secret: OPCO_SOURCES__MOODLE__PASSWORD."""
-    return f"OPCO_SOURCES__{name.replace('-', '_').upper()}__{secret.upper()}"
 
 
 def secret_variables(sources: Mapping[str, SourceSettings]) -> set[str]:

@@ -1,27 +1,15 @@
--- One row per file: whether the day comes before the month in its times. A day beyond 12 proves it, in the file itself or
+-- One row per file: whether the day comes before the month in its times (time_cells). A day beyond 12 proves it, in it or
 -- in another one with the same headings, which is of the same language; else the setting says it.
 with
-cells as (
-    select
-        file,
-        connected as cell
-    from lines
-    union all
-    select
-        file,
-        disconnected as cell
-    from lines
-),
-
 evidence as (
     select
         files.file,
         files.headings,
-        coalesce(bool_or(proven_order(cells.cell) = 'day'), false) as proves_day,
-        coalesce(bool_or(proven_order(cells.cell) = 'month'), false) as proves_month,
-        coalesce(bool_or(needs_order(cells.cell)), false) as needs_order
+        coalesce(bool_or(proven_order(time_cells.cell) = 'day'), false) as proves_day,
+        coalesce(bool_or(proven_order(time_cells.cell) = 'month'), false) as proves_month,
+        coalesce(bool_or(needs_order(time_cells.cell)), false) as needs_order
     from files
-    left join cells using (file)
+    left join time_cells using (file)
     group by files.file, files.headings
 ),
 
