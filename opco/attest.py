@@ -19,7 +19,7 @@ from opco.terminal import HomeResult, print_result
 from orchestration.defs.attestations.issuing import checked_month
 from orchestration.home.paths import Home
 from orchestration.home.sections.documents import OrganisationSettings
-from orchestration.worker import ASSETS
+from orchestration.runs.background import ASSETS, DOCUMENT_KINDS
 from reports.attestation.model import Finding
 from reports.issuing.kinds import ATTESTATION, KINDS
 from reports.issuing.manifest import MANIFEST, CancelledDocument, Cause, IssuedDocument, LeftOut, read_manifest
@@ -61,8 +61,6 @@ CAUSES = {
 }
 NAMED = 20
 ATTESTATIONS = "attestations"
-# The kinds of `opco document`.
-DOCUMENTS = tuple(kind for kind in KINDS if kind != ATTESTATION)
 # The inputs whose option has another name or metavariable.
 OPTIONS = {"name": "organisation_name", "custom_fields": "custom_field"}
 METAVARS = {"logo": "NAME", "stamp": "NAME", "custom_fields": "TITLE"}
@@ -198,9 +196,9 @@ def document(
     month is to be signed. They are numbered, replaced, cancelled and verified as attestations are, and
     stand in a folder of their own under var/documents.
     """
-    if kind not in DOCUMENTS:
+    if kind not in DOCUMENT_KINDS:
         raise UserError(
-            f"There is no kind of document {kind!r}. Known: {', '.join(DOCUMENTS)}; attestations: opco attest."
+            f"There is no kind of document {kind!r}. Known: {', '.join(DOCUMENT_KINDS)}; attestations: opco attest."
         )
     home = open_home(home_folder, {f"organisation.{name}": value for name, value in inputs.items()})
     config = _config(inputs, issued_on, reason, user, force, from_settings, allow_missing_letters)

@@ -18,17 +18,9 @@ from typing import Any
 
 from orchestration.home.paths import Home
 from orchestration.runs.asker import Asker
-from orchestration.runs.background import Order
+from orchestration.runs.background import ASSETS, Order
 from orchestration.runs.supervision import ORDER, PROGRESS, FileProgress, write_result
 from warehouse.errors import OpcoError, UserError
-
-ASSETS = {
-    "attestations": "opco_attestations",
-    "certificate": "opco_certificates",
-    "attendance": "opco_attendance",
-    "log": "opco_logs",
-    "export": "opco_export",
-}
 
 
 def work(folder: Path) -> bool:

@@ -13,7 +13,7 @@ import duckdb
 import pyarrow as pa
 
 from reports.issuing.manifest import MANIFEST, IssuedDocument, Manifest, issue_folders, read_manifest
-from reports.issuing.naming import session_folder, zip_of
+from reports.issuing.naming import session_folder, zip_of_issue
 from reports.issuing.removal import RECORD, Removal, read_removal
 from warehouse.errors import OpcoError
 
@@ -26,7 +26,7 @@ NOTHING = COLUMNS.empty_table()
 
 @dataclass(frozen=True)
 class Issue:
-    """One issue of a session's attestations."""
+    """One issue of a session's documents."""
 
     number: int
     folder: Path
@@ -35,7 +35,17 @@ class Issue:
     @property
     def zip_path(self) -> Path:
         """The ZIP of all its documents."""
-        return zip_of(self.folder, self.manifest.session_id, self.number)
+        return zip_of_issue(self.folder, self.manifest)
+
+    @property
+    def zip_bytes(self) -> int:
+        """The size of that ZIP; 0 where it is not there."""
+        return self.zip_path.stat().st_size if self.zip_path.exists() else 0
+
+    @property
+    def total_seconds(self) -> int:
+        """What its documents print, together."""
+        return sum(document.total_seconds for document in self.manifest.documents)
 
     @property
     def issued_on(self) -> date:
@@ -76,12 +86,12 @@ class Issues:
     def of_session(self, session_id: str) -> list[Issue]:
         """Return the readable issues of a session, the latest first."""
         folders = reversed(issue_folders(session_folder(self._folder, session_id)))
-        found = (_issue(session_id, number, folder) for number, folder in folders)
+        found = (read_issue(session_id, number, folder) for number, folder in folders)
         return [issue for issue in found if issue is not None]
 
     def find(self, session_id: str, number: int) -> Issue | None:
         """Return one issue of a session; None when there is none."""
-        return _issue(session_id, number, session_folder(self._folder, session_id) / f"issue-{number}")
+        return read_issue(session_id, number, session_folder(self._folder, session_id) / f"issue-{number}")
 
     def latest(self, db: duckdb.DuckDBPyConnection, build_id: str) -> pa.Table:
         """Return the latest issue of each session of a build, as it was a few seconds ago at most.
@@ -133,7 +143,8 @@ class Issues:
         self._latest = latest
 
 
-def _issue(session_id: str, number: int, folder: Path) -> Issue | None:
+def read_issue(session_id: str, number: int, folder: Path) -> Issue | None:
+    """Return the issue in a folder; None where it is none of the session, or cannot be read."""
     try:
         stat = (folder / MANIFEST).stat()
         manifest = _manifest(folder, (stat.st_ino, stat.st_mtime_ns))

@@ -39,6 +39,14 @@ from warehouse.files import try_lock, written_atomically
 Kind = Literal["attestations", "certificate", "attendance", "log", "export"]
 DOCUMENT_KINDS: tuple[Kind, ...] = ("certificate", "attendance", "log")
 """The kinds of runs that make documents of a session beside its attestations."""
+ASSETS: dict[str, str] = {
+    "attestations": "opco_attestations",
+    "certificate": "opco_certificates",
+    "attendance": "opco_attendance",
+    "log": "opco_logs",
+    "export": "opco_export",
+}
+"""The asset that each kind of run makes; its job has the name of the kind."""
 Status = Literal["waiting", "running", "done", "failed", "stopped", "cancelled"]
 
 RUN_ID = re.compile(r"\d{8}T\d{12}-[0-9a-f]{16}")

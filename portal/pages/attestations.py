@@ -172,7 +172,7 @@ def attestations_run(request: Request) -> Response:
         run=run,
         result=result,
         issue=issue,
-        error=_shown(page, run),
+        error=page.error_of(run),
         lacks_letters=run.is_mistake and LACK in run.error,
         asked_at=page.asked_at(run),
         is_refused="refused" in page.request.query_params,
@@ -444,13 +444,6 @@ def _run(page: PageRequest) -> BackgroundRun:
     if run.order.session_id != page.request.path_params["session_id"]:
         raise HTTPException(404)
     return run
-
-
-def _shown(page: PageRequest, run: BackgroundRun) -> str:
-    """Return what a person may read of a run's error: a mistake of the input in full, a failure by administrators."""
-    if not run.error or not (run.is_mistake or page.person.is_administrator):
-        return ""
-    return run.error.replace(str(page.home.folder), "…")
 
 
 def _previews(request: Request) -> Previews:

@@ -153,6 +153,12 @@ class PageRequest:
         at = run.order.instant.astimezone(ZoneInfo(self.build.display_timezone))
         return self.words.clock(at)
 
+    def error_of(self, run: BackgroundRun) -> str:
+        """Return what the person may read of a run's error: a mistake of theirs in full, a failure as administrator."""
+        if not run.error or not (run.is_mistake or self.person.is_administrator):
+            return ""
+        return run.error.replace(str(self.home.folder), "…")
+
     def may_cancel(self, run: BackgroundRun) -> bool:
         """Tell whether the person may cancel a run: who asked for it, and administrators."""
         return self.person.is_administrator or run.order.asked_by == self.person.email

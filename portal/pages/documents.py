@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,14 +16,14 @@ from orchestration.defs.attestations.issuing import WHOLE, checked_month, issues
 from orchestration.defs.documents.preflight import funders, logs_folder, preflight
 from orchestration.runs.background import DOCUMENT_KINDS, BackgroundRun
 from portal import access, audit, limits
+from portal.issues import Issue, read_issue
 from portal.pages.common import PageRequest, found
 from portal.previews import BusyError, Previews
 from reports.attestation.kind import Scope
 from reports.attestation.queries import read_session
 from reports.attestation.wording import display_name
 from reports.issuing.kinds import KINDS
-from reports.issuing.manifest import Manifest, issue_folders, read_manifest
-from reports.issuing.naming import zip_of
+from reports.issuing.manifest import issue_folders
 from reports.issuing.sign_off import log_states, record_sign_off
 from warehouse.archive import INSTANT
 from warehouse.errors import OpcoError, UserError
@@ -88,7 +87,7 @@ def documents_zip(request: Request) -> Response:
     """Give the ZIP of an issue."""
     page, path = PageRequest(request), request.path_params
     one = found(_issue(page, path["kind"], path["period"], path["number"]))
-    if not one["zip_path"].is_file():
+    if not one.zip_path.is_file():
         raise HTTPException(404)
     if request.method == "GET":
         audit.record(
@@ -99,7 +98,7 @@ def documents_zip(request: Request) -> Response:
             period=path["period"],
             issue_number=path["number"],
         )
-    return FileResponse(one["zip_path"], filename=one["zip_path"].name, media_type="application/zip")
+    return FileResponse(one.zip_path, filename=one.zip_path.name, media_type="application/zip")
 
 
 def documents_run(request: Request) -> Response:
@@ -109,14 +108,14 @@ def documents_run(request: Request) -> Response:
     result = dict(run.result or {})
     period = str(run.order.config.get("month") or WHOLE)
     issue = _issue(page, run.order.kind, period, result.get("issue_number", 0)) if result else None
-    shows_error = run.is_mistake or page.person.is_administrator
     return page.render(
         "documents_run.html",
         session=page.session_figures,
         run=run,
         result=result,
         issue=issue,
-        error=run.error.replace(str(page.home.folder), "…") if run.error and shows_error else "",
+        period=period,
+        error=page.error_of(run),
         asked_at=page.asked_at(run),
         will_resume=page.runs.will_resume(run),
         may_cancel=page.may_cancel(run),
@@ -229,41 +228,21 @@ def _offered(page: PageRequest, kind: str, scope: Scope) -> dict[str, Any]:
         for one in learners
         if not one.has_played
     ]
-    folder = issues_folder(page.home, scope.session.session_id, kind).parent
-    periods = sorted((path.name for path in folder.glob("*") if path.is_dir()), reverse=True)
-    latest = [issue_folders(folder / period)[-1:] for period in periods]
+    session_id = scope.session.session_id
     issues = [
-        _described(folder / period, period, read_manifest(issue))
-        for period, found_issues in zip(periods, latest, strict=True)
-        for _, issue in found_issues
+        read_issue(session_id, *issue_folders(period)[-1])
+        for period in sorted(issues_folder(page.home, session_id, kind).parent.glob("*"), reverse=True)
+        if issue_folders(period)
     ]
     return {
         "kind": kind,
         "count": len(learners) - len(lacking) if kind != "log" else None,
         "lacking": lacking,
-        "reasons": Counter(one["reason"] for one in lacking),
-        "issues": issues,
+        "issues": [one for one in issues if one is not None],
     }
 
 
-def _described(folder: Path, period: str, manifest: Manifest) -> dict[str, Any]:
-    kind = KINDS[manifest.kind]
-    issue = folder / f"issue-{manifest.issue_number}"
-    path = zip_of(issue, manifest.session_id, manifest.issue_number, kind.stems, manifest.month)
-    return {
-        "period": period,
-        "month": manifest.month,
-        "number": manifest.issue_number,
-        "issued_on": datetime.fromisoformat(manifest.issued_on).date(),
-        "documents": len(manifest.documents),
-        "total_seconds": sum(one.total_seconds for one in manifest.documents),
-        "zip_path": path,
-        "zip_bytes": path.stat().st_size if path.exists() else 0,
-        "manifest": manifest,
-    }
-
-
-def _issue(page: PageRequest, kind: str, period: str, number: int) -> dict[str, Any] | None:
+def _issue(page: PageRequest, kind: str, period: str, number: int) -> Issue | None:
     """Return an issue; None where there is none. Only what issues are named becomes a path."""
     session_id = page.request.path_params["session_id"]
     try:
@@ -272,9 +251,7 @@ def _issue(page: PageRequest, kind: str, period: str, number: int) -> dict[str, 
         return None
     if kind not in DOCUMENT_KINDS:
         return None
-    folder = issues_folder(page.home, session_id, kind, month)
-    issues = dict(issue_folders(folder))
-    return _described(folder, period, read_manifest(issues[number])) if number in issues else None
+    return read_issue(session_id, number, issues_folder(page.home, session_id, kind, month) / f"issue-{number}")
 
 
 def _require_offered(page: PageRequest) -> None:

@@ -151,7 +151,7 @@ def export_run(request: Request) -> Response:
         asked_at=page.asked_at(run),
         will_resume=page.runs.will_resume(run),
         may_cancel=page.may_cancel(run),
-        error=run.error.replace(str(page.home.folder), "…") if run.is_mistake or page.person.is_administrator else "",
+        error=page.error_of(run),
     )
 
 

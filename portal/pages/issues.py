@@ -74,8 +74,8 @@ def listed(issue: Issue, latest: Issue, zone: str) -> dict[str, Any]:
         "issued_on": issue.issued_on,
         "data_as_of_local": as_of.replace(tzinfo=None),
         "documents": len(manifest.documents),
-        "total_seconds": sum(document.total_seconds for document in manifest.documents),
-        "zip_bytes": issue.zip_path.stat().st_size if issue.zip_path.exists() else 0,
+        "total_seconds": issue.total_seconds,
+        "zip_bytes": issue.zip_bytes,
         "removed_on": removed_at.date() if removed_at else None,
     }
 

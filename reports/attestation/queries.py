@@ -79,7 +79,15 @@ order by
 limit 3
 """
 
-SESSION_LEARNERS = """
+# The order of section E.
+ALPHABETICAL = """
+    lower(strip_accents(dim_learners.last_name)) nulls last,
+    lower(strip_accents(dim_learners.first_name)) nulls last,
+    length(dim_learners.user_id),
+    dim_learners.user_id
+"""
+
+SESSION_LEARNERS = f"""
 select
     fct_learner_sessions.user_id,
     dim_learners.last_name,
@@ -90,11 +98,7 @@ select
 from fct_learner_sessions
 inner join dim_learners on dim_learners.user_id = fct_learner_sessions.user_id
 where fct_learner_sessions.session_id = $session_id
-order by
-    lower(strip_accents(dim_learners.last_name)) nulls last,
-    lower(strip_accents(dim_learners.first_name)) nulls last,
-    length(fct_learner_sessions.user_id),
-    fct_learner_sessions.user_id
+order by {ALPHABETICAL}
 """
 
 # Who is asked for: by id, or by e-mail in any case (E).

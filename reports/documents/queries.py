@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import duckdb
 
 from reports.attestation.model import ClockTime, Lack, SessionLearner
-from reports.attestation.queries import CLOCK, CUSTOM_FIELDS, rows_by_user, rows_of
+from reports.attestation.queries import ALPHABETICAL, CLOCK, CUSTOM_FIELDS, rows_by_user, rows_of
 from reports.documents.model import Activity, Assistance, Credit, FollowedRecord
 
 IN_MONTH = "($month is null or strftime(timezone($zone, {0} at time zone 'UTC'), '%Y-%m') = $month)"
@@ -71,11 +71,7 @@ from fct_learner_sessions
 inner join dim_learners on dim_learners.user_id = fct_learner_sessions.user_id
 left join activities on activities.user_id = fct_learner_sessions.user_id
 where fct_learner_sessions.session_id = $session_id
-order by
-    lower(strip_accents(dim_learners.last_name)) nulls last,
-    lower(strip_accents(dim_learners.first_name)) nulls last,
-    length(fct_learner_sessions.user_id),
-    fct_learner_sessions.user_id
+order by {ALPHABETICAL}
 """
 
 RECORDS = f"""

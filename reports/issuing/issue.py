@@ -45,7 +45,7 @@ from reports.issuing.manifest import (
     manifest_digest,
     read_manifest,
 )
-from reports.issuing.naming import file_names, zip_names, zip_of
+from reports.issuing.naming import file_names, zip_names_of, zip_of_issue
 from reports.issuing.planner import IssueJob, Outcome, Planner, Task, in_slices, read_kept
 from reports.issuing.workers import NOTES, Limits, make_documents, write_file
 from reports.printing.images import CheckedImage, read_images
@@ -567,8 +567,7 @@ def _complete(part: Path, manifest: Manifest, target: Path, earlier_files: Mappi
         if document.state == "kept":
             write_file(part / document.file, read_kept(earlier_files[document.file], document))
     write_file(part / MANIFEST, manifest.to_json())
-    stems = KINDS[manifest.kind].stems
-    _write_zip(part, zip_names(manifest.session_id, manifest.issue_number, stems, manifest.month)[0])
+    _write_zip(part, zip_names_of(manifest)[0])
     fsync_path(part)
     part.rename(target)
     fsync_path(target.parent)
@@ -577,8 +576,7 @@ def _complete(part: Path, manifest: Manifest, target: Path, earlier_files: Mappi
 def _summary(
     folder: Path, manifest: Manifest, warnings: Sequence[str], findings: tuple[Finding, ...], *, is_new: bool
 ) -> IssueSummary:
-    stems = KINDS[manifest.kind].stems
-    path = zip_of(folder, manifest.session_id, manifest.issue_number, stems, manifest.month)
+    path = zip_of_issue(folder, manifest)
     return IssueSummary(folder, manifest, is_new, path, sha256_of(path), tuple(warnings), findings)
 
 

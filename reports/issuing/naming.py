@@ -10,6 +10,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from reports.attestation.model import SessionLearner
+from reports.issuing.kinds import KINDS
+from reports.issuing.manifest import Manifest
 from warehouse.files import safe_file_name
 
 
@@ -80,6 +82,17 @@ def zip_of(
     """Return the path of the ZIP of an issue in its folder, whether or not it is there."""
     name, earlier = zip_names(session_id, issue_number, stems, month)
     return folder / (earlier if not (folder / name).exists() and (folder / earlier).exists() else name)
+
+
+def zip_names_of(manifest: Manifest) -> tuple[str, str]:
+    """Return the names that the ZIP of an issue may have, as `zip_names`."""
+    return zip_names(manifest.session_id, manifest.issue_number, KINDS[manifest.kind].stems, manifest.month)
+
+
+def zip_of_issue(folder: Path, manifest: Manifest) -> Path:
+    """Return the path of the ZIP in the folder of an issue, whether or not it is there."""
+    stems = KINDS[manifest.kind].stems
+    return zip_of(folder, manifest.session_id, manifest.issue_number, stems, manifest.month)
 
 
 def _session_of(folder: Path) -> str | None:

@@ -19,9 +19,8 @@ from zoneinfo import ZoneInfo
 
 from reports.attestation.proof import PrintedDocument
 from reports.documents.proof import read_document
-from reports.issuing.kinds import KINDS
 from reports.issuing.manifest import MANIFEST, IssuedDocument, Manifest, issue_folders, parse_manifest
-from reports.issuing.naming import zip_names, zip_of
+from reports.issuing.naming import zip_names_of, zip_of_issue
 from reports.issuing.removal import RECORD, read_removal
 from reports.language import short_date
 from reports.printing.structure import fault_of_form
@@ -163,8 +162,7 @@ def _verify_issue_folder(
     manifest = _verify_issue(_Files(names, read, has_later), found, progress)
     if manifest is None:
         return None
-    stems = KINDS[manifest.kind].stems
-    name = zip_of(folder, manifest.session_id, manifest.issue_number, stems, manifest.month).name
+    name = zip_of_issue(folder, manifest).name
     if name not in names:
         if RECORD not in names:
             found.remarks.append((name, "the ZIP is not there"))
@@ -218,11 +216,8 @@ def _verify_issue(files: _Files, found: Verification, progress: Callable[[int, i
             _verify_document(files, manifest, document, found)
         progress(done, len(manifest.documents), document.file)
     listed = {document.file for document in manifest.documents} | {MANIFEST, RECORD}
-    stems = KINDS[manifest.kind].stems
     for name in files.names:
-        if name not in listed and name not in zip_names(
-            manifest.session_id, manifest.issue_number, stems, manifest.month
-        ):
+        if name not in listed and name not in zip_names_of(manifest):
             is_pdf = name.lower().endswith(".pdf")
             (found.faults if is_pdf else found.remarks).append((name, "it is not in the manifest"))
     return manifest

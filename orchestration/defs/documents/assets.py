@@ -10,16 +10,11 @@ from orchestration.defs.attestations.assets import CHECK, CHECKED, DocumentConfi
 from orchestration.defs.attestations.issuing import checked_month
 from orchestration.defs.attestations.partitions import SESSIONS
 from orchestration.runs.asker import Asker
+from orchestration.runs.background import ASSETS, DOCUMENT_KINDS, Kind
 from orchestration.runs.mistakes import tells_mistakes
 from orchestration.runs.progress import Progress
 from orchestration.runs.resources import HomeResource
 
-ASSETS = {
-    "certificate": "opco_certificates",
-    "attendance": "opco_attendance",
-    "log": "opco_logs",
-}
-"""The asset of each kind; its job has the name of the kind."""
 DESCRIPTIONS = {
     "certificate": "One certificat de réalisation per learner who completed something: hours credited for activities.",
     "attendance": "One attestation d'assiduité per learner: activities done, assessments, assistance, evidence.",
@@ -35,7 +30,7 @@ class MonthlyConfig(DocumentConfig):
     )
 
 
-def document_asset(kind: str) -> dg.AssetsDefinition:
+def document_asset(kind: Kind) -> dg.AssetsDefinition:
     """Return the asset of a kind of document."""
 
     @dg.asset(
@@ -63,7 +58,7 @@ def document_asset(kind: str) -> dg.AssetsDefinition:
 @dg.definitions
 def defs() -> dg.Definitions:
     """Define the documents, and a job for each kind."""
-    assets = {kind: document_asset(kind) for kind in ASSETS}
+    assets = {kind: document_asset(kind) for kind in DOCUMENT_KINDS}
     return dg.Definitions(
         assets=list(assets.values()),
         jobs=[
