@@ -13,7 +13,6 @@ import yaml
 
 from orchestration.defs.warehouse.dbt_project import parsed_project
 from orchestration.home.paths import Home
-from orchestration.home.settings import load_settings
 from warehouse.contract import raw_tables
 from warehouse.project import PROJECT_DIR
 
@@ -28,7 +27,7 @@ WIDE = {"dim_learners": "fixed_learner_columns", "fct_opco_connections": "fixed_
 def manifest(campus_home: Path) -> Manifest:
     """dbt's manifest of the project, as the campus is built with it."""
     home = Home(campus_home)
-    content: Manifest = json.loads(parsed_project(home, load_settings(home)).manifest.read_text(encoding="utf-8"))
+    content: Manifest = json.loads(parsed_project(home).manifest.read_text(encoding="utf-8"))
     return content
 
 

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 import pytest
@@ -13,6 +16,20 @@ from orchestration.home.paths import HOME_VARIABLE, Home
 from orchestration.home.settings import load_settings
 from warehouse.project import PROJECT_DIR
 
+OTHER_SETTINGS = {
+    "rules.inactivity_timeout_minutes": "7",
+    "rules.max_connection_minutes": "60",
+    "rules.long_connection_minutes": "17",
+    "rules.raw_timezone": "America/New_York",
+    "rules.display_timezone": "Indian/Reunion",
+    "credit.without_duration": "zero",
+    "credit.partial": "pro_rata",
+    "credit.cap_at_program": "true",
+    "credit.suspicious_below_pct": "5",
+    "follow_up.silence_days": "3",
+    "alerts.rejected_rows": "3",
+    "alerts.rejected_pct": "2",
+}
 # Loads everything but the project first: what happens after that, the project does.
 LOADS_NOTHING = """
 import sys
@@ -96,11 +113,10 @@ def test_the_build_job_makes_all_up_to_the_published_file(definitions: dg.Defini
     assert job.executor_def is dg.in_process_executor
 
 
-def test_the_project_is_parsed_again_only_when_it_or_a_setting_of_the_rules_changed(
+def test_the_project_is_parsed_again_only_when_it_changed(
     home: Home, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    settings = load_settings(home)
-    before = dbt_project.parsed_project(home, settings)
+    before = dbt_project.parsed_project(home)
     assert before.parsed.exists()
     assert before.manifest.exists()
     # What is parsed is kept for all homes.
@@ -110,9 +126,25 @@ def test_the_project_is_parsed_again_only_when_it_or_a_setting_of_the_rules_chan
         raise AssertionError("dbt was started")
 
     monkeypatch.setattr(subprocess, "run", parse)
-    assert dbt_project.parsed_project(Home(tmp_path / "another"), settings) == before
-    with pytest.raises(AssertionError, match="dbt was started"):
-        dbt_project.parsed_project(home, load_settings(home, {"rules.long_connection_minutes": "17"}))
+    assert dbt_project.parsed_project(Home(tmp_path / "another")) == before
     monkeypatch.setattr(dbt_project, "PROJECT_FILES", (*dbt_project.PROJECT_FILES, "pyproject.toml"))
     with pytest.raises(AssertionError, match="dbt was started"):
-        dbt_project.parsed_project(home, settings)
+        dbt_project.parsed_project(home)
+
+
+def test_no_setting_of_the_rules_changes_what_dbt_parses(home: Home, tmp_path: Path) -> None:
+    other = load_settings(home, OTHER_SETTINGS)
+    assert all(other.of_the_models()[name] != value for name, value in load_settings(home).of_the_models().items())
+    command = [str(dbt_project.dbt_executable()), "parse", "--target-path", str(tmp_path), "--log-path", str(tmp_path)]
+    environment = {**os.environ, **dbt_project.DBT_ENVIRONMENT}
+    subprocess.run([*command, *dbt_project.dbt_variables(other)], cwd=PROJECT_DIR, env=environment, check=True)
+    assert _parsed(tmp_path / "manifest.json") == _parsed(dbt_project.parsed_project(home).manifest)
+
+
+def _parsed(manifest: Path) -> dict[str, Any]:
+    content = json.loads(manifest.read_bytes())
+    return {
+        name: {key: value for key, value in node.items() if key != "created_at"}
+        for kind in ("nodes", "sources", "unit_tests", "macros")
+        for name, node in content[kind].items()
+    }

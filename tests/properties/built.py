@@ -12,9 +12,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
-import subprocess
 import tempfile
 from collections.abc import Container, Mapping, Sequence
 from contextlib import nullcontext
@@ -26,8 +24,10 @@ from typing import Any
 
 import duckdb
 import jinja2
+import pytest
 
-from orchestration.defs.warehouse.dbt_project import dbt_environment, dbt_executable, dbt_target, dbt_variables
+from orchestration.defs.warehouse.dbt_project import dbt_environment, dbt_variables, parsed_project
+from orchestration.defs.warehouse.dbt_run import run_dbt
 from orchestration.home.paths import Home
 from orchestration.home.settings import Settings, load_settings
 from warehouse.archive import load_delivery
@@ -234,19 +234,15 @@ class Bench:
 
 def _compiled(home: Home, settings: Settings) -> dict[str, dict[str, Any]]:
     """Return dbt's nodes by id, compiled for the build file as it is."""
-    finished = subprocess.run(
-        [str(dbt_executable()), "compile", "--quiet", *dbt_variables(settings)],
-        cwd=PROJECT_DIR,
-        env={**os.environ, **dbt_environment(home, settings)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert finished.returncode == 0, finished.stdout
-    nodes: dict[str, dict[str, Any]] = json.loads((dbt_target(home) / "manifest.json").read_text(encoding="utf-8"))[
-        "nodes"
-    ]
-    return nodes
+    project = parsed_project(home)
+    nodes: dict[str, dict[str, Any]] = json.loads(project.manifest.read_bytes())["nodes"]
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in dbt_environment(home, settings).items():
+            patch.setenv(name, value)
+        result = run_dbt(["compile", *dbt_variables(settings)], project.parsed, home.build / "dbt.log", lambda: None)
+    assert result.is_success, result
+    compiled = {node.unique_id: node.query for node in result.nodes}
+    return {name: {**node, "compiled_code": compiled.get(name, "")} for name, node in nodes.items()}
 
 
 def _full(node: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from orchestration.defs.warehouse.dbt_project import (
     Relation,
     damage_in,
     dbt_environment,
-    dbt_target,
+    dbt_log,
     dbt_variables,
     explain_memory_shortage,
     failures,
@@ -32,7 +32,7 @@ from orchestration.defs.warehouse.dbt_project import (
 from orchestration.defs.warehouse.dbt_run import DbtResult, NodeResult, run_dbt
 from orchestration.home.clock import clock
 from orchestration.home.paths import Home
-from orchestration.home.settings import Settings, load_settings
+from orchestration.home.settings import Settings
 from orchestration.runs.dead_runs import require_on_record
 from orchestration.runs.mistakes import tells_mistakes
 from orchestration.runs.progress import Progress
@@ -87,7 +87,7 @@ class Translator(DagsterDbtTranslator):
 def defs() -> dg.Definitions:
     """Define the dbt models with their tests as checks, the published file, and the job that builds it all."""
     home = Home.find()
-    project = parsed_project(home, load_settings(home))
+    project = parsed_project(home)
     manifest = json.loads(project.manifest.read_bytes())
 
     @dbt_assets(manifest=manifest, name="dbt_models", dagster_dbt_translator=Translator())
@@ -244,7 +244,7 @@ def _attempt(
         *chosen.selection_args,
         *(["--indirect-selection", chosen.indirect_selection] if chosen.indirect_selection else []),
     ]
-    result = run_dbt(arguments, parsed_project(paths, settings).parsed, progress.step)
+    result = run_dbt(arguments, parsed_project(paths).parsed, dbt_log(paths), progress.step)
     if result.is_success:
         return result, None, None
     failure = OpcoError(_why_dbt_stopped(paths, settings, result))
@@ -339,5 +339,5 @@ def _why_dbt_stopped(home: Home, settings: Settings, result: DbtResult) -> str:
     remedy = explain_memory_shortage(reasons, settings)
     return (
         f"The build stopped; what was published before stays. dbt says:\n{reasons}\n"
-        f"All of its words are in {dbt_target(home) / 'dbt.log'}." + (f"\n{remedy}" if remedy else "")
+        f"All of its words are in {dbt_log(home)}." + (f"\n{remedy}" if remedy else "")
     )

@@ -32,6 +32,14 @@ from warehouse.wording import counted
 DAMAGE = re.compile(r"[^\n]*(?:Corrupt database file|ailed to deserialize|not a valid DuckDB database)[^\n]*")
 # Beside the project, as dbt has it; no part of it.
 PARSED_DIR = PROJECT_DIR / "target" / "parsed"
+# What dbt makes of the project, and what it reads again.
+ARTIFACTS = ("manifest.json", "partial_parse.msgpack")
+DBT_ENVIRONMENT = {
+    "DBT_PROFILES_DIR": str(PROJECT_DIR),
+    "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
+    # A file .env of the folder in which a command is given is no matter of ours.
+    "PYTHON_DOTENV_DISABLED": "true",
+}
 PROJECT_FILES = ("dbt_project.yml", "profiles.yml", "models", "seeds", "macros", "tests/dbt")
 
 
@@ -53,6 +61,11 @@ def dbt_target(home: Home) -> Path:
     return home.build / "dbt"
 
 
+def dbt_log(home: Home) -> Path:
+    """Return the file that holds what dbt said of the last build."""
+    return dbt_target(home) / "dbt.log"
+
+
 def dbt_variables(settings: Settings) -> list[str]:
     """Return dbt's arguments that carry the settings of the rules, and the limits beyond which data tests warn."""
     limits = {"max_rejected_rows": settings.alerts.rejected_rows, "max_rejected_pct": settings.alerts.rejected_pct}
@@ -62,17 +75,12 @@ def dbt_variables(settings: Settings) -> list[str]:
 def dbt_environment(home: Home, settings: Settings) -> dict[str, str]:
     """Return the variables that the project's profile reads, and those that keep dbt's files under the home."""
     return {
+        **DBT_ENVIRONMENT,
         BUILD_FILE_VARIABLE: str(home.build_file),
         THREADS_VARIABLE: str(settings.build.threads),
         MEMORY_LIMIT_VARIABLE: settings.build.memory_limit,
         "DBT_TARGET_PATH": str(dbt_target(home)),
         "DBT_LOG_PATH": str(dbt_target(home)),
-        "DBT_PROFILES_DIR": str(PROJECT_DIR),
-        # At debug level, the default, writing the log is a tenth of a small build.
-        "DBT_LOG_LEVEL_FILE": "info",
-        "DBT_SEND_ANONYMOUS_USAGE_STATS": "false",
-        # A file .env of the folder in which a command is given is no matter of ours.
-        "PYTHON_DOTENV_DISABLED": "true",
     }
 
 
@@ -84,16 +92,16 @@ class ParsedProject:
     parsed: Path
 
 
-def parsed_project(home: Home, settings: Settings) -> ParsedProject:
-    """Return the dbt project as it is now, parsing it only when a file, a setting of the rules or dbt changed.
+def parsed_project(home: Home) -> ParsedProject:
+    """Return the dbt project as it is now, parsing it only when one of its files or dbt changed.
 
-    What is parsed is kept beside the project for all homes, or where that may not be written, in the home.
-    Raises OpcoError with dbt's words when the project cannot be parsed.
+    Models read the settings of the rules when they are compiled, so it is the same whatever these are. What is parsed
+    is kept beside the project for all homes, or where that may not be written, in the home. Raises OpcoError with dbt's
+    words when the project cannot be parsed.
     """
-    variables = hashlib.sha256(json.dumps(dbt_variables(settings)).encode()).hexdigest()[:16]
     stamp = project_stamp()
     in_project, in_home = (
-        ParsedProject(*(folder / stamp / f"{variables}.{ending}" for ending in ("json", "msgpack")))
+        ParsedProject(*(folder / stamp / artifact for artifact in ARTIFACTS))
         for folder in (PARSED_DIR, home.build / "parsed")
     )
     for found in (in_project, in_home):
@@ -101,11 +109,11 @@ def parsed_project(home: Home, settings: Settings) -> ParsedProject:
             return found
     with tempfile.TemporaryDirectory(prefix="opco-parse-") as target:
         parse = subprocess.run(
-            [str(dbt_executable()), "parse", *dbt_variables(settings)],
+            [str(dbt_executable()), "parse"],
             cwd=PROJECT_DIR,
             env={
                 **os.environ,
-                **dbt_environment(home, settings),
+                **DBT_ENVIRONMENT,
                 "DBT_TARGET_PATH": target,
                 "DBT_LOG_PATH": target,
             },
@@ -122,9 +130,9 @@ def parsed_project(home: Home, settings: Settings) -> ParsedProject:
         for older in folder.iterdir() if folder.is_dir() else ():
             if older.name != stamp:
                 shutil.rmtree(older, ignore_errors=True)
-        for path, artifact in ((kept.manifest, "manifest.json"), (kept.parsed, "partial_parse.msgpack")):
+        for path in (kept.manifest, kept.parsed):
             with written_atomically(path) as temporary:
-                temporary.write_bytes((Path(target) / artifact).read_bytes())
+                temporary.write_bytes((Path(target) / path.name).read_bytes())
     return kept
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,26 +48,34 @@ class DbtResult:
         return self.error is None and not any(node.status in ("error", "fail") for node in self.nodes)
 
 
-def run_dbt(arguments: Sequence[str], parsed: Path, on_node: Callable[[], None]) -> DbtResult:
+def run_dbt(arguments: Sequence[str], parsed: Path, log: Path, on_node: Callable[[], None]) -> DbtResult:
     """Run dbt with `arguments` on the project as `parsed` has it, and call `on_node` after each node.
 
     `parsed` is a file of dbt's own, `partial_parse.msgpack`, that no file of the project has outrun. dbt takes the rest
-    from the environment, as `dbt_environment` says it. Nothing is printed; the database is closed afterwards.
+    from the environment, as `dbt_environment` says it. Nothing is printed; the file `log` is written anew with what
+    dbt says of this run; the database is closed afterwards.
     """
     from dbt.cli.main import dbtRunner
     from dbt.contracts.graph.manifest import Manifest
     from dbt_common.invocation import get_invocation_id
 
+    log.parent.mkdir(parents=True, exist_ok=True)
+    lines = log.open("w", encoding="utf-8")
+
     def at_event(event: EventMsg) -> None:
-        if event.info.name == "NodeFinished":
+        info: Any = event.info
+        if info.name == "NodeFinished":
             on_node()
+        if info.level != "debug":
+            lines.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {info.level:5} {info.msg}\n")
 
     project = ["--project-dir", str(PROJECT_DIR), "--profiles-dir", str(PROJECT_DIR)]
-    # What dbt would write of the project and of each node is known already.
-    quiet = ["--quiet", "--log-level", "none", "--no-write-json"]
+    # What dbt would write of the project and of each node is known already. Its own log puts every event together,
+    # those that are not written, too: a tenth of a small build.
+    quiet = ["--quiet", "--log-level", "none", "--log-level-file", "none", "--no-write-json"]
     manifest = Manifest.from_msgpack(parsed.read_bytes())
     manifest.build_flat_graph()
-    with _database_closed_afterwards():
+    with lines, _database_closed_afterwards():
         ended = dbtRunner(manifest, [at_event]).invoke([arguments[0], *project, *quiet, *arguments[1:]])
     if isinstance(ended.exception, KeyboardInterrupt | SystemExit):
         raise ended.exception
