@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help docs setup demo portal test acceptance lint bench bench-export bench-attest bench-documents bench-faults dagster pictures lock bench-nightly bench-start bench-sizes bench-portal bench-moodle
+.PHONY: help docs setup demo portal test acceptance lint bench bench-export bench-attest bench-documents bench-faults dagster pictures lock bench-nightly bench-start bench-sizes bench-portal bench-moodle bench-xapi
 
 BIN := .venv/bin
 
@@ -36,6 +36,9 @@ bench-portal: setup ## Measure the pages on 5 million connections (ARGS="--conne
 
 bench-moodle: setup ## Measure the reading of a Moodle against the servers' own clients (ARGS="--events 5000000")
 	@$(BIN)/python -m benchmarks.moodle $(ARGS)
+
+bench-xapi: setup ## Measure the reading of statements from files and from an LRS (ARGS="--statements 100000")
+	@$(BIN)/python -m benchmarks.xapi $(ARGS)
 
 bench-attest: setup ## Measure the attestations against their floor (DOCUMENTS=200)
 	@$(BIN)/python -m benchmarks.attest --documents $(or $(DOCUMENTS),200)

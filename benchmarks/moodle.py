@@ -1,19 +1,17 @@
 """Measures the reading of a Moodle against what the servers' own clients take: `make bench-moodle`.
 
-Each measurement runs in a process of its own; times are wall clock seconds, ratios are of one run.
+Each measurement runs in a process of its own; processor seconds are those of that process alone, and so without the
+server. Ratios are of one run.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import resource
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
-from multiprocessing import get_context
 from pathlib import Path
 
 import duckdb
@@ -22,6 +20,7 @@ import pyarrow.csv
 import pymysql
 from pydantic import SecretStr
 
+from benchmarks.run import cost_of_call
 from connectors.delivery import deliver
 from connectors.moodle.connection import open_database
 from connectors.moodle.landing import land
@@ -122,24 +121,6 @@ def check(site_url: str, folder: Path) -> None:
     source(site_url).check(folder)
 
 
-def measured(task: Callable[..., None], *arguments: object) -> tuple[float, float]:
-    """Run a task in a process of its own; return its seconds without imports, and its peak memory in MB."""
-    context = get_context("spawn")
-    reading, writing = context.Pipe()
-    process = context.Process(target=_measure, args=(writing, task, arguments))
-    process.start()
-    found: tuple[float, float] = reading.recv()
-    process.join()
-    return found
-
-
-def _measure(pipe: object, task: Callable[..., None], arguments: tuple[object, ...]) -> None:
-    started = time.perf_counter()
-    task(*arguments)
-    seconds = time.perf_counter() - started
-    pipe.send((seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024))  # type: ignore[attr-defined]
-
-
 def floor(site: Site, folder: Path) -> float:
     """Return the seconds of the server's own client for the log, written to a file."""
     columns = ", ".join(TABLES[LOG].columns)
@@ -179,25 +160,21 @@ def compare(site: Site, events: int, folder: Path) -> None:
     print(f"{name}, {events:,} rows of the log")
     floor(site, folder)  # warms the server's cache
     own = floor(site, folder)
-    landed, memory = measured(land_log, site.url, folder)
+    landed = cost_of_call(land_log, site.url, folder)
     limit = 2 if name == "postgresql" else 3
     client = "psql \\copy" if name == "postgresql" else "mariadb --quick"
-    print(
-        f"  log: {landed:.1f} s, {client} {own:.1f} s: {landed / own:.2f} (limit {limit}); {memory:.0f} MB (limit 300)"
-    )
-    bare, _memory = measured(land_all, site.url, folder)
+    print(f"  log:         {landed} (at most 300 MB)")
+    print(f"               {landed.wall / own:.2f} of {client}, {own:.1f} s (at most {limit})")
+    bare = cost_of_call(land_all, site.url, folder)
     root = folder / "sources"
-    whole, memory = measured(pull, site.url, root)
-    print(
-        f"  whole pull: {whole:.1f} s, bare landing {bare:.1f} s: ratio {whole / bare:.2f} (at most 3); {memory:.0f} MB"
-    )
+    whole = cost_of_call(pull, site.url, root)
+    print(f"  whole pull:  {whole}, {whole.wall / bare.wall:.2f} of the bare landing (at most 3)")
     add_events(site, events + 1, events + events // 100, NOON, DAY)
-    part, _memory = measured(pull, site.url, root, 1)
-    print(f"  1 % new: {part:.2f} s, {100 * part / whole:.0f} % of the first pull (at most 15 %)")
-    nothing, _memory = measured(pull, site.url, root, 4)
-    print(f"  nothing new: {nothing:.2f} s (at most 2)")
-    checked, _memory = measured(check, site.url, folder)
-    print(f"  check: {checked:.1f} s (at most 5)")
+    part = cost_of_call(pull, site.url, root, 1)
+    print(f"  1 % new:     {part}, {100 * part.wall / whole.wall:.0f} % of the first pull (at most 15 %)")
+    print(f"               {100 * part.processor / whole.processor:.0f} % of its processor seconds")
+    print(f"  nothing new: {cost_of_call(pull, site.url, root, 4)} (at most 2 s)")
+    print(f"  check:       {cost_of_call(check, site.url, folder)} (at most 5 s)")
 
 
 def main() -> None:

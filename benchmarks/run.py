@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import duckdb
@@ -36,7 +40,7 @@ class Cost:
         return Cost(self.wall - start_up.wall, self.processor - start_up.processor, self.memory)
 
     def __str__(self) -> str:
-        return f"{self.wall:8.1f} s wall {self.processor:8.1f} s processor {self.memory:6.2f} GiB"
+        return f"{self.wall:8.2f} s wall {self.processor:8.2f} s processor {1024 * self.memory:7,.0f} MB"
 
 
 def cost_of(command: list[str | Path], settings: dict[str, str] | None = None) -> Cost:
@@ -53,6 +57,27 @@ def cost_of(command: list[str | Path], settings: dict[str, str] | None = None) -
             said.seek(0)
             sys.exit(f"{command} failed:\n{said.read().decode()}")
     return Cost(wall, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024**2)
+
+
+def cost_of_call(task: Callable[..., None], *arguments: object) -> Cost:
+    """Call a function in a process of its own and return what the call took, the imports of its module apart."""
+    context = get_context("spawn")
+    reading, writing = context.Pipe()
+    process = context.Process(target=_call, args=(writing, task, arguments))
+    process.start()
+    writing.close()
+    found: Cost = reading.recv()
+    process.join()
+    return found
+
+
+def _call(pipe: Connection, task: Callable[..., None], arguments: tuple[object, ...]) -> None:
+    wall, processor = time.perf_counter(), time.process_time()
+    task(*arguments)
+    wall, processor = time.perf_counter() - wall, time.process_time() - processor
+    # `ru_maxrss` would have the memory of the process that started this one.
+    (peak,) = re.findall(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"))
+    pipe.send(Cost(wall, processor, int(peak) / 1024**2))
 
 
 def floor(folder: Path, target: Path, memory_limit: str) -> None:

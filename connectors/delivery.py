@@ -230,18 +230,18 @@ def _write_report(context: PullContext, report: SourceReport) -> None:
 
 def _require_own_ids(staging: Path) -> None:
     """Raise UserError where two sources deliver the same id of a snapshot table: one would take the other's place."""
+    several = {table: parts for table in IDENTIFIED if len(parts := sorted((staging / table).glob("*.parquet"))) > 1}
+    if not several:
+        return
     with duckdb.connect() as db:
-        for table, key in IDENTIFIED.items():
-            parts = sorted((staging / table).glob("*.parquet"))
-            found = (
-                len(parts) > 1
-                and db.execute(
-                    f"select {key}, list(distinct filename order by filename) "
-                    "from read_parquet($parts, union_by_name = true, filename = true) group by all "
-                    "having count(distinct filename) > 1 order by all limit 1",
-                    {"parts": list(map(str, parts))},
-                ).fetchone()
-            )
+        for table, parts in several.items():
+            key = IDENTIFIED[table]
+            found = db.execute(
+                f"select {key}, list(distinct filename order by filename) "
+                "from read_parquet($parts, union_by_name = true, filename = true) group by all "
+                "having count(distinct filename) > 1 order by all limit 1",
+                {"parts": list(map(str, parts))},
+            ).fetchone()
             if found:
                 first, second = (Path(file).stem for file in found[1][:2])
                 raise UserError(

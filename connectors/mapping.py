@@ -27,7 +27,8 @@ def mapping_database(
     It is in memory; with a `path`, in that new file, which takes what has no place in memory.
     """
     db = duckdb.connect(path or ":memory:")
-    db.execute("set timezone = 'UTC'")
+    # Progress is the command's to show.
+    db.execute("set timezone = 'UTC'; set enable_progress_bar = false")
     db.execute((SHARED_SQL / "macros.sql").read_text(encoding="utf-8"))
     for name, value in variables.items():
         db.execute(f"set variable {quoted_identifier(name)} = $value", {"value": value})
@@ -42,6 +43,12 @@ def create_tables(db: duckdb.DuckDBPyConnection, folder: Path, *names: str) -> N
     """Make the tables of the files `NAME.sql` of a folder, one after the other."""
     for name in names:
         db.execute(f"create table {name} as {(folder / f'{name}.sql').read_text(encoding='utf-8')}")
+
+
+def create_views(db: duckdb.DuckDBPyConnection, folder: Path, *names: str) -> None:
+    """Make views of such files: of what is read once, or has no place in memory."""
+    for name in names:
+        db.execute(f"create view {name} as {(folder / f'{name}.sql').read_text(encoding='utf-8')}")
 
 
 def arrow_table(types: Mapping[str, pa.DataType], rows: Sequence[tuple[Any, ...]]) -> pa.Table:

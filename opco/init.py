@@ -31,7 +31,11 @@ QUESTIONS: dict[str, tuple[tuple[str, str, str | None], ...]] = {
         ),
         ("sessions", "What a program session is: course, group or cohort", "course"),
     ),
-    "360learning": (("folder", "Folder of the exports, relative to the home", "imports/360learning"),),
+    "360learning": (
+        ("folder", "Folder of the exports, relative to the home", "imports/360learning"),
+        ("client_id", "Id of the API's credentials; empty for the exports alone", ""),
+        ("region", "Where the platform is, of the API: eu (app.360learning.com) or us (app.us.360learning.com)", "eu"),
+    ),
     "moodle-log": (("folder", "Folder of the downloads, relative to the home", "imports/moodle"),),
     "virtual-classes": (("folder", "Folder of the attendance reports, relative to the home", "imports/classes"),),
     "xapi": (
@@ -44,6 +48,8 @@ QUESTIONS: dict[str, tuple[tuple[str, str, str | None], ...]] = {
         ),
     ),
 }
+NEEDED = {"region": "client_id"}
+"""Keys that are asked for where another one before them has an answer."""
 HEAD = "# Settings of this home; docs/settings.md explains them, opco settings shows them with their values.\n"
 
 
@@ -76,6 +82,13 @@ def init(
     session: Annotated[
         str | None, typer.Option(metavar="PLACE", help="Of xapi: where a statement has its session.")
     ] = None,
+    client_id: Annotated[
+        str | None,
+        typer.Option(metavar="ID", help="Of 360learning: the id of the API's credentials; without it, files are read."),
+    ] = None,
+    region: Annotated[
+        str | None, typer.Option(metavar="eu/us", help="Of 360learning's API: where the platform is.")
+    ] = None,
     home_folder: HomeOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -99,6 +112,8 @@ def init(
         "endpoint": endpoint,
         "username": username,
         "session": session,
+        "client_id": client_id,
+        "region": region,
     }
     asked = [key for key, *_ in QUESTIONS[kind]]
     if unfit := [key for key, value in given.items() if value is not None and key not in asked]:
@@ -109,7 +124,13 @@ def init(
             f"{home.settings_file} has a source [sources.{name}] already; it was not changed.\n"
             "Edit it there, or name another one: --name NAME"
         )
-    answers = {key: given[key] or _ask(question, usual, f"--{key}") for key, question, usual in QUESTIONS[kind]}
+    answers: dict[str, str] = {}
+    for key, question, usual in QUESTIONS[kind]:
+        if (needed := NEEDED.get(key)) and not answers[needed]:
+            if given[key]:
+                raise UserError(f"--{key} is of no use without --{needed.replace('_', '-')}.")
+            continue
+        answers[key] = given[key] or _ask(question, usual, f"--{key.replace('_', '-')}")
     table = {**({} if name == kind else {"kind": kind}), **{key: answer for key, answer in answers.items() if answer}}
     (settings,) = read_sources(home.settings_file, {name: table}).values()
     lines = [f"[sources.{name}]", *(f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in table.items())]

@@ -54,7 +54,9 @@ class RawTable:
 @cache
 def project_vars() -> dict[str, Any]:
     """Return the vars of the dbt project: the rules' defaults, and the raw contract. Read once a process."""
-    found: dict[str, Any] = yaml.safe_load(DBT_PROJECT_FILE.read_text(encoding="utf-8")).get("vars", {})
+    # The loader in C takes a tenth of the time.
+    project = yaml.load(DBT_PROJECT_FILE.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+    found: dict[str, Any] = project.get("vars", {})
     return found
 
 

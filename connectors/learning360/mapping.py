@@ -129,7 +129,7 @@ def map_exports(
     """
     tables = {**exports.tables(), **_settings_tables(settings)}
     for name, schema in (STATE | PLATFORM_STATE if platform else STATE).items():
-        tables[name] = pq.read_table(remembered[name]) if name in remembered else schema.empty_table()
+        tables[name] = pq.ParquetFile(remembered[name]).read() if name in remembered else schema.empty_table()
     variables = {
         "zone": settings.timezone,
         "day_first": settings.day_first,

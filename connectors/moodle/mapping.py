@@ -96,12 +96,12 @@ class MoodleMapping:
         id_prefix: str = "",
         memory_limit: str = "1GB",
     ) -> None:
-        self.db = duckdb.connect(":memory:", config={"memory_limit": memory_limit, "threads": 2})
+        self.db = duckdb.connect(":memory:", config={"memory_limit": memory_limit, "threads": 1})
         # Progress is the command's to show.
         self.db.execute("set enable_progress_bar = false")
         if folder is not None:
             self.db.execute(f"set temp_directory = {quoted_literal(folder / 'duckdb')}")
-        self.db.execute("set timezone = 'UTC'; set preserve_insertion_order = true")
+        self.db.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
         self._options = options
         for name, value in self._variables().items():
             self.db.execute(f"set variable {name} = $1", [value])

@@ -527,7 +527,7 @@ def _rows(file: Path | None) -> list[dict[str, Any]]:
     """The rows of a small landed table."""
     import pyarrow.parquet as pq
 
-    rows: list[dict[str, Any]] = pq.read_table(file).to_pylist() if file else []
+    rows: list[dict[str, Any]] = pq.ParquetFile(file).read().to_pylist() if file else []
     return rows
 
 

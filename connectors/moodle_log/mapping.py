@@ -50,7 +50,7 @@ def map_downloads(
     """
     tables = {**downloads.tables(), **_settings_tables(settings)}
     for name, schema in _STATE.items():
-        tables[name] = pq.read_table(remembered[name]) if name in remembered else schema.empty_table()
+        tables[name] = pq.ParquetFile(remembered[name]).read() if name in remembered else schema.empty_table()
     db = mapping_database(tables, {"zone": settings.timezone, "day_first": settings.day_first})
     create_tables(db, SQL, "time_cells")
     create_tables(db, SHARED_SQL, "file_orders")

@@ -92,7 +92,7 @@ def map_reports(
         "aliases": arrow_table(text_columns("participant", "user"), [(one.participant, one.user) for one in aliases]),
         "users": arrow_table(text_columns("user_id", "email", "first_name", "last_name"), list(delivered.users)),
         "courses_delivered": arrow_table(text_columns("course_id"), [(one,) for one in delivered.course_ids]),
-        "remembered_connections": HISTORY.empty_table() if history is None else pq.read_table(history),
+        "remembered_connections": pq.ParquetFile(history).read() if history else HISTORY.empty_table(),
     }
     variables = {
         "zone": settings.timezone,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import json
+import time
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from connectors.text_tables import UnreadableTableError
 SUFFIXES = (".jsonl", ".jsonl.gz", ".json")
 MAX_LINE_BYTES = 16 * 2**20
 CHUNK_CHARACTERS = 2**20
+SETTLED_NANOSECONDS = 2 * 10**9
 BOM = b"\xef\xbb\xbf"
 
 
@@ -35,6 +37,16 @@ def statement_files(folder: Path) -> tuple[list[Path], list[Path]]:
         if path.is_file() and not path.name.startswith((".", "_")):
             found[not path.name.lower().endswith(SUFFIXES)].append(path)
     return found
+
+
+def stamp_of(path: Path) -> list[int] | None:
+    """Return what is another after each change of a file: its size, and when content and entry changed (ns since 1970).
+
+    None of a file that changed just now: a clock may not tell its next change apart.
+    """
+    status = path.stat()
+    is_settled = time.time_ns() - status.st_ctime_ns > SETTLED_NANOSECONDS
+    return [status.st_size, status.st_mtime_ns, status.st_ctime_ns] if is_settled else None
 
 
 def checksum(path: Path) -> str:

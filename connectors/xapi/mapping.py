@@ -8,11 +8,11 @@ from pathlib import Path
 
 import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from connectors.mapping import create_tables, mapping_database, text_columns
+from connectors.mapping import create_tables, create_views, mapping_database, text_columns
 from connectors.xapi.settings import XapiSettings
 from connectors.xapi.statements import SQL, Landing
+from warehouse.sql import quoted_literal
 
 SNAPSHOT_TABLES = ("users", "program_templates", "program_sessions", "courses", "assessments")
 """The raw tables that each pull delivers whole."""
@@ -23,8 +23,10 @@ GROWING_TABLES = {
 }
 """The raw tables of which each pull delivers what is new, and the query for it."""
 
-MEMORY_LIMIT = "256MB"
+MEMORY_LIMIT = "80MB"
 """What DuckDB takes of the memory; the rest goes to a file beside its database."""
+LARGER_MEMORY_LIMIT = "1GB"
+"""What it takes from the first table on that cannot be made with less."""
 _INSTANT = pa.timestamp("us")
 STATE = {
     "remembered_users": ("known_users", {**text_columns("user_id", "last_name", "email"), "told_at": _INSTANT}),
@@ -61,13 +63,12 @@ def open_mapping(
     A statement stored after `latest_stored` (without a zone, UTC) is left out. Its files lie in `folder`.
     """
     variables = {"session": settings.session, "language": settings.language.lower(), "latest_stored": latest_stored}
-    tables = {
-        name: pq.read_table(remembered[name]) if name in remembered else pa.schema(columns).empty_table()
-        for name, (_, columns) in STATE.items()
-    }
-    db = mapping_database(tables, variables, folder / "mapping.duckdb")
-    db.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
-    db.execute("set preserve_insertion_order = false")
+    empty = {name: pa.schema(columns).empty_table() for name, (_, columns) in STATE.items() if name not in remembered}
+    db = mapping_database(empty, variables, folder / "mapping.duckdb")
+    # Each thread would take as much again.
+    db.execute(f"set memory_limit = '{MEMORY_LIMIT}'; set threads = 1; set preserve_insertion_order = false")
+    for name, path in remembered.items():
+        db.execute(f"create view {name} as from read_parquet({quoted_literal(path)})")
     db.execute((SQL / "macros.sql").read_text(encoding="utf-8"))
     return db
 
@@ -79,18 +80,24 @@ def map_statements(landing: Landing, kept_since: datetime | None) -> None:
     """
     db = landing.db
     db.execute("set variable kept_since = $kept_since::timestamp", {"kept_since": kept_since})
-    db.execute(f"create view told_statements as select * from {landing.rows}")
-    create_tables(
+    db.execute(f"create view told_statements as from {landing.rows}")
+    _create_tables(db, "repeated_tellings", "voided_statements")
+    create_views(db, SQL, "judged_statements", "shown_statements", "learning_events")
+    _create_tables(
         db,
-        SQL,
-        *("first_tellings", "voided_statements", "withdrawn_events", "judged_statements"),
-    )
-    db.execute(f"create view shown_statements as {(SQL / 'shown_statements.sql').read_text(encoding='utf-8')}")
-    create_tables(
-        db,
-        SQL,
-        *("learning_events", "new_events", "known_ids", "all_results", "assessment_results", "known_results"),
+        *("withdrawn_events", "new_events", "all_results", "assessment_results"),
         *("known_users", "users", "known_activities", "courses", "assessments"),
         *("known_sessions", "program_sessions", "program_templates"),
         *("left_out_statements", "contradicted_durations"),
     )
+    create_views(db, SQL, "known_ids", "known_results")
+
+
+def _create_tables(db: duckdb.DuckDBPyConnection, *names: str) -> None:
+    for name in names:
+        try:
+            create_tables(db, SQL, name)
+        except duckdb.OutOfMemoryException:
+            # Texts that aggregates keep, of half a million sessions, find no place in the file.
+            db.execute(f"set memory_limit = '{LARGER_MEMORY_LIMIT}'")
+            create_tables(db, SQL, name)

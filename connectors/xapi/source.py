@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ from connectors.mapping import count_of, left_out, row_of, unread_files, write_r
 from connectors.report import Finding, Level, SourceReport
 from connectors.source import PullContext
 from connectors.text_tables import LeftOutFile, UnreadableTableError
-from connectors.xapi.files import checksum, read_file, statement_files
+from connectors.xapi.files import checksum, read_file, stamp_of, statement_files
 from connectors.xapi.lrs import Lrs
 from connectors.xapi.mapping import GROWING_TABLES, SNAPSHOT_TABLES, STATE, map_statements, open_mapping
 from connectors.xapi.settings import SESSION_MODES, XapiSettings
@@ -52,6 +53,7 @@ class _Reading:
     facts: dict[str, str] = field(default_factory=dict)
     left_out: list[LeftOutFile] = field(default_factory=list)
     files: dict[str, str] = field(default_factory=dict)
+    stamps: dict[str, list[int]] = field(default_factory=dict)
     cursor: datetime | None = None
 
 
@@ -107,7 +109,7 @@ class XapiSource:
             if self.settings.endpoint:
                 self._land_lrs(context, known, landing, reading)
             else:
-                self._land_files(context.home, known.get("files", {}), landing, reading)
+                self._land_files(context.home, known, landing, reading)
             context.on_progress("mapping")
             map_statements(landing, reading.cursor and reading.cursor - OVERLAP)
             counts = {table: count_of(landing.db, table) for table in SNAPSHOT_TABLES}
@@ -119,14 +121,18 @@ class XapiSource:
                 if counts[table] or (context.previous is None and table == "learning_events"):
                     write_rows(landing.db, query, context.growing_file(table))
             for name, (table, columns) in STATE.items():
-                query = f"select {', '.join(columns)} from {table}"
-                write_rows(landing.db, query, context.state_file(f"{name}.parquet"))
+                file = context.state_file(f"{name}.parquet")
+                if name in remembered and not landing.count:
+                    os.link(remembered[name], file)
+                else:
+                    write_rows(landing.db, f"select {', '.join(columns)} from {table}", file)
             report = self._report(landing, reading, counts, _instant_of(known.get("last_activity")))
         context.save_state(
             {
                 "fingerprint": self._fingerprint(),
                 "cursor": reading.cursor.isoformat() if reading.cursor else None,
                 "files": reading.files,
+                "stamps": reading.stamps,
                 "last_activity": report.last_activity.isoformat() if report.last_activity else None,
             }
         )
@@ -170,7 +176,7 @@ class XapiSource:
         if until:
             reading.facts["Consistent through"] = until
 
-    def _land_files(self, home: Path, known: Mapping[str, str], landing: Landing, reading: _Reading) -> None:
+    def _land_files(self, home: Path, state: Mapping[str, Any], landing: Landing, reading: _Reading) -> None:
         """Take the files that are new, or have another content than at the last pull."""
         folder = home / self.settings.folder
         if not folder.is_dir():
@@ -180,9 +186,14 @@ class XapiSource:
             LeftOutFile(path.name, "it is no .jsonl, .jsonl.gz or .json. Export the statements as JSON lines.")
             for path in others
         )
+        known, stamps = state.get("files", {}), state.get("stamps", {})
         unchanged = 0
         for path in files:
-            content = checksum(path)
+            stamp = stamp_of(path)
+            is_same = path.name in known and stamp is not None and stamps.get(path.name) == stamp
+            content = known[path.name] if is_same else checksum(path)
+            if stamp is not None:
+                reading.stamps[path.name] = stamp
             if known.get(path.name) == content:
                 unchanged += 1
             else:
@@ -236,7 +247,7 @@ class XapiSource:
         if (self.settings.endpoint or "").startswith("http://"):
             yield Finding(code="no_tls", level="warning", text="the password goes over the network in clear: use https")
         for code, level, text, query in _TOLD:
-            count, examples = row_of(db, f"select count(*), list(example order by example)[:5] from ({query})")
+            count, examples = row_of(db, f"select count(*), min(example, 5) from ({query})")
             if count:
                 yield Finding(code=code, level=level, text=text, count=count, examples=tuple(examples))
 
@@ -292,9 +303,10 @@ def _sessions_of(landing: Landing, mode: str) -> str:
     column = "registration" if mode == "registration" else f"{mode}_id"
     count, examples = row_of(
         landing.db,
-        "select count(*), list(session_id order by learners desc, session_id)[:3] from ("
-        f"select {column} as session_id, count(distinct user_id) as learners from shown_statements "
-        f"where {column} is not null group by all)",
+        "select count(*), arg_min(session_id, (-learners, session_id), 3) from ("
+        "select session_id, count(*) as learners from ("
+        f"select distinct {column} as session_id, user_id from shown_statements where {column} is not null"
+        ") group by all)",
     )
     return counted(count, "session") + (f", such as {'; '.join(examples)}" if count else "")
 

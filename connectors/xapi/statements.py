@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pyarrow as pa
@@ -17,10 +18,8 @@ from connectors.xapi.files import Told
 from warehouse.sql import quoted_literal
 
 SQL = Path(__file__).with_name("sql")
-LINE = pa.schema({"place": pa.int64(), "file": TEXT, "line": pa.int64(), "text": TEXT})
-STATEMENTS_A_PART = 10_000
-BATCH_STATEMENTS = 2_500
-"""Batches are what DuckDB's threads share out among themselves."""
+LINE = {"place": pa.int64(), "file": TEXT, "line": pa.int64(), "text": TEXT}
+STATEMENTS_A_PART = 5_000
 WITHOUT_ID = """
     select place, lines.text
     from lines
@@ -58,7 +57,8 @@ class Landing:
         try:
             rest = iter(told)
             while some := tuple(islice(rest, STATEMENTS_A_PART)):
-                parts.append(self._write(self._batches(some, file)))
+                lines = ((self.count + number, file, one.line, one.text) for number, one in enumerate(some))
+                parts.append(self._write(tuple(lines)))
                 self.count += len(some)
         except BaseException:
             for part in parts:
@@ -71,24 +71,10 @@ class Landing:
         """The rows, for a query."""
         return f"read_parquet({quoted_literal(self.folder / '*.parquet')})"
 
-    def _batches(self, told: tuple[Told, ...], file: str | None) -> Iterator[pa.RecordBatch]:
-        for start in range(0, len(told), BATCH_STATEMENTS):
-            some = told[start : start + BATCH_STATEMENTS]
-            first = self.count + start
-            yield pa.record_batch(
-                [
-                    pa.array(range(first, first + len(some)), pa.int64()),
-                    pa.array([file] * len(some), TEXT),
-                    pa.array([one.line for one in some], pa.int64()),
-                    pa.array([one.text for one in some], TEXT),
-                ],
-                schema=LINE,
-            )
-
-    def _write(self, batches: Iterable[pa.RecordBatch]) -> Path:
+    def _write(self, lines: Sequence[tuple[Any, ...]]) -> Path:
         self.part_count += 1
         part = self.folder / f"{self.part_count:06}.parquet"
-        self.db.register("lines", pa.Table.from_batches(batches, LINE))
+        self.db.register("lines", arrow_table(LINE, lines))
         self._map(part, ())
         if without_id := self.db.execute(WITHOUT_ID, {"part": str(part)}).fetchall():
             self._map(part, [(place, canonical_id(text)) for place, text in without_id])

@@ -61,6 +61,7 @@ LOG_LIMITS = {
     "360learning": {"native_log"},
     "moodle_log": {"event_run"},
     "virtual_classes": {"native_log", "attempt_span"},
+    "xapi": {"event_pair", "event_run"},
 }
 """Kinds of logs with limits that the method states, and the evidence levels of the connections that they give."""
 IMAGES = ("logo", "stamp")

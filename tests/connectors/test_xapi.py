@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 import socket
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -18,7 +20,8 @@ from pydantic import SecretStr, ValidationError
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from connectors.delivery import Delivery, deliver
-from connectors.xapi import files, lrs, statements
+from connectors.mapping import create_tables
+from connectors.xapi import files, lrs, mapping, statements
 from connectors.xapi.files import read_file
 from connectors.xapi.lrs import EMPTY_PAGES, Lrs
 from connectors.xapi.settings import XapiSettings
@@ -462,6 +465,47 @@ def test_files_are_read_once_and_overlaps_are_delivered_once(tmp_path: Path) -> 
     assert (counts(third)["users"], counts(third)["program_sessions"]) == (1, 1)
     assert counts(pulled(tmp_path, 4, session="grouping"))["learning_events"] == 3
     assert counts(pulled(tmp_path, 5, session="grouping", is_full=True))["learning_events"] == 3
+
+
+def test_what_cannot_be_mapped_in_little_memory_gets_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = []
+
+    def create(db: duckdb.DuckDBPyConnection, folder: Path, name: str) -> None:
+        limits.append(db.execute("select current_setting('memory_limit')").fetchone())
+        if name == "known_sessions" and limits[-1] == limits[0]:
+            raise duckdb.OutOfMemoryException
+        create_tables(db, folder, name)
+
+    monkeypatch.setattr(mapping, "create_tables", create)
+    assert counts(taken(tmp_path, statement()))["program_sessions"] == 1
+    assert limits[0] != limits[-1]
+
+
+def test_a_file_that_nobody_touched_is_not_opened_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "SETTLED_NANOSECONDS", -1)
+    first = taken(tmp_path, statement(at="2026-10-13T12:00:00Z"))
+    path = tmp_path / "imports/xapi/a.jsonl"
+    before = path.stat()
+    with monkeypatch.context() as patch:
+        patch.setattr("connectors.xapi.source.checksum", lambda _path: pytest.fail("it was read"))
+        again = pulled(tmp_path, 2)
+    assert again.reports["xapi"].facts["Files"] == "1, 1 unchanged"
+    # What was remembered is the same file on the disk, until something new is read.
+    name = "_xapi-delivered_ids.parquet"
+    assert (again.folder / name).samefile(first.folder / name)
+    # Another content of the same length, under the same date.
+    time.sleep(0.05)
+    write_statements(path, statement(at="2026-10-13T12:00:07Z"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    third = pulled(tmp_path, 3)
+    assert counts(third)["learning_events"] == 1
+    assert not (third.folder / name).samefile(first.folder / name)
+
+
+def test_a_file_that_changed_just_now_is_told_by_its_content_alone(tmp_path: Path) -> None:
+    write_statements(tmp_path / "a.jsonl", statement())
+    assert files.stamp_of(tmp_path / "a.jsonl") is None
 
 
 def test_a_folder_without_statements_says_what_lies_there(tmp_path: Path) -> None:

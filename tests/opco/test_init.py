@@ -51,6 +51,27 @@ def test_a_home_with_an_lrs(home: Home, capsys: pytest.CaptureFixture[str]) -> N
     assert not (home.folder / "imports/xapi").exists()
 
 
+def test_a_home_with_the_api_of_360learning(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
+    answer = asked(capsys, "360learning", "--client-id", "00918d22", "--region", "us", "--home", str(home.folder))
+    assert tomllib.loads(home.settings_file.read_text(encoding="utf-8"))["sources"]["360learning"] == {
+        "folder": "imports/360learning",
+        "client_id": "00918d22",
+        "region": "us",
+    }
+    assert answer["secrets"] == ["OPCO_SOURCES__360LEARNING__CLIENT_SECRET"]
+    assert "OPCO_SOURCES__360LEARNING__CLIENT_SECRET" in str(answer["fault"])
+    # The exports go beside it.
+    assert (home.folder / "imports/360learning").is_dir()
+
+
+def test_who_reads_exports_alone_is_not_asked_where_the_platform_is(
+    home: Home, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert asked(capsys, "360learning", "--home", str(home.folder))["secrets"] == []
+    table = tomllib.loads(home.settings_file.read_text(encoding="utf-8"))["sources"]["360learning"]
+    assert table == {"folder": "imports/360learning"}
+
+
 def test_what_is_there_stays(home: Home, capsys: pytest.CaptureFixture[str]) -> None:
     home.settings_file.write_text('# ours\n[organisation]\nname = "Rives"\n', encoding="utf-8")
     asked(capsys, "virtual-classes", "--name", "classes", "--folder", "reports", "--home", str(home.folder))
@@ -71,6 +92,8 @@ def test_what_is_there_stays(home: Home, capsys: pytest.CaptureFixture[str]) -> 
         (("moodle-log", "--database", "mysql://opco@db/moodle"), "has no database"),
         (("moodle", "--database", "mysql://opco:geheim@db/moodle"), "holds a secret"),
         (("moodle", "--database", "oracle://opco@db/moodle"), "postgresql://USER@HOST/DATABASE"),
+        (("360learning", "--client-id", "one", "--region", "fr"), "region"),
+        (("360learning", "--region", "us"), "--region is of no use without --client-id"),
         ((), "give KIND"),
     ],
 )

@@ -5,7 +5,7 @@ select
         when told_statements.reason is not null then told_statements.reason
         when voided_statements.event_id is not null then 'voided'
     end as reason,
-    coalesce(first_tellings.place = told_statements.place, true) as is_first_telling
+    coalesce(repeated_tellings.place = told_statements.place, true) as is_first_telling
 from told_statements
-left join first_tellings using (statement_id)
+left join repeated_tellings using (statement_id)
 left join voided_statements on told_statements.statement_id = voided_statements.event_id

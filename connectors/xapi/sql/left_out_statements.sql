@@ -2,13 +2,14 @@
 select
     reason,
     count(*) as line_count,
-    list(
+    arg_min(
         coalesce(file || ':' || line, statement_id, 'statement ' || line)
         || if(verb_name is null, '', ' ' || verb_name)
         || coalesce(' of ' || coalesce(user_name, user_id), '')
-        || if(reason = 'stored_in_future', ', stored ' || cast(stored_at as varchar), '')
-        order by place
-    )[:5] as examples
+        || if(reason = 'stored_in_future', ', stored ' || cast(stored_at as varchar), ''),
+        place,
+        5
+    ) as examples
 from judged_statements
 where reason is not null and is_first_telling
 group by reason

@@ -2,4 +2,3 @@
 select learning_events.*
 from learning_events
 anti join delivered_ids on learning_events.event_id = delivered_ids.event_id
-order by occurred_at, event_id

@@ -104,7 +104,7 @@ def test_what_was_read_is_not_delivered_again(tmp_path: Path) -> None:
     log = [event(number, NOON) for number in (5, 6, 7, 8)]
     site = mapped(tmp_path / "second", {"logstore_standard_log": log}, previous=kept, low=5)
     # 6 was committed after 7 was read.
-    assert site.column("learning_events", "event_id") == ["6", "8"]
+    assert sorted(site.column("learning_events", "event_id")) == ["6", "8"]
 
 
 def test_an_event_whose_session_changed_is_delivered_again(tmp_path: Path) -> None:

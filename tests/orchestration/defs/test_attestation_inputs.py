@@ -77,9 +77,10 @@ def test_the_session_comes_before_the_organisation(home: Home) -> None:
 
 def test_the_limits_of_a_log_are_stated_where_the_home_has_such_a_source(home: Home) -> None:
     assert inputs_of_session(home, "S").log_limits == ()
-    sources = '[sources.moodle-log]\n[sources.classes]\nkind = "virtual-classes"\n[sources.360learning]\n'
+    sources = "[sources.moodle-log]\n[sources.360learning]\n[sources.xapi]\n"
+    sources += '[sources.classes]\nkind = "virtual-classes"\n'
     home.settings_file.write_text(SETTINGS + sources, encoding="utf-8")
-    assert inputs_of_session(home, "S").log_limits == ("360learning", "moodle_log", "virtual_classes")
+    assert inputs_of_session(home, "S").log_limits == ("360learning", "moodle_log", "virtual_classes", "xapi")
 
 
 def test_a_duration_is_of_one_session_alone(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -475,6 +475,13 @@ def test_rows_of_zero_seconds_are_one_line_a_day_unless_asked_for(campus: Any, i
         ("native_log", ("moodle_log", "virtual_classes"), ("Classes virtuelles. D’après le rapport de présence",)),
         ("native_log", ("360learning",), ("Journal de 360Learning. D’après l’export de la plateforme",)),
         ("event_run", ("360learning",), ()),
+        (
+            "event_run",
+            ("moodle_log", "xapi"),
+            ("Journal de Moodle. Téléchargé depuis Moodle, cours par cours", "Journal xAPI. Une session cmi5 dit"),
+        ),
+        ("event_pair", ("moodle_log", "xapi"), ("Journal xAPI. Une session cmi5 dit",)),
+        ("native_log", ("xapi",), ()),
         ("event_run", (), ()),
     ],
 )
@@ -490,6 +497,7 @@ def test_the_method_states_what_the_logs_of_its_connections_do_not_know(
         "Journal de 360Learning. D’après l’export de la plateforme",
         "Journal de Moodle. Téléchargé depuis Moodle, cours par cours",
         "Classes virtuelles. D’après le rapport de présence",
+        "Journal xAPI. Une session cmi5 dit",
     )
     assert tuple(words for words in every if words in text) == stated
 

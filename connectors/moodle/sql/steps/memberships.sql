@@ -120,22 +120,20 @@ from observed_marks;
 create table told_intervals as
 from intervals_of('told_marks');
 
-create table marks as
-from told_marks
-union all
+create table new_marks as
 -- Members of whom no event tells.
 select
-    null,
+    null::bigint as log_id,
     m.kind,
     m.thing_id,
     m.role_id,
     m.user_id,
-    'added',
+    'added' as mark,
     greatest(m.since, coalesce((
         select max(t.ends_at)
         from told_intervals as t
         where (t.kind, t.thing_id, t.user_id) = (m.kind, m.thing_id, m.user_id) and t.role_id is not distinct from m.role_id
-    ), 0))
+    ), 0)) as marked_at
 from current_members as m
 where not exists (
     select 1
@@ -158,5 +156,20 @@ where
         where (m.kind, m.thing_id, m.user_id) = (t.kind, t.thing_id, t.user_id) and m.role_id is not distinct from t.role_id
     );
 
+create table marks as
+from told_marks
+union all
+from new_marks;
+
+create view marks_of_changed as
+select m.*
+from marks as m
+where exists (select 1 from new_marks as n where m.user_id is not distinct from n.user_id);
+
+-- Only of whom a mark is new are the intervals other ones.
 create table memberships as
-from intervals_of('marks');
+select t.*
+from told_intervals as t
+where not exists (select 1 from new_marks as n where t.user_id is not distinct from n.user_id)
+union all
+from intervals_of('marks_of_changed');
