@@ -328,7 +328,7 @@ def test_a_long_log_repeats_its_heads_and_breaks_no_row(campus: Any, issue: Issu
         """
         insert into fct_opco_connections
         select 'L' || i, 'U1', $session, 'C2', timestamp '2026-10-12 06:00:00' + to_hours(i),
-            timestamp '2026-10-12 06:30:00' + to_hours(i), 'left', 'native_log', 1800, 0, 0, 1800, false, false,
+            timestamp '2026-10-12 06:30:00' + to_hours(i), 'left', 'native_log', 1800, 0, 0, 1800, false, false, false,
             'Accueillir un client en situation de handicap : posture, vocabulaire et solutions d’aménagement', []
         from range($count) as t(i)
         """,
