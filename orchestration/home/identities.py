@@ -36,8 +36,8 @@ def read_identities(home: Home) -> dict[str, int]:
         if source not in prefixes:
             known = ", ".join(name for name in prefixes if name) or "none"
             raise UserError(
-                f"{where} names the unknown source {source!r}. Sources of opco.toml: {known}; an empty source takes the "
-                "id as it is in the raw tables."
+                f"{where} names the unknown source {source!r}. Sources of opco.toml: {known}; an empty source takes "
+                "the id as it is in the raw tables."
             )
         if not user_id or not learner:
             raise UserError(f"{where} has no {'learner' if user_id else 'user_id'}. Fill it in, or delete the line.")
