@@ -21,9 +21,9 @@ with connections as (
     where not is_superseded and {{ in_affected_learners() }}
 ),
 
--- T5: what the person's earlier connections, of all accounts, cover reaches without a gap from this one's start to their
--- latest end. Only where two have one id, which the platform then delivered, do session and course decide which is
--- earlier.
+-- T5: what the person's earlier connections, of all accounts, cover reaches without a gap from this one's start to
+-- their latest end. Only where two have one id, which the platform then delivered, do session and course decide which
+-- is earlier.
 covered as (
     select
         connections.*,

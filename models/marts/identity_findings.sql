@@ -61,10 +61,11 @@ connected_twice as (
 compared as (
     select
         *,
-        first_value(user_id) over (partition by person_id order by name is null, {{ id_order('user_id') }}) as named_user_id,
-        first_value(name) over (partition by person_id order by name is null, {{ id_order('user_id') }}) as first_name,
+        first_value(user_id) over named_first as named_user_id,
+        first_value(name) over named_first as person_name,
         first_value(user_id) over (partition by person_id, file order by {{ id_order('user_id') }}) as first_of_file
     from learners
+    window named_first as (partition by person_id order by name is null, {{ id_order('user_id') }})
 ),
 
 listed as (
@@ -77,7 +78,7 @@ listed as (
         user_id,
         named_user_id as other_user_id
     from compared
-    where name <> first_name
+    where name <> person_name
     union all by name
     select
         'same_source' as finding_kind,

@@ -314,14 +314,14 @@ def test_builds_that_go_on_end_where_a_full_build_does(
         for number, (path, rows) in enumerate(other_events.items())
     }
     emails = [cells["email"] for cells in second["users.csv"]]
-    moved = {
+    moved: RawFolder = {
         "users.csv": [
             {**cells, "email": email}
             for cells, email in zip(second["users.csv"], [*emails[1:], emails[0]], strict=True)
         ]
     }
     history: list[RawFolder] = [
-        without_references, first, second, second | moved, corrected | renamed, corrected | other_events,
+        without_references, first, second, {**second, **moved}, corrected | renamed, corrected | other_events,
         *retold(first, other, random),
     ]  # fmt: skip
     deliveries = history[:count]
