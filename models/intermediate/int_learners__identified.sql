@@ -5,9 +5,9 @@
 with marked as (
     select
         users.user_id,
-        identities.learner_number,
         case
-            when identities.learner_number is not null then { 'kind': 'file', 'mark': identities.learner_number::varchar }
+            when identities.learner_number is not null
+                then { 'kind': 'file', 'mark': cast(identities.learner_number as varchar) }
             when {{ var('identities').by_email }} and users.email is not null
                 then { 'kind': 'email', 'mark': lower(users.email) }
             else { 'kind': 'account', 'mark': users.user_id }

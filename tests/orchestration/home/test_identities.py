@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from orchestration.defs.cleaning.forgetting import _left
 from orchestration.home.identities import identities_digest, read_identities
 from orchestration.home.paths import Home
 from warehouse.errors import UserError
+from warehouse.forgotten import Identifiers
 
 SOURCES = '[sources.moodle-log]\nid_prefix = "m-"\nfolder = "downloads"\ntimezone = "Europe/Paris"\n'
 
@@ -66,3 +68,9 @@ def test_a_folder_in_its_place(home: Home) -> None:
     home.identities.mkdir()
     with pytest.raises(UserError, match="cannot be read"):
         read_identities(home)
+
+
+def test_a_forgotten_learner_whom_the_file_names_is_listed(home: Home) -> None:
+    home.identities.write_text("source,user_id,learner\n,u,Zoé Ba\n", encoding="utf-8")
+    assert [match.path for match in _left(home, Identifiers(pairs=(("Zoé", "Ba"),)))] == [home.identities]
+    assert _left(home, Identifiers(pairs=(("Ali", "Roy"),))) == ()
