@@ -26,6 +26,8 @@ BLANKS = " \t\r\n\u00a0\u202f\u200b\ufeff"
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 
+# Texts that stand for no e-mail.
+PLACEHOLDERS = ("NULL", "N/A", "\\N")
 END_REASONS = ("left", "completed", "abandoned", "timeout", "unknown")
 VERBS = ("connected", "active", "disconnected", "completed")
 END_VERBS = {"disconnected": "left", "completed": "completed"}
@@ -325,9 +327,10 @@ class Judge:
                 is_deleted = (
                     cells["status"].lower() == "deleted" or instant(cells["deleted_at"], self.rules) is not None
                 )
+                email = "" if cells["email"] in PLACEHOLDERS else cells["email"]
                 if not is_deleted:
-                    present[user_id] = cells["email"]
-                found[user_id] = present.get(user_id, cells["email"])
+                    present[user_id] = email
+                found[user_id] = present.get(user_id, email)
         return found
 
     def references(self, cells: Cells) -> Iterable[tuple[str, str, bool]]:
