@@ -47,6 +47,7 @@ select
     if(number % 10 = 0, 60, 0)::bigint as overlap_seconds,
     (elapsed_seconds - overlap_seconds)::bigint as retained_seconds,
     number % 10 = 0 as is_overlapped_in_session, false as is_overlapped_outside_session,
+    false as is_overlapped_by_other_account,
     if(number % 10 = 0, ['overlap'], []) as flags
 from sizes, range(learners) as one (learner), range(connections) as another (number)
 inner join dim_courses on dim_courses.course_id = 'C-' || number % 8;

@@ -68,6 +68,7 @@ select
     seconds - least(overlap_seconds, seconds) as retained_seconds,
     seconds // 60 as time_spent_minutes,
     overlap_seconds > 0 as is_overlapped_in_session, false as is_overlapped_outside_session,
+    false as is_overlapped_by_other_account,
     list_concat(
         if(chance % 1009 = 0, ['outside_session_dates'], []), if(overlap_seconds > 0, ['overlap'], [])
     ) as flags,

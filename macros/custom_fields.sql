@@ -33,8 +33,9 @@
         'connection_id', 'user_id', 'session_id', 'course_id', 'connected_at', 'disconnected_at', 'connected_on',
         'end_kind', 'evidence_level', 'modality', 'has_delivered_modality', 'proof_level', 'elapsed_seconds',
         'capped_seconds', 'overlap_seconds', 'retained_seconds', 'time_spent_minutes', 'is_overlapped_in_session',
-        'is_overlapped_outside_session', 'flags', 'session_name', 'program_template_id', 'program_template_name',
-        'course_name', 'last_name', 'first_name', 'email', 'employer', 'additional_information', 'labels',
+        'is_overlapped_outside_session', 'is_overlapped_by_other_account', 'flags', 'session_name',
+        'program_template_id', 'program_template_name', 'course_name', 'last_name', 'first_name', 'email', 'employer',
+        'additional_information', 'labels',
     ]) }}
 {%- endmacro %}
 
@@ -42,7 +43,7 @@
 {% macro fixed_learner_columns() -%}
     {{ return([
         'user_id', 'email', 'username', 'first_name', 'last_name', 'additional_information', 'status', 'deleted_at',
-        'is_deleted', 'language', 'employer', 'labels', 'is_gone',
+        'is_deleted', 'language', 'employer', 'labels', 'is_gone', 'person_id', 'person_source',
     ]) }}
 {%- endmacro %}
 

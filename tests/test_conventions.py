@@ -65,7 +65,8 @@ def test_names_carry_the_layer(manifest: Manifest) -> None:
     patterns = {
         "staging": r"stg_[a-z_]+",
         "intermediate": r"int_[a-z_]+__[a-z_]+",
-        "marts": r"(dim|fct|bridge)_[a-z_]+|warehouse_build|load_reconciliation|rejected_rows|gone_rows|data_problems",
+        "marts": r"(dim|fct|bridge)_[a-z_]+|warehouse_build|load_reconciliation|rejected_rows|gone_rows|data_problems"
+        "|identity_findings",
     }
     for model in nodes(manifest, "model"):
         assert re.fullmatch(patterns[model["fqn"][1]], model["name"]), model["name"]
@@ -74,7 +75,7 @@ def test_names_carry_the_layer(manifest: Manifest) -> None:
 def test_one_staging_model_a_raw_table(manifest: Manifest) -> None:
     staging = {model["name"] for model in nodes(manifest, "model") if model["fqn"][1] == "staging"}
     assert staging == {f"stg_{name}" for name in raw_tables()} | {
-        "stg_raw_files", "stg_raw_deliveries", "stg_raw_tables", "stg_this_build"
+        "stg_raw_files", "stg_raw_deliveries", "stg_raw_tables", "stg_this_build", "stg_identities"
     }  # fmt: skip
 
 

@@ -61,8 +61,17 @@ class GoneRows:
     days: list[tuple[str | None, int]]
 
 
-def prepare_build_file(archive: Path, build_file: Path, identity: BuildIdentity, *, incremental: bool = False) -> None:
+def prepare_build_file(
+    archive: Path,
+    build_file: Path,
+    identity: BuildIdentity,
+    *,
+    incremental: bool = False,
+    identities: Mapping[str, int] | None = None,
+) -> None:
     """Rewrite schema `raw` of the build file: a view per raw table, what is archived, and what this build is.
+
+    `identities` gives accounts (user ids) the number of their learner: accounts of one number are one person.
 
     The views hold every version of every file: what is delivered no more may stay. An `incremental` build keeps what
     the last one made: the views of growing tables hold only versions that were delivered since and that the last build
@@ -92,6 +101,7 @@ def prepare_build_file(archive: Path, build_file: Path, identity: BuildIdentity,
             earlier_load_number=before.load_number,
             have_snapshots_changed=not before.same_beside_growing(now) or before.lacks_snapshots_of(manifest),
         )
+        _create_identities(db, identities or {})
         for table in raw_tables().values():
             _create_view(db, archive, table, [one for one in read if one.table_name == table.name])
         db.execute("commit")
@@ -310,6 +320,14 @@ def _create_raw_tables(db: duckdb.DuckDBPyConnection, manifest: Manifest) -> Non
     current = manifest.current_files()
     db.executemany(
         "insert into raw.raw_tables values (?, ?)", [(name, bool(versions)) for name, versions in current.items()]
+    )
+
+
+def _create_identities(db: duckdb.DuckDBPyConnection, identities: Mapping[str, int]) -> None:
+    db.execute("create table raw.identities (user_id varchar not null, learner_number bigint not null)")
+    db.execute(
+        "insert into raw.identities select unnest(cast($ids as varchar[])), unnest(cast($numbers as bigint[]))",
+        {"ids": list(identities), "numbers": list(identities.values())},
     )
 
 

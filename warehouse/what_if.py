@@ -86,8 +86,14 @@ def what_if(build_file: Path, session_id: str, timeouts: Collection[int] = TIMEO
         db.execute(f"set temp_directory = {quoted_literal(spilled)}")
         db.execute("attach ':memory:' as what_if (read_write)")
         db.execute("use what_if")
+        # With all accounts of these persons: what the others cover counts once (T5).
+        identified = f"{quoted_identifier(catalog)}.intermediate.int_learners__identified"
         db.execute(
-            "create table learners as select unnest(cast($users as varchar[])) as user_id",
+            f"""
+            create table learners as
+            select user_id from {identified}
+            where person_id in (select person_id from {identified} where list_contains($users, user_id))
+            """,
             {"users": [row[0] for row in published]},
         )
         retained = {

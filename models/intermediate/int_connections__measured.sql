@@ -21,22 +21,25 @@ with connections as (
     where not is_superseded and {{ in_affected_learners() }}
 ),
 
--- T5: what the learner's earlier connections cover reaches without a gap from this one's start to their latest end.
--- Only where two have one id, which the platform then delivered, do session and course decide which is earlier.
+-- T5: what the person's earlier connections, of all accounts, cover reaches without a gap from this one's start to
+-- their latest end. Only where two have one id, which the platform then delivered, do session and course decide which
+-- is earlier.
 covered as (
     select
-        *,
-        row_number() over learner as counting_number,
-        max(counted_until) over (learner rows between unbounded preceding and 1 preceding) as covered_until
+        connections.*,
+        learners.person_id,
+        row_number() over person as counting_number,
+        max(connections.counted_until) over (person rows between unbounded preceding and 1 preceding) as covered_until
     from connections
-    window learner as (
-        partition by user_id
+    inner join {{ ref('int_learners__identified') }} as learners on connections.user_id = learners.user_id
+    window person as (
+        partition by learners.person_id
         order by
-            connected_at,
-            disconnected_at,
-            {{ id_order('connection_id') }},
-            {{ id_order('session_id') }},
-            {{ id_order('course_id') }}
+            connections.connected_at,
+            connections.disconnected_at,
+            {{ id_order('connections.connection_id') }},
+            {{ id_order('connections.session_id') }},
+            {{ id_order('connections.course_id') }}
     )
 ),
 
@@ -44,6 +47,7 @@ covered as (
 final as (
     select
         connection_id,
+        person_id,
         user_id,
         session_id,
         course_id,

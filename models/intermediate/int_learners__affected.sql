@@ -6,7 +6,7 @@ with this_build as (
 ),
 
 -- one set operation, so that who is in several tables is there once
-final as (
+with_rows as (
     {%- for table_name in growing %}
     select user_id
     from {{ ref('stg_' ~ table_name) }}
@@ -15,6 +15,29 @@ final as (
     union
     {%- endif %}
     {%- endfor %}
+),
+
+learners as (
+    select * from {{ ref('int_learners__identified') }}
+),
+
+-- T5 counts over all accounts of a person: whoever has new rows, and whoever gained or lost an account
+persons as (
+    select learners.person_id
+    from learners
+    inner join with_rows on learners.user_id = with_rows.user_id
+    union
+    select unnest([person_id, previous_person_id]) as person_id
+    from learners
+    where person_id <> previous_person_id
+),
+
+final as (
+    select user_id from with_rows
+    union
+    select learners.user_id
+    from learners
+    inner join persons on learners.person_id = persons.person_id
 )
 
 select * from final

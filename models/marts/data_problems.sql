@@ -140,12 +140,35 @@ gone as (
     group by subject, subject_id
 ),
 
+-- who may not be one person, and who was in two places at once
+doubtful as (
+    select
+        'doubtful' as problem,
+        finding_kind as subject,
+        user_id as subject_id,
+        cast(sum(coalesce(connection_count, 1)) as bigint) as row_count,
+        list(
+            {
+                'row_count': coalesce(connection_count, 1),
+                'reason': cast(null as varchar),
+                'column_name': cast(null as varchar),
+                'happened_on': cast({{ local_time('first_connected_at') }} as date),
+                'place': other_user_id
+            }
+            order by other_user_id, first_connected_at, connection_count
+        ) as details
+    from {{ ref('identity_findings') }}
+    group by finding_kind, user_id
+),
+
 listed as (
     select * from rejects
     union all by name
     select * from missing
     union all by name
     select * from gone
+    union all by name
+    select * from doubtful
 ),
 
 final as (

@@ -31,8 +31,11 @@ final as (
         users.employer,
         coalesce(labels.labels, []) as labels,
         users.row_status = 'gone' as is_gone,
+        identified.person_id,
+        identified.person_source,
         custom_fields.* exclude (user_id)
     from {{ ref('stg_users') }} as users
+    inner join {{ ref('int_learners__identified') }} as identified on users.user_id = identified.user_id
     left join labels on users.user_id = labels.user_id
     left join custom_fields on users.user_id = custom_fields.user_id
     where users.is_kept

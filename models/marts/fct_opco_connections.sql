@@ -33,6 +33,7 @@ final as (
         connections.time_spent_minutes,
         coalesce(overlapped.is_overlapped_in_session, false) as is_overlapped_in_session,
         coalesce(overlapped.is_overlapped_outside_session, false) as is_overlapped_outside_session,
+        coalesce(overlapped.is_overlapped_by_other_account, false) as is_overlapped_by_other_account,
         connections.flags,
         program_sessions.session_name,
         program_sessions.program_template_id,

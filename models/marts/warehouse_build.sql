@@ -3,7 +3,7 @@
     'dim_assessments', 'dim_courses', 'dim_custom_fields', 'dim_groups', 'dim_learners', 'dim_program_sessions',
     'fct_assessment_results', 'fct_credited_activities', 'fct_learner_follow_up', 'fct_learner_session_steps',
     'fct_learner_sessions', 'fct_opco_connections', 'fct_program_session_indicators', 'fct_program_sessions',
-    'fct_tutor_interactions', 'gone_rows', 'load_reconciliation', 'rejected_rows',
+    'fct_tutor_interactions', 'gone_rows', 'identity_findings', 'load_reconciliation', 'rejected_rows',
 ] -%}
 
 with row_counts as (
@@ -36,6 +36,7 @@ final as (
         cast({{ var('inactivity_timeout_minutes') }} as bigint) as inactivity_timeout_minutes,
         cast({{ var('max_connection_minutes') or 'null' }} as bigint) as max_connection_minutes,
         cast({{ var('long_connection_minutes') }} as bigint) as long_connection_minutes,
+        {{ var("identities").by_email }} as is_email_identity,
         '{{ var("credit").without_duration }}' as credit_without_duration,
         '{{ var("credit").partial }}' as credit_partial,
         {{ var("credit").cap_at_program }} as is_credit_capped_at_program,

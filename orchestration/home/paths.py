@@ -82,6 +82,11 @@ class Home:
         return self.folder / "opco.toml"
 
     @property
+    def identities(self) -> Path:
+        """Which accounts are one person, as CSV; may be absent."""
+        return self.folder / "identities.csv"
+
+    @property
     def assets(self) -> Path:
         """The organisation's images."""
         return self.folder / "assets"
@@ -174,7 +179,7 @@ class Home:
         exports = self.exports.resolve()
         # Where it leads to, and where it is itself if it is a link.
         for path in (target.resolve(), target.parent.resolve() / target.name):
-            own = (self.settings_file, self.assets, self.folder / "var")
+            own = (self.settings_file, self.identities, self.assets, self.folder / "var")
             if path.is_relative_to(exports) and path != exports:
                 continue
             if not any(path.is_relative_to(one.resolve()) for one in own):

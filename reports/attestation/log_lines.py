@@ -206,6 +206,7 @@ def _detail(line: LogLine, wording: Wording, build: Build) -> str:
         causes = {
             "reason_overlap_in_session": line.is_overlapped_in_session,
             "reason_overlap_outside_session": line.is_overlapped_outside_session,
+            "reason_overlap_by_other_account": line.is_overlapped_by_other_account,
         }
         reasons = [wording.text(key) for key, applies in causes.items() if applies] or [wording.text("reason_rounding")]
         parts.append(wording.text("reason_overlap", seconds=duration(line.overlap_seconds), reasons=", ".join(reasons)))

@@ -165,6 +165,7 @@ class LogLine:
     running_total_seconds: int
     is_overlapped_in_session: bool
     is_overlapped_outside_session: bool
+    is_overlapped_by_other_account: bool
     flags: tuple[str, ...]
     day_seconds: int
     shows_offsets: bool

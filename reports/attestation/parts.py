@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import Any
 
 from reports.attestation.inputs import IMAGES, AttestationInputs
-from reports.attestation.model import Build, LearnerRecord, Session
+from reports.attestation.model import Build, LearnerRecord, LogLine, Session
 from reports.printing.images import CheckedImage
 
 # Inputs that older issues did not know: where they say nothing, they print nothing.
@@ -90,10 +90,16 @@ def learner_digests(record: LearnerRecord) -> dict[str, str]:
         "log": _digest(
             [
                 _without(asdict(record.totals), "progress_source", "score_source"),
-                *(_without(asdict(line), "flags", "day_seconds", "shows_offsets") for line in record.log),
+                *(_without(asdict(line), *_later_fields(line)) for line in record.log),
             ]
         ),
     }
+
+
+def _later_fields(line: LogLine) -> tuple[str, ...]:
+    """Return the fields that documents of an earlier edition had not, or that say nothing of this line."""
+    by_account = () if line.is_overlapped_by_other_account else ("is_overlapped_by_other_account",)
+    return ("flags", "day_seconds", "shows_offsets", *by_account)
 
 
 def _without(values: dict[str, Any], *names: str) -> dict[str, Any]:

@@ -243,6 +243,7 @@ select
     coalesce(sum(retained_seconds) over log_order, 0)::bigint as running_total_seconds,
     is_overlapped_in_session,
     is_overlapped_outside_session,
+    is_overlapped_by_other_account,
     list_filter($printed_flags, lambda flag: list_contains(flags, flag)) as flags,
     coalesce(sum(retained_seconds) over (
         partition by user_id, timezone($zone, connected_at at time zone 'UTC')::date

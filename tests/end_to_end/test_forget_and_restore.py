@@ -49,6 +49,7 @@ def home(demo_home: Path, tmp_path_factory: pytest.TempPathFactory, opco: Opco) 
     """The demo's home with an export, one asked for by e-mail, a link's copy of it, and an issue of attestations."""
     home = tmp_path_factory.mktemp("forgetting") / "home"
     shutil.copytree(demo_home, home, symlinks=True)
+    (home / "identities.csv").write_text(f"source,user_id,learner\n,{LEARNER},Siobhán O'Brien\n", encoding="utf-8")
     made = result_of(opco("export", "--user", "Siobhan.O-Brien@grandlarge.example", "--json", home=home))
     delivery = home / "var/deliveries" / ("a" * 32)
     delivery.mkdir(parents=True)
@@ -167,9 +168,10 @@ def test_the_learner_is_an_id_with_a_deleted_account(home: Path) -> None:
             "select * exclude (deleted_at) from dim_learners where user_id = ?", [LEARNER]
         ).fetchall()
         assert learner[:12] == (LEARNER, None, None, None, None, None, "deleted", True, None, None, [], False)
+        assert learner[12:14] == (LEARNER, "file")
         # The custom fields.
-        assert len(learner) > 12
-        assert set(learner[12:]) == {None}
+        assert len(learner) > 14
+        assert set(learner[14:]) == {None}
         assert published.execute(
             "select count(*) from bridge_learner_custom_fields where user_id = ?", [LEARNER]
         ).fetchall() == [(0,)]

@@ -22,6 +22,7 @@ OTHER_SETTINGS = {
     "rules.long_connection_minutes": "17",
     "rules.raw_timezone": "America/New_York",
     "rules.display_timezone": "Indian/Reunion",
+    "identities.by_email": "true",
     "credit.without_duration": "zero",
     "credit.partial": "pro_rata",
     "credit.cap_at_program": "true",

@@ -144,14 +144,18 @@ def compile_project(folder: Path, rules: Mapping[str, str]) -> Project:
 
 
 def build(
-    project: Project, *deliveries: RawFolder | Path, clocks: Sequence[datetime] = (), kept_in: Path | None = None
+    project: Project,
+    *deliveries: RawFolder | Path,
+    clocks: Sequence[datetime] = (),
+    kept_in: Path | None = None,
+    identities: Mapping[str, int] | None = None,
 ) -> Built:
     """Load the deliveries one after the other into an empty archive, build once, and return the tables.
 
     A delivery is drawn, or a raw folder on the disk. Archive and build file stay in `kept_in`, an empty folder, if any.
     """
     place = nullcontext(kept_in) if kept_in else tempfile.TemporaryDirectory(dir=MEMORY)
-    with place as name, Bench(project, Path(name)) as bench:
+    with place as name, Bench(project, Path(name), identities) as bench:
         for delivery in deliveries:
             bench.load(delivery)
         bench.build(clocks[-1] if clocks else CLOCK, incremental=False)
@@ -159,14 +163,18 @@ def build(
 
 
 def build_one_by_one(
-    project: Project, *deliveries: RawFolder, clocks: Sequence[datetime] = (), only_loaded: Container[int] = ()
+    project: Project,
+    *deliveries: RawFolder,
+    clocks: Sequence[datetime] = (),
+    only_loaded: Container[int] = (),
+    identities: Mapping[str, int] | None = None,
 ) -> Built:
     """Load and build each delivery, going on from the build before, and return the tables of the last build.
 
     `clocks` holds the clock of each build; default: always `CLOCK`. `only_loaded` has the places of deliveries that are
     loaded and not built: the next build takes them with its own.
     """
-    with tempfile.TemporaryDirectory(dir=MEMORY) as name, Bench(project, Path(name)) as bench:
+    with tempfile.TemporaryDirectory(dir=MEMORY) as name, Bench(project, Path(name), identities) as bench:
         for number, delivery in enumerate(deliveries):
             bench.load(delivery)
             if number not in only_loaded:
@@ -177,7 +185,8 @@ def build_one_by_one(
 class Bench:
     """An archive and a build file in `folder`, with the build file open in this process."""
 
-    def __init__(self, project: Project, folder: Path) -> None:
+    def __init__(self, project: Project, folder: Path, identities: Mapping[str, int] | None = None) -> None:
+        self.identities = identities
         self.project = project
         self.folder = folder
         self.loads = 0
@@ -206,7 +215,13 @@ class Bench:
         self.builds += 1
         # Each build has a beginning of its own: staging marks with it what a build has written.
         identity = BuildIdentity("build", clock, CLOCK + timedelta(minutes=self.builds), FIRST_LOAD, self.loads)
-        prepare_build_file(self.folder / "archive", self.folder / BUILD_FILE, identity, incremental=incremental)
+        prepare_build_file(
+            self.folder / "archive",
+            self.folder / BUILD_FILE,
+            identity,
+            incremental=incremental,
+            identities=self.identities,
+        )
         run = self.connection.execute
         ((snapshots_changed,),) = run("select have_snapshots_changed from raw.this_build").fetchall()
         run("begin")

@@ -29,6 +29,7 @@ PILING = (*GROWING, *(table for table, _ in WITHDRAWALS.values()))
 
 # Short before long, and what needs escaping in the JSON that connection_id is made from.
 USER_IDS = ("1", "2", "10", "99", "100", "a", "A", "é", 'q"q', "b\\s", "🙂", "x/y", "user 7", "0", "00", "zz9")
+EMAILS = ("", "NULL", "ada@exemple.fr", "ADA@Exemple.fr", "é@exemple.fr", "É@exemple.fr")
 SESSION_IDS = ("9", "10", 'é"\\')
 COURSE_IDS = ("c1", "c2", "c10")
 # Beginnings of a learner's grid, as a clock shows them: an ordinary day, midnight in Paris, both changes of clocks, the
@@ -184,6 +185,13 @@ def connections(draw: st.DrawFn, user_id: str, grid: Grid) -> Cells:
     return draw(spoiled(cells, CONNECTION_FAULTS))
 
 
+def identities() -> st.SearchStrategy[dict[str, int]]:
+    """Draw which accounts are whose, as `identities.csv` would say it: nobody's, or of a few learners several each."""
+    return st.one_of(
+        st.just({}), st.dictionaries(st.sampled_from(USER_IDS), st.integers(1, 3), min_size=6, max_size=10)
+    )
+
+
 @st.composite
 def raw_folders(draw: st.DrawFn) -> RawFolder:
     """Draw a delivery of a few learners, with their events, connections and enrolments."""
@@ -193,7 +201,9 @@ def raw_folders(draw: st.DrawFn) -> RawFolder:
         return draw(st.lists(rows, min_size=draw(st.sampled_from([0, count * 2 // 3])), max_size=count))
 
     user_ids = list(dict.fromkeys([USER_IDS[0], *several(st.sampled_from(USER_IDS), 14)]))
-    grids = {user_id: draw(GRIDS) for user_id in user_ids}
+    # Some are active where and when others are, as two accounts of one person may be.
+    places = draw(st.lists(GRIDS, min_size=1, max_size=4))
+    grids = {user_id: draw(st.sampled_from(places)) for user_id in user_ids}
     of_session = st.sampled_from([*grids.values()]).flatmap(bounds)
     folder: dict[str, list[Cells]] = {
         "program_templates.csv": [{"program_template_id": "p", "name": "Programme"}],
@@ -211,6 +221,7 @@ def raw_folders(draw: st.DrawFn) -> RawFolder:
         "users.csv": [
             {
                 "user_id": user_id,
+                "email": draw(st.sampled_from(EMAILS)),
                 "status": draw(rarely("active", "Deleted", "invited", "other", one_in=6)),
                 "deleted_at": draw(rarely("", "2026-10-01T00:00:00Z", one_in=8)),
             }

@@ -26,6 +26,8 @@ BLANKS = " \t\r\n\u00a0\u202f\u200b\ufeff"
 SECOND = 1_000_000
 MINUTE = 60 * SECOND
 
+# Texts that stand for no e-mail.
+PLACEHOLDERS = ("NULL", "N/A", "\\N")
 END_REASONS = ("left", "completed", "abandoned", "timeout", "unknown")
 VERBS = ("connected", "active", "disconnected", "completed")
 END_VERBS = {"disconnected": "left", "completed": "completed"}
@@ -37,13 +39,14 @@ WHEN_CLOSED = ("connected", "active", "completed", "disconnected")
 
 @dataclass(frozen=True)
 class Rules:
-    """The settings of section T."""
+    """The settings of section T, and whether e-mails join accounts."""
 
     inactivity_timeout_minutes: int = 15
     max_connection_minutes: int | None = None
     long_connection_minutes: int = 480
     raw_timezone: str = "UTC"
     display_timezone: str = "Europe/Paris"
+    by_email: bool = False
 
 
 class Place(NamedTuple):
@@ -100,6 +103,7 @@ class Connection:
     retained: int | None = None
     is_overlapped_in_session: bool = False
     is_overlapped_outside_session: bool = False
+    is_overlapped_by_other_account: bool = False
     flags: list[str] = field(default_factory=list)
     modality: str | None = None
 
@@ -219,15 +223,25 @@ def ends(cells: Cells, rules: Rules) -> tuple[int | None, int | None]:
     return instant(cells["connected_at"], rules), instant(cells["disconnected_at"], rules)
 
 
-def answer(deliveries: Sequence[RawFolder], rules: Rules, clock: datetime) -> Answer:
-    """Work out what the marts must hold after these deliveries."""
+def answer(
+    deliveries: Sequence[RawFolder], rules: Rules, clock: datetime, identities: Mapping[str, int] | None = None
+) -> Answer:
+    """Work out what the marts must hold after these deliveries; `identities` gives accounts the number of a learner."""
     judge = Judge(deliveries, rules, (clock - EPOCH) // timedelta(microseconds=1))
     connections = judge.connections()
     for learner in by(judge.events(), lambda event: event.user_id):
         connections += connections_of_events(learner, rules)
     kept, superseded = once(connections)
-    for same_user in by(kept, lambda connection: connection.user_id):
-        measure(same_user, rules)
+    emails = judge.emails()
+
+    def person(connection: Connection) -> object:
+        account = connection.user_id
+        if identities and account in identities:
+            return "learner", identities[account]
+        return ("email", emails[account].lower()) if rules.by_email and emails[account] else ("account", account)
+
+    for same_person in by(kept, person):
+        measure(same_person, rules)
     enrollments, instructors = judge.enrollments(), judge.instructors()
     for connection in kept:
         session, user = judge.known["session_id"][connection.session_id], judge.known["user_id"][connection.user_id]
@@ -301,6 +315,22 @@ class Judge:
                 is_placed = table != "program_sessions" or cells["program_template_id"] in self.templates
                 if cells[key] and is_named and is_placed:
                     found[cells[key]] = cells
+        return found
+
+    def emails(self) -> dict[str, str]:
+        """The e-mail of each user; of a deleted one that of the last delivery that had him while he was not."""
+        found: dict[str, str] = {}
+        present: dict[str, str] = {}
+        for delivery in self.deliveries:
+            rows = [cells for path, rows in delivery.items() if table_of(path) == "users" for cells in rows]
+            for user_id, cells in {cells["user_id"]: cells for cells in rows if cells["user_id"]}.items():
+                is_deleted = (
+                    cells["status"].lower() == "deleted" or instant(cells["deleted_at"], self.rules) is not None
+                )
+                email = "" if cells["email"] in PLACEHOLDERS else cells["email"]
+                if not is_deleted:
+                    present[user_id] = email
+                found[user_id] = present.get(user_id, email)
         return found
 
     def references(self, cells: Cells) -> Iterable[tuple[str, str, bool]]:
@@ -747,7 +777,7 @@ def gives_way(one: Connection, other: Connection) -> bool:
 
 
 def measure(connections: list[Connection], rules: Rules) -> None:
-    """T5: the seconds of one learner's connections, each against the union of the earlier ones."""
+    """T5: the seconds of one person's connections, of all accounts, each against the union of the earlier ones."""
     closed = sorted(
         (connection for connection in connections if connection.disconnected_at is not None),
         key=lambda one: (one.connected_at, one.disconnected_at, id_order(one.connection_id)),
@@ -771,9 +801,12 @@ def measure(connections: list[Connection], rules: Rules) -> None:
         connection.overlap = connection.elapsed - connection.capped - connection.retained
         covering = [other for other in earlier if min(end, other.counted(rules)[1]) > begin]
         if connection.overlap > 0:
-            sessions = [other.session_id == connection.session_id for other in covering]
+            sessions = [
+                other.session_id == connection.session_id for other in covering if other.user_id == connection.user_id
+            ]
             connection.is_overlapped_in_session = any(sessions)
             connection.is_overlapped_outside_session = not all(sessions)
+            connection.is_overlapped_by_other_account = len(sessions) < len(covering)
         earlier.append(connection)
 
 

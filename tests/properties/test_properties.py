@@ -20,11 +20,10 @@ from tests.properties.built import (
     Row,
     build,
     build_one_by_one,
-    compile_project,
     table_of,
 )
-from tests.properties.conftest import examples
-from tests.properties.folders import GROWING, PILING, parts, raw_folders, retold, shuffled
+from tests.properties.conftest import STRICT, examples
+from tests.properties.folders import GROWING, PILING, identities, parts, raw_folders, retold, shuffled
 from tests.properties.reference import EPOCH, Answer, Rules, answer
 
 pytestmark = pytest.mark.xdist_group("properties")
@@ -32,7 +31,6 @@ pytestmark = pytest.mark.xdist_group("properties")
 FIRST_INSTANT = datetime(1, 1, 1)  # noqa: DTZ001 - the marts' instants are UTC and carry no zone
 KEYS = {"course_connections": "connection_id", "learning_events": "event_id"}
 MADE_KEY = ("user_id", "session_id", "course_id", "connected_at")
-STRICT = Rules(5, 12, 10, "Europe/Paris", "America/Cayenne")
 
 
 # T3: two runs of one event each, alike in everything but the event, of which T4 keeps one.
@@ -42,7 +40,7 @@ TWO_ENDS_AT_ONCE: RawFolder = {
         {"session_id": "s", "program_template_id": "p", "name": "Session", "starts_at": "", "ends_at": ""}
     ],
     "courses.csv": [{"course_id": "c", "name": "Course"}],
-    "users.csv": [{"user_id": "u", "status": "", "deleted_at": ""}],
+    "users.csv": [{"user_id": "u", "email": "", "status": "", "deleted_at": ""}],
     "learning_events.csv": [
         {
             "event_id": event_id,
@@ -58,28 +56,26 @@ TWO_ENDS_AT_ONCE: RawFolder = {
 }
 
 
-@pytest.fixture(scope="session")
-def strict_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    changed = {name: str(value) for name, value in vars(STRICT).items()}
-    return compile_project(tmp_path_factory.mktemp("strict"), changed)
+@examples(13)
+@given(folder=raw_folders(), identities=identities())
+@example(folder=TWO_ENDS_AT_ONCE, identities={})
+def test_a_build_keeps_the_rules(project: Project, folder: RawFolder, identities: dict[str, int]) -> None:
+    keeps_the_rules(project, Rules(), folder, identities=identities)
 
 
 @examples(13)
-@given(folder=raw_folders())
-@example(folder=TWO_ENDS_AT_ONCE)
-def test_a_build_keeps_the_rules(project: Project, folder: RawFolder) -> None:
-    keeps_the_rules(project, Rules(), folder)
+@given(folder=raw_folders(), identities=identities())
+def test_a_build_with_other_settings_keeps_the_rules(
+    strict_project: Project, folder: RawFolder, identities: dict[str, int]
+) -> None:
+    keeps_the_rules(strict_project, STRICT, folder, identities=identities)
 
 
-@examples(13)
-@given(folder=raw_folders())
-def test_a_build_with_other_settings_keeps_the_rules(strict_project: Project, folder: RawFolder) -> None:
-    keeps_the_rules(strict_project, STRICT, folder)
-
-
-def keeps_the_rules(project: Project, rules: Rules, *deliveries: RawFolder) -> Built:
-    built = build(project, *deliveries)
-    expected = answer(deliveries, rules, CLOCK)
+def keeps_the_rules(
+    project: Project, rules: Rules, *deliveries: RawFolder, identities: dict[str, int] | None = None
+) -> Built:
+    built = build(project, *deliveries, identities=identities)
+    expected = answer(deliveries, rules, CLOCK, identities)
     rows_have_their_fates(built, expected)
     connections_are_those_of_the_reference(built, expected, rules)
     runs_never_overlap(built)
@@ -136,7 +132,8 @@ def connections_are_those_of_the_reference(built: Built, expected: Answer, rules
             row["end_kind"], row["evidence_level"], row["modality"], row["has_delivered_modality"],
             row["elapsed_seconds"], row["capped_seconds"], row["overlap_seconds"], row["retained_seconds"],
             row["time_spent_minutes"],
-            row["is_overlapped_in_session"], row["is_overlapped_outside_session"], row["flags"],
+            row["is_overlapped_in_session"], row["is_overlapped_outside_session"],
+            row["is_overlapped_by_other_account"], row["flags"],
         )
         for row in built.tables["fct_opco_connections"]
     ]  # fmt: skip
@@ -147,7 +144,8 @@ def connections_are_those_of_the_reference(built: Built, expected: Answer, rules
             one.end_kind, one.evidence_level, one.modality or "async", one.modality is not None,
             one.elapsed, one.capped, one.overlap, one.retained,
             one.minutes,
-            one.is_overlapped_in_session, one.is_overlapped_outside_session, one.flags,
+            one.is_overlapped_in_session, one.is_overlapped_outside_session,
+            one.is_overlapped_by_other_account, one.flags,
         )
         for one in expected.connections
     ]  # fmt: skip
@@ -162,16 +160,18 @@ def microseconds(instant: datetime | None) -> int | None:
     return None if instant is None else (instant - EPOCH.replace(tzinfo=None)) // timedelta(microseconds=1)
 
 
-def by_learner(built: Built) -> list[list[Row]]:
-    learners: dict[str, list[Row]] = defaultdict(list)
+def closed_by(built: Built, column: str) -> list[list[Row]]:
+    """Closed connections in the order of time, in groups of one account (`user_id`) or of one person (`person_id`)."""
+    learners = {row["user_id"]: row for row in built.tables["dim_learners"]}
+    groups: dict[str, list[Row]] = defaultdict(list)
     for row in sorted(built.tables["fct_opco_connections"], key=lambda row: row["connected_at"]):
         if row["disconnected_at"] is not None:
-            learners[row["user_id"]].append(row)
-    return list(learners.values())
+            groups[learners[row["user_id"]][column]].append(row)
+    return list(groups.values())
 
 
 def runs_never_overlap(built: Built) -> None:
-    for rows in by_learner(built):
+    for rows in closed_by(built, "user_id"):
         covered_until = FIRST_INSTANT
         for row in sorted(rows, key=lambda row: (row["connected_at"], row["disconnected_at"])):
             if row["evidence_level"] == "event_run" and row["end_kind"] != "no_end_mark":
@@ -180,7 +180,7 @@ def runs_never_overlap(built: Built) -> None:
 
 
 def retained_seconds_stay_within_the_union(built: Built, rules: Rules) -> None:
-    for rows in by_learner(built):
+    for rows in closed_by(built, "person_id"):
         union, covered_until = timedelta(), FIRST_INSTANT
         for row in rows:
             counted_until = row["disconnected_at"]
@@ -284,14 +284,20 @@ LATER = CLOCK + timedelta(minutes=6)
     folder=raw_folders(),
     other=raw_folders(),
     random=st.randoms(use_true_random=False),
-    count=st.sampled_from([2, 5, 6, 10]),
+    count=st.sampled_from([2, 4, 6, 10]),
+    identities=identities(),
 )
 def test_builds_that_go_on_end_where_a_full_build_does(
-    project: Project, folder: RawFolder, other: RawFolder, random: Random, count: int
+    strict_project: Project,
+    folder: RawFolder,
+    other: RawFolder,
+    random: Random,
+    count: int,
+    identities: dict[str, int],
 ) -> None:
     # Files come late, come again, with rows less, with none, with other content, with content that they had before, and
     # under other names with the same keys; snapshots change or not; learners and sessions come after the rows that
-    # point to them; the clock moves on.
+    # point to them; e-mails change, and with them who is one person; the clock moves on.
     first, second = parts(folder, 2)
     without_references = first | {
         "enrollments.csv": [],
@@ -307,13 +313,22 @@ def test_builds_that_go_on_end_where_a_full_build_does(
         f"{table_of(path)}/{random.choice('0z')}{number}{path[path.index('.') :]}": rows
         for number, (path, rows) in enumerate(other_events.items())
     }
+    emails = [cells["email"] for cells in second["users.csv"]]
+    moved: RawFolder = {
+        "users.csv": [
+            {**cells, "email": email}
+            for cells, email in zip(second["users.csv"], [*emails[1:], emails[0]], strict=True)
+        ]
+    }
     history: list[RawFolder] = [
-        without_references, first, second, second, corrected | renamed, corrected | other_events,
+        without_references, first, second, {**second, **moved}, corrected | renamed, corrected | other_events,
         *retold(first, other, random),
     ]  # fmt: skip
     deliveries = history[:count]
     clocks = [*[CLOCK] * 3, *[LATER] * len(history)][:count]
     only_loaded = [number for number in range(len(deliveries) - 1) if random.random() < 0.25]
-    one_by_one = build_one_by_one(project, *deliveries, clocks=clocks, only_loaded=only_loaded)
+    one_by_one = build_one_by_one(
+        strict_project, *deliveries, clocks=clocks, only_loaded=only_loaded, identities=identities
+    )
     assert one_by_one.failed_checks == ()
-    assert one_by_one.marts() == build(project, *deliveries, clocks=clocks).marts()
+    assert one_by_one.marts() == build(strict_project, *deliveries, clocks=clocks, identities=identities).marts()

@@ -26,7 +26,11 @@ def projects(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Project]:
     return {
         minutes: compile_project(
             tmp_path_factory.mktemp(f"timeout-{minutes}"),
-            {"inactivity_timeout_minutes": str(minutes), "max_connection_minutes": str(CAP)},
+            {
+                "inactivity_timeout_minutes": str(minutes),
+                "max_connection_minutes": str(CAP),
+                "identities.by_email": "true",
+            },
         )
         for minutes in (HASTY, PATIENT)
     }

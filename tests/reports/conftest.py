@@ -23,7 +23,8 @@ create table fct_opco_connections (
     connected_at timestamp not null, disconnected_at timestamp, end_kind varchar not null,
     evidence_level varchar not null, elapsed_seconds bigint, capped_seconds bigint, overlap_seconds bigint,
     retained_seconds bigint, is_overlapped_in_session boolean not null,
-    is_overlapped_outside_session boolean not null, course_name varchar not null, flags varchar[] not null);
+    is_overlapped_outside_session boolean not null, is_overlapped_by_other_account boolean not null,
+    course_name varchar not null, flags varchar[] not null);
 create table dim_custom_fields (custom_field_id varchar not null, title varchar not null, field_position bigint);
 create table bridge_learner_custom_fields (
     user_id varchar not null, custom_field_id varchar not null, title varchar not null, value_type varchar not null,
@@ -107,6 +108,7 @@ class Campus:
         capped: int = 0,
         inside: bool = False,
         outside: bool = False,
+        other_account: bool = False,
         evidence: str = "native_log",
         name: str | None = None,
         flags: Sequence[str] = (),
@@ -119,7 +121,7 @@ class Campus:
             select
                 $id, $user, $session, $course, $start::timestamp, $end::timestamp, $kind, $evidence,
                 elapsed, $capped + elapsed * 0, $overlap + elapsed * 0, elapsed - $capped - $overlap,
-                $inside, $outside, $name, $flags
+                $inside, $outside, $other_account, $name, $flags
             from (select floor(epoch($end::timestamp) - epoch($start::timestamp))::bigint as elapsed)
             """,
             {
@@ -135,6 +137,7 @@ class Campus:
                 "overlap": overlap,
                 "inside": inside,
                 "outside": outside,
+                "other_account": other_account,
                 "name": name or COURSES[course_id],
                 "flags": list(flags),
             },

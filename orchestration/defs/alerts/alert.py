@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
-Kind = Literal["run", "tick", "night", "check", "rejects", "stale", "gone", "purged", "reused", "home", "service"]
+Kind = Literal[
+    "run", "tick", "night", "check", "rejects", "stale", "gone", "purged", "reused", "doubtful", "home", "service"
+]
 
 
 @dataclass(frozen=True)

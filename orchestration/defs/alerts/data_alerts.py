@@ -13,7 +13,7 @@ from orchestration.home.paths import Home
 from orchestration.home.settings import Settings
 from warehouse.published import open_published
 
-DATA_KINDS: tuple[Kind, ...] = ("rejects", "stale", "gone", "purged", "reused")
+DATA_KINDS: tuple[Kind, ...] = ("rejects", "stale", "gone", "purged", "reused", "doubtful")
 PROBLEMS = "data_problems"
 EXAMPLES = 3
 # What says more about one that is gone.
@@ -60,6 +60,16 @@ def _alert(row: dict[str, Any]) -> Alert:
         }
         commands = [f"{COMMANDS[subject]} {shlex.quote(row['subject_id'])}"] if subject in COMMANDS else []
         return Alert(problem, f"gone/{subject}/{row['subject_id']}", f"gone/{subject}", values, (), tuple(commands))
+    if problem == "doubtful":
+        lines = [_doubt(row["subject_id"], one) for one in details]
+        return Alert(
+            problem,
+            f"doubtful/{subject}/{row['subject_id']}",
+            f"doubtful/{subject}",
+            {"as_of": utc(row["data_as_of"])},
+            tuple(lines),
+            () if subject == "not_delivered" else (f"why --user {shlex.quote(row['subject_id'])}",),
+        )
     if problem == "rejects":
         values = {
             "table": subject,
@@ -81,6 +91,12 @@ def _alert(row: dict[str, Any]) -> Alert:
         examples, key = [min(one["place"] for one in details)], load
     commands = [f"why --row {shlex.quote(place)}" for place in examples]
     return Alert(problem, f"{problem}/{subject}/{key}", f"{problem}/{subject}", values, tuple(lines), tuple(commands))
+
+
+def _doubt(user_id: str, detail: dict[str, Any]) -> str:
+    accounts = " / ".join(one for one in (user_id, detail["place"]) if one)
+    on = detail["happened_on"]
+    return f"{accounts}: {detail['row_count']} × {on}" if on else accounts
 
 
 def _stale(db: duckdb.DuckDBPyConnection, days: int | None, now: datetime) -> list[Alert]:

@@ -29,6 +29,7 @@ FACTS: dict[str, tuple[str, ...]] = {
     "gone": ("as_of",),
     "purged": ("table", "load"),
     "reused": ("table", "load"),
+    "doubtful": ("as_of",),
     "home": (),
     "service": ("service", "at"),
 }
@@ -77,7 +78,9 @@ def _section(alerts: Sequence[Alert], context: MessageContext) -> dict[str, Any]
     words = mail_catalogue(FOLDER, context.language)
     first = alerts[0]
     values = {**first.values, "count": str(len(alerts))}
-    title = words[f"{first.group.replace('/', '.')}.title" if first.kind == "gone" else f"{first.kind}.title"]
+    # Of these what it is of says it.
+    named = first.group.replace("/", ".") if first.kind in ("gone", "doubtful") else first.kind
+    title = words[f"{named}.title"]
     lines = [line for alert in alerts for line in _lines(alert, words)]
     commands = dict.fromkeys(command for alert in alerts for command in alert.commands)
     rest = len(lines) - LINES_SHOWN

@@ -286,7 +286,7 @@ def _left(home: Home, identifiers: Identifiers) -> tuple[Match, ...]:
             return re.fullmatch(rf"issue-\d+|{SIGN_OFFS}", path.parent.name) is not None
         return path.is_relative_to(home.exports) or path.is_relative_to(home.deliveries)
 
-    files = files_under(home.folder / "var", home.settings_file)
+    files = files_under(home.folder / "var", home.settings_file, home.identities)
     return tuple(search((path for path in files if not is_for_a_person(path)), identifiers))
 
 

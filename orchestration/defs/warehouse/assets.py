@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
@@ -31,6 +31,7 @@ from orchestration.defs.warehouse.dbt_project import (
 )
 from orchestration.defs.warehouse.dbt_run import DbtResult, NodeResult, run_dbt
 from orchestration.home.clock import clock
+from orchestration.home.identities import identities_digest, read_identities
 from orchestration.home.paths import Home
 from orchestration.home.settings import Settings
 from orchestration.runs.dead_runs import require_on_record
@@ -184,7 +185,9 @@ def _build(
     delivered = read_whole_manifest(paths.archive)
     require_known_archive(paths, delivered)
     identity = _new_identity(delivered, clock(config.as_of))
-    state = state_of(identity.build_id, identity.clock_at, project_stamp(), settings.of_the_models(), delivered)
+    identities = read_identities(paths)
+    rules = settings.of_the_models() | {paths.identities.name: identities_digest(identities)}
+    state = state_of(identity.build_id, identity.clock_at, project_stamp(), rules, delivered)
     full_refresh_reason = (
         "it was asked for"
         if config.full_refresh
@@ -194,7 +197,7 @@ def _build(
     )
     # The project's profile takes these from the process's environment only.
     os.environ.update(dbt_environment(paths, settings))
-    attempt = partial(_attempt, context, manifest, paths, settings, identity, delivered, progress)
+    attempt = partial(_attempt, context, manifest, paths, settings, identity, identities, delivered, progress)
     # A build that stops half-way leaves no state, so that the next one is a full refresh.
     tested.unlink(missing_ok=True)
     result, failure, damage = attempt(full_refresh_reason)
@@ -218,6 +221,7 @@ def _attempt(
     paths: Home,
     settings: Settings,
     identity: BuildIdentity,
+    identities: Mapping[str, int],
     delivered: Manifest,
     progress: Progress,
     full_refresh_reason: str | None,
@@ -231,7 +235,9 @@ def _attempt(
         progress.stage("Reading the archive's checksums")
         require_whole_files(paths.archive, delivered, progress.at)
         remove_build_file(paths.build_file)
-    prepare_build_file(paths.archive, paths.build_file, identity, incremental=full_refresh_reason is None)
+    prepare_build_file(
+        paths.archive, paths.build_file, identity, incremental=full_refresh_reason is None, identities=identities
+    )
     context.log.info(f"Full refresh: {full_refresh_reason}" if full_refresh_reason else "Incremental build")
     nodes = [node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "seed", "test")]
     progress.stage("Building", len(nodes))

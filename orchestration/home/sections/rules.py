@@ -26,3 +26,11 @@ class RuleSettings(Section):
     )
     raw_timezone: Zone = Field(description="Time zone of raw instants that carry no offset.")
     display_timezone: Zone = Field(description="Time zone in which people read days and hours.")
+
+
+class IdentitySettings(Section):
+    """Which accounts are one person, beside `identities.csv` (T5); they reach dbt as the var `identities`."""
+
+    by_email: bool = Field(
+        description="Whether accounts of one e-mail, in any case, are one person, where identities.csv names neither."
+    )

@@ -101,6 +101,26 @@ def test_rows_that_no_file_holds_any_more_and_ids_used_anew(warehouse: Warehouse
     }
 
 
+def test_who_may_not_be_one_person(warehouse: Warehouse) -> None:
+    warehouse.run("""insert into data_problems values
+        ('doubtful', 'connected_twice', 'm-7', null, 3, null, null, [
+            row(2, null, null, date '2026-09-07', 'u-1'), row(1, null, null, date '2026-09-14', 'u-2')]),
+        ('doubtful', 'names_differ', 'm 8', null, 1, null, null, [row(1, null, null, null, 'u-1')]),
+        ('doubtful', 'not_delivered', 'never', null, 1, null, null, [row(1, null, null, null, null)])""")
+
+    found = {alert.key: (alert.group, alert.lines, alert.commands) for alert in warehouse.alerts()}
+
+    assert found == {
+        "doubtful/connected_twice/m-7": (
+            "doubtful/connected_twice",
+            ("m-7 / u-1: 2 × 2026-09-07", "m-7 / u-2: 1 × 2026-09-14"),
+            ("why --user m-7",),
+        ),
+        "doubtful/names_differ/m 8": ("doubtful/names_differ", ("m 8 / u-1",), ("why --user 'm 8'",)),
+        "doubtful/not_delivered/never": ("doubtful/not_delivered", ("never",), ()),
+    }
+
+
 def test_a_file_published_before_there_was_a_table_of_problems(warehouse: Warehouse) -> None:
     warehouse.run("drop table data_problems")
     assert warehouse.alerts() == []

@@ -212,12 +212,14 @@ def test_why_the_time_spent_is_not_the_elapsed_time(campus: Any, issue: Issue) -
     campus.connected("U1", SESSION, "C3", "2026-10-12 07:50:00", "2026-10-12 08:20:00", overlap=600, inside=True)
     campus.connected("U1", SESSION, "C3", "2026-10-13 07:00:00", "2026-10-13 07:20:00", overlap=300, outside=True)
     campus.connected("U1", SESSION, "C3", "2026-10-14 07:00:00", "2026-10-14 07:20:00", overlap=1)
+    campus.connected("U1", SESSION, "C3", "2026-10-15 07:00:00", "2026-10-15 07:20:00", overlap=60, other_account=True)
     campus.enrolled("U1", SESSION)
     summary = issue()
     (page,) = pages(summary)
-    # 60 + 20 + 15 + 19:59 minutes; elapsed 90 + 30 + 20 + 20.
+    # 60 + 20 + 15 + 19:59 + 19 minutes; elapsed 90 + 30 + 20 + 20 + 20.
     for words in (
-        "Temps écoulé 02:40:00 − au-delà du plafond 00:30:00 − en doublon 00:15:01 = temps passé retenu 01:54:59",
+        "Temps écoulé 03:00:00 − au-delà du plafond 00:30:00 − en doublon 00:16:01 = temps passé retenu 02:13:59",
+        "00:01:00 non comptées : connexion d’un autre compte de la même personne",
         "01:00:00 01:00:00 Temps écoulé 01:30:00 · 00:30:00 non comptées : plafond de 60 minutes par connexion",
         "00:20:00 01:20:00 01:20:00 Temps écoulé 00:30:00 · 00:10:00 non comptées : autre connexion de cette session",
         "00:15:00 00:15:00 01:35:00 Temps écoulé 00:20:00 · 00:05:00 non comptées : connexion hors de cette session",
@@ -225,8 +227,8 @@ def test_why_the_time_spent_is_not_the_elapsed_time(campus: Any, issue: Issue) -
         "n’est comptée que pour ses 60 premières minutes",
     ):
         assert words in page
-    assert summary.documents[0].total_seconds == 6899
-    assert [row["running_total_seconds"] for row in attached_rows(summary)] == ["3600", "4800", "5700", "6899"]
+    assert summary.documents[0].total_seconds == 8039
+    assert [row["running_total_seconds"] for row in attached_rows(summary)] == ["3600", "4800", "5700", "6899", "8039"]
 
 
 def test_ends_that_are_not_explicit_have_a_sign_and_its_meaning(campus: Any, issue: Issue) -> None:
@@ -328,7 +330,7 @@ def test_a_long_log_repeats_its_heads_and_breaks_no_row(campus: Any, issue: Issu
         """
         insert into fct_opco_connections
         select 'L' || i, 'U1', $session, 'C2', timestamp '2026-10-12 06:00:00' + to_hours(i),
-            timestamp '2026-10-12 06:30:00' + to_hours(i), 'left', 'native_log', 1800, 0, 0, 1800, false, false,
+            timestamp '2026-10-12 06:30:00' + to_hours(i), 'left', 'native_log', 1800, 0, 0, 1800, false, false, false,
             'Accueillir un client en situation de handicap : posture, vocabulaire et solutions d’aménagement', []
         from range($count) as t(i)
         """,

@@ -93,7 +93,8 @@ def long_log(campus: Any) -> AttestationInputs:
         """
         insert into fct_opco_connections
         select 'L' || i, 'U1', $session, 'C' || i % 3, timestamp '2026-01-12 06:00:00' + to_hours(i * 25),
-            timestamp '2026-01-12 06:30:00' + to_hours(i * 25), 'left', 'native_log', 1800, 0, 0, 1800, false, false,
+            timestamp '2026-01-12 06:30:00' + to_hours(i * 25), 'left', 'native_log', 1800, 0, 0, 1800,
+            false, false, false,
             ['Prévenir les risques', 'Accueillir un client en situation de handicap : posture', 'Incendie'][i % 3 + 1],
             []
         from range(300) as t(i)

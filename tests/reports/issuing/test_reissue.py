@@ -88,7 +88,7 @@ def change(warehouse: Path, *statements: str) -> None:
 LATE = """
     insert into fct_opco_connections
     select 'K9', user_id, session_id, course_id, '2026-10-20 07:00:00', '2026-10-20 07:30:00', end_kind,
-        evidence_level, 1800, 0, 0, 1800, false, false, course_name, flags
+        evidence_level, 1800, 0, 0, 1800, false, false, false, course_name, flags
     from fct_opco_connections where connection_id = 'K1'
 """
 CORRECTED = """
