@@ -111,6 +111,8 @@ def test_every_macro_and_test_is_documented(manifest: Manifest) -> None:
     assert len(own) > 20
     for macro in own:
         assert macro["description"], macro["name"]
+        if macro["name"].startswith("materialization_"):
+            continue
         arguments = re.findall(r"{%-? (?:macro|test) \w+\(([^)]*)\)", macro["macro_sql"])[0]
         names = [
             argument.split("=")[0].strip()
