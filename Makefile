@@ -17,7 +17,7 @@ test: setup ## Run all tests (ARGS="-k name" for some)
 
 acceptance: setup ## Run the tests that need LibreOffice, Chromium, PostgreSQL, MariaDB, Ralph, rsync or systemd-analyze, installing what is missing
 	@scripts/acceptance.sh
-	@$(BIN)/python -m pytest tests/acceptance $(ARGS)
+	@$(BIN)/python -m pytest -n 2 tests/acceptance $(ARGS)
 
 lint: setup ## Check style and types of Python and SQL
 	@$(BIN)/ruff check .

@@ -66,7 +66,7 @@ def _fill(folder: Path, leave: int) -> Path:
 
 def test_the_disk_runs_full_at_every_stage_of_a_build(campus_home: Path, tmp_path: Path) -> None:
     raw = tmp_path / "raw"
-    generate(raw, 1_500_000)
+    generate(raw, 700_000)
     with small_disk(tmp_path / "disk", 400) as home:
         shutil.copytree(campus_home / "var", home / "var", symlinks=True)
         published = home / "var/published/opco.duckdb"

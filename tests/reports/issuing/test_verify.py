@@ -20,6 +20,7 @@ from reports.issuing.manifest import Making, read_manifest
 from reports.issuing.verify import verify
 from reports.printing.structure import fault_of_form
 from tests.issuing import issue_from
+from tests.reports.conftest import Campus
 from warehouse.errors import UserError
 
 SESSION = "SST-26"
@@ -28,9 +29,11 @@ SECOND = "attestation-BIOT-Ada-U2.pdf"
 ZIP = "attestations-SST-26-issue-1.zip"
 
 
-@pytest.fixture
-def issue(campus: Any, tmp_path: Path) -> Path:
-    """The folder of an issue of two documents, of 90 minutes and of one hour."""
+@pytest.fixture(scope="module")
+def issued(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An issue of two documents, of 90 minutes and of one hour: its folder, and the published file it was made of."""
+    home = tmp_path_factory.mktemp("issued")
+    campus = Campus(home / "opco.duckdb")
     campus.build()
     campus.session(SESSION, "Automne", None, None)
     campus.learner("U1", "Arago", "Ada")
@@ -40,14 +43,16 @@ def issue(campus: Any, tmp_path: Path) -> Path:
     campus.connected("U1", SESSION, "C1", "2026-10-13 07:00:00", "2026-10-13 07:30:00")
     campus.enrolled("U1", SESSION)
     campus.enrolled("U2", SESSION)
-    return issue_from(
-        campus.close(),
-        SESSION,
-        AttestationInputs(),
-        folder=tmp_path / "issues",
-        assets=tmp_path,
-        issued_on=date(2027, 1, 15),
-    ).folder
+    warehouse, inputs = campus.close(), AttestationInputs()
+    issue_from(warehouse, SESSION, inputs, folder=home / "issues", assets=home, issued_on=date(2027, 1, 15))
+    return home
+
+
+@pytest.fixture
+def issue(issued: Path, tmp_path: Path) -> Path:
+    """The folder of a copy of that issue, to do with as a test likes."""
+    shutil.copytree(issued, tmp_path, dirs_exist_ok=True)
+    return tmp_path / "issues" / "issue-1"
 
 
 def with_rows(path: Path, edit: Callable[[bytes], bytes]) -> None:
