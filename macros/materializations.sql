@@ -8,11 +8,7 @@
 
 {% materialization table, adapter='duckdb' -%}
     {%- set target_relation = this.incorporate(type='table') -%}
-    {%- call statement('main') -%}
-        drop table if exists {{ target_relation }};
-        {{ create_table_as(false, target_relation, compiled_code) }}
-    {%- endcall -%}
-    {%- do persist_docs(target_relation, model) -%}
+    {%- do make_in_place(target_relation) -%}
     {%- do adapter.commit() -%}
     {{ return({'relations': [target_relation]}) }}
 {%- endmaterialization %}
@@ -20,26 +16,31 @@
 
 {% materialization incremental, adapter='duckdb' -%}
     {%- set target_relation = this.incorporate(type='table') -%}
-    {%- set temp_relation = make_temp_relation(target_relation) -%}
-    {%- call statement('main') -%}
-        {%- if is_incremental() -%}
-            {%- set strategy_name = config.require('incremental_strategy') -%}
-            {%- set strategy = adapter.get_incremental_strategy_macro(context, strategy_name) -%}
-            create temporary table {{ temp_relation.identifier }} as
+    {%- if is_incremental() -%}
+        {%- set temp_relation = make_temp_relation(target_relation).identifier -%}
+        {%- set strategy_name = config.require('incremental_strategy') -%}
+        {%- set strategy = adapter.get_incremental_strategy_macro(context, strategy_name) -%}
+        {%- call statement('main') -%}
+            create temporary table {{ temp_relation }} as
             {{ compiled_code }};
-            {{ strategy({'target_relation': target_relation, 'temp_relation': temp_relation.identifier}) }};
-            drop table {{ temp_relation.identifier }}
-        {%- else -%}
-            drop table if exists {{ target_relation }};
-            {{ create_table_as(false, target_relation, compiled_code) }}
-        {%- endif -%}
-    {%- endcall -%}
-    {%- if not is_incremental() -%}
-        {%- do persist_docs(target_relation, model) -%}
+            {{ strategy({'target_relation': target_relation, 'temp_relation': temp_relation}) }};
+            drop table {{ temp_relation }}
+        {%- endcall -%}
+    {%- else -%}
+        {%- do make_in_place(target_relation) -%}
     {%- endif -%}
     {%- do adapter.commit() -%}
     {{ return({'relations': [target_relation]}) }}
 {%- endmaterialization %}
+
+
+{% macro make_in_place(target_relation) -%}
+    {%- call statement('main') -%}
+        drop table if exists {{ target_relation }};
+        {{ create_table_as(false, target_relation, compiled_code) }}
+    {%- endcall -%}
+    {%- do persist_docs(target_relation, model) -%}
+{%- endmacro %}
 
 
 {# A contract says which columns a table has, so it is not asked for them again. #}

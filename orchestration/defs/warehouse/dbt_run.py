@@ -59,9 +59,6 @@ def run_dbt(arguments: Sequence[str], parsed: Path, log: Path, on_node: Callable
     from dbt.contracts.graph.manifest import Manifest
     from dbt_common.invocation import get_invocation_id
 
-    log.parent.mkdir(parents=True, exist_ok=True)
-    lines = log.open("w", encoding="utf-8")
-
     def at_event(event: EventMsg) -> None:
         info: Any = event.info
         if info.name == "NodeFinished":
@@ -75,7 +72,8 @@ def run_dbt(arguments: Sequence[str], parsed: Path, log: Path, on_node: Callable
     quiet = ["--quiet", "--log-level", "none", "--log-level-file", "none", "--no-write-json"]
     manifest = Manifest.from_msgpack(parsed.read_bytes())
     manifest.build_flat_graph()
-    with lines, _database_closed_afterwards():
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("w", encoding="utf-8") as lines, _database_closed_afterwards():
         ended = dbtRunner(manifest, [at_event]).invoke([arguments[0], *project, *quiet, *arguments[1:]])
     if isinstance(ended.exception, KeyboardInterrupt | SystemExit):
         raise ended.exception
