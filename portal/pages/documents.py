@@ -229,11 +229,9 @@ def _offered(page: PageRequest, kind: str, scope: Scope) -> dict[str, Any]:
         if not one.has_played
     ]
     session_id = scope.session.session_id
-    issues = [
-        read_issue(session_id, *issue_folders(period)[-1])
-        for period in sorted(issues_folder(page.home, session_id, kind).parent.glob("*"), reverse=True)
-        if issue_folders(period)
-    ]
+    periods = sorted(issues_folder(page.home, session_id, kind).parent.glob("*"), reverse=True)
+    latest = [last for period in periods for last in issue_folders(period)[-1:]]
+    issues = [read_issue(session_id, number, folder) for number, folder in latest]
     return {
         "kind": kind,
         "count": len(learners) - len(lacking) if kind != "log" else None,
