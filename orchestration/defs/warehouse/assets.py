@@ -246,7 +246,7 @@ def _attempt(
     arguments = [
         *("build", "--exclude-resource-type", "unit_test"),
         *(["--full-refresh"] if full_refresh_reason else []),
-        *dbt_variables(settings),
+        *dbt_variables(settings, identity.build_id),
         *chosen.selection_args,
         *(["--indirect-selection", chosen.indirect_selection] if chosen.indirect_selection else []),
     ]

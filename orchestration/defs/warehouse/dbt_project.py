@@ -66,10 +66,14 @@ def dbt_log(home: Home) -> Path:
     return dbt_target(home) / "dbt.log"
 
 
-def dbt_variables(settings: Settings) -> list[str]:
-    """Return dbt's arguments that carry the settings of the rules, and the limits beyond which data tests warn."""
+def dbt_variables(settings: Settings, build_id: str | None = None) -> list[str]:
+    """Return dbt's arguments that carry the settings of the rules, and the limits beyond which data tests warn.
+
+    `build_id` is of the build that schema `raw` was prepared for: without it dbt takes the run for one by hand.
+    """
     limits = {"max_rejected_rows": settings.alerts.rejected_rows, "max_rejected_pct": settings.alerts.rejected_pct}
-    return ["--vars", json.dumps(settings.of_the_models() | limits)]
+    build = {} if build_id is None else {"build_id": build_id}
+    return ["--vars", json.dumps(settings.of_the_models() | limits | build)]
 
 
 def dbt_environment(home: Home, settings: Settings) -> dict[str, str]:
@@ -82,6 +86,16 @@ def dbt_environment(home: Home, settings: Settings) -> dict[str, str]:
         "DBT_TARGET_PATH": str(dbt_target(home)),
         "DBT_LOG_PATH": str(dbt_target(home)),
     }
+
+
+def dbt_by_hand(home: Home, settings: Settings, arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the command line by which dbt does what `arguments` ask of the home's build file, and its environment.
+
+    To be run in the project's folder. Artifacts and log have a folder of their own beside those of the builds.
+    """
+    folder = str(dbt_target(home) / "by_hand")
+    command = [str(dbt_executable()), *arguments, *dbt_variables(settings)]
+    return command, dbt_environment(home, settings) | {"DBT_TARGET_PATH": folder, "DBT_LOG_PATH": folder}
 
 
 @dataclass(frozen=True)
