@@ -70,6 +70,7 @@ GROUPS = {
     "Pages and services": {
         "serve": "services",
         "sign-in-link": "services",
+        "mcp": "mcp",
         "runs": "runs",
         "dagster": "services",
         "health": "services",
