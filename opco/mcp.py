@@ -6,6 +6,7 @@ The protocol's package is of the extra `mcp`, takes a second to load, and is imp
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -91,7 +92,7 @@ def make_server(home: Home) -> MCPServer:
         tools.describe_tables,
         tools.query,
     ):
-        server.add_tool(_recorded(tool, audit), annotations=reads)
+        server.add_tool(_recorded(tool, audit), description=inspect.cleandoc(tool.__doc__ or ""), annotations=reads)
     return server
 
 
