@@ -8,7 +8,8 @@
 
 
 {% macro guard_runs_by_hand() -%}
-    {%- if execute and not var('build_id', none) -%}
+    {%- set builds = flags.WHICH not in ('compile', 'generate', 'test') -%}
+    {%- if execute and builds and not var('build_id', none) -%}
         {%- set models = [] -%}
         {%- for unique_id in selected_resources if unique_id.split('.')[0] in ('model', 'seed') -%}
             {%- do models.append(graph.nodes[unique_id]) -%}

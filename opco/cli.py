@@ -65,6 +65,7 @@ GROUPS = {
         "why": "why",
         "what-if": "what_if",
         "settings": "settings",
+        "docs": "docs",
         "dbt": "dbt",
     },
     "Pages and services": {

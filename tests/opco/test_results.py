@@ -31,6 +31,7 @@ FIELDS = {
     "CancelResult": "home cancelled",
     "CheckSourceResult": "home name kind report",
     "DbtCommandResult": "home exit_code",
+    "DocsResult": "home path bytes",
     "DocumentResult": ISSUE,
     "DryRunResult": "home dry_run rows learners sessions data_as_of last_activity_at build_id filters",
     "ExportResult": "home rows path json_path format bytes sha256 learners sessions cut_cells data_as_of "

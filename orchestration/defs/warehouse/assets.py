@@ -18,6 +18,7 @@ from pydantic import Field
 from orchestration.defs.attestations.partitions import keep_in_step
 from orchestration.defs.raw.archive_check import require_known_archive
 from orchestration.defs.warehouse.dbt_project import (
+    TESTED_FILE,
     Relation,
     damage_in,
     dbt_environment,
@@ -55,8 +56,6 @@ from warehouse.errors import OpcoError, UserError
 from warehouse.files import remove_leftovers
 from warehouse.publish import publish
 from warehouse.published import check_place, fault_of, shown_file, was_written_to
-
-TESTED_FILE = "tested.json"
 
 
 class BuildConfig(dg.Config):

@@ -40,6 +40,8 @@ DBT_ENVIRONMENT = {
     # A file .env of the folder in which a command is given is no matter of ours.
     "PYTHON_DOTENV_DISABLED": "true",
 }
+# What the last whole build was, beside the build file.
+TESTED_FILE = "tested.json"
 PROJECT_FILES = ("dbt_project.yml", "profiles.yml", "models", "seeds", "macros", "tests/dbt")
 
 
