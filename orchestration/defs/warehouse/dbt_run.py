@@ -52,10 +52,12 @@ def run_dbt(
     arguments: Sequence[str],
     parsed: Path,
     log: Path,
-    on_node: Callable[[], None],
+    on_node: Callable[[str], None],
     compiled: Mapping[str, str] | None = None,
 ) -> DbtResult:
-    """Run dbt with `arguments` on the project as `parsed` has it, and call `on_node` after each node.
+    """Run dbt with `arguments` on the project as `parsed` has it.
+
+    `on_node` is called after each node, with the names of those that are at work then.
 
     `parsed` is a file of dbt's own, `partial_parse.msgpack`, that no file of the project has outrun; `compiled` the SQL
     of nodes, by unique id, that dbt would compile to just that again. dbt takes the rest from the environment, as
@@ -66,10 +68,17 @@ def run_dbt(
     from dbt.contracts.graph.manifest import Manifest
     from dbt_common.invocation import get_invocation_id
 
+    at_work: list[str] = []
+
     def at_event(event: EventMsg) -> None:
         info: Any = event.info
-        if info.name == "NodeFinished":
-            on_node()
+        if info.name in ("NodeStart", "NodeFinished"):
+            name = event.data.node_info.node_name
+            if info.name == "NodeStart":
+                at_work.append(name)
+            else:
+                at_work.remove(name)
+                on_node(", ".join(at_work))
         if info.level != "debug":
             lines.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {info.level:5} {info.msg}\n")
 

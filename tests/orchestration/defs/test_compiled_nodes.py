@@ -23,7 +23,7 @@ def compiled_now(home: Home, *, is_full_refresh: bool) -> dict[str, str]:
     os.environ.update(dbt_project.dbt_environment(home, settings))
     arguments = [*(["--full-refresh"] if is_full_refresh else []), *dbt_project.dbt_variables(settings)]
     project = dbt_project.parsed_project(home)
-    result = run_dbt(["compile", *arguments], project.parsed, home.build / "compile.log", lambda: None)
+    result = run_dbt(["compile", *arguments], project.parsed, home.build / "compile.log", lambda _: None)
     assert result.is_success, result
     return {node.unique_id: node.query for node in result.nodes if node.query}
 
@@ -75,7 +75,7 @@ def test_a_model_does_what_its_contract_promises(demo_home: Path, tmp_path: Path
         query = "select " + ", ".join(f"cast(null as {type_}) as {name}" for name, type_ in types.items())
         result = run_dbt(
             ["run", "--select", "dim_courses", *dbt_project.dbt_variables(settings)],
-            *(project.parsed, home.build / "dbt.log", lambda: None, {model: query + " where false"}),
+            *(project.parsed, home.build / "dbt.log", lambda _: None, {model: query + " where false"}),
         )
         return " ".join(node.message for node in result.nodes)
 
