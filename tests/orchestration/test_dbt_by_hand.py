@@ -32,7 +32,7 @@ def dbt(campus_home: Path, home: Home, monkeypatch: pytest.MonkeyPatch) -> Dbt:
     parsed = parsed_project(home).parsed
 
     def run(*arguments: str) -> DbtResult:
-        return run_dbt([*arguments, *dbt_variables(settings)], parsed, home.build / "dbt.log", lambda: None)
+        return run_dbt([*arguments, *dbt_variables(settings)], parsed, home.build / "dbt.log", lambda _: None)
 
     return run
 
