@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from connectors.moodle.connection import ARROW_TYPES, Database
-from connectors.moodle.schema import LOG, ROWS_READ, TABLES, Access, Schema
+from connectors.moodle.schema import LOG, ROWS_OF_OTHERS, ROWS_READ, TABLES, Access, Schema
 from warehouse.sql import quoted_identifier
 
 ROWS_A_GROUP = 122_880
@@ -47,7 +47,7 @@ def land(database: Database, schema: Schema, table: str, file: Path, where: Iter
     wanted = TABLES[table].columns
     types = arrow_schema(wanted)
     readable = {column: wanted[column] for column in schema.readable(table)}
-    conditions = list(where) or [ROWS_READ.get(table, "")]
+    conditions = list(where) or [_rows_read(database, schema, table)]
     rows = 0
     if not readable:
         return 0
@@ -71,14 +71,26 @@ def land_activity_names(database: Database, schema: Schema, file: Path) -> None:
     """Write the names of activities (module, id, name) of all modules whose table can be read; without any, no file."""
     types = pa.schema([("module", pa.string()), ("id", pa.int64()), ("name", pa.string())])
     with _Writer(file, types) as writer:
-        for (module,) in database.rows(f"select name from {database.quoted(schema.real_name('modules'))}"):
-            columns = {"id": "int", "name": "text"}
-            table = f"{schema.prefix}{module}"
-            if set(database.access_of(table, list(columns)).values()) != {Access.GRANTED}:
+        if "name" not in schema.readable("modules"):
+            return
+        found = database.rows(f"select name from {database.quoted(schema.real_name('modules'))}")
+        modules = {f"{schema.prefix}{module}": module for (module,) in found}
+        columns = {"id": "int", "name": "text"}
+        access = database.access_of(dict.fromkeys(modules, columns)) if modules else {}
+        for table, module in modules.items():
+            if set(access[table].values()) != {Access.GRANTED}:
                 continue
             for batch in database.batches(table, columns, has_long_texts=True):
                 names = pa.array([module] * batch.num_rows, pa.string())
                 writer.write(pa.table([names, batch["id"], batch["name"]], schema=types))
+
+
+def _rows_read(database: Database, schema: Schema, table: str) -> str:
+    """The condition of the rows that are read of a table; empty where all are."""
+    other, columns, condition = ROWS_OF_OTHERS.get(table, ("", frozenset(), ""))
+    if other and columns.issubset(schema.readable(other)):
+        return condition.format(database.quoted(schema.real_name(other)))
+    return ROWS_READ.get(table, "")
 
 
 class _Writer:

@@ -102,6 +102,8 @@ def test_four_pulls_are_one(opened: Opened, tmp_path: Path, mode: str) -> None:
         for day, step in enumerate(STEPS):
             step(site)
             pull(tmp_path / "parts", site.settings(sessions=mode), day)
+        # Nothing has changed since: what the last pull left is what this one would make.
+        assert "Unchanged" in pull(tmp_path / "parts", site.settings(sessions=mode), len(STEPS)).facts
         pull(tmp_path / "whole", site.settings(sessions=mode), len(STEPS) - 1)
     parts, whole = raw(tmp_path / "parts"), raw(tmp_path / "whole")
     assert parts.keys() == whole.keys()
@@ -145,6 +147,41 @@ def test_both_engines_give_the_same_bytes(postgres_server: Database, mariadb_ser
     assert moodle_sites.ODD in users["10"]
     assert users["11"][3:5] == ("", "NULL")
     assert len(users["10"][5]) == 40_000
+
+
+def test_what_did_not_change_is_delivered_as_it_was(site: Site, tmp_path: Path) -> None:
+    def kept(day: int, **settings: Any) -> tuple[str, bool]:
+        """What the report of a pull says is unchanged, and whether the users are the file of the pull before."""
+        before = current_delivery(tmp_path)
+        report = pull(tmp_path, site.settings(id_prefix="m-", **settings), day)
+        after = current_delivery(tmp_path)
+        files = [folder / "users/moodle.parquet" for folder in (before, after) if folder]
+        assert report.rows["users"] == 6
+        assert {row[0][:2] for row in raw(tmp_path)["users"][1:]} == {"m-"}
+        return report.facts.get("Unchanged", ""), files[0].samefile(files[-1])
+
+    pull(tmp_path, site.settings(id_prefix="m-"), 0)
+    site.log({"id": 80, "timecreated": NOON + 300})
+    assert kept(1) == ("people, sessions and courses, results", True)
+    assert "m-80" in [row[0] for row in raw(tmp_path)["learning_events"][1:]]
+    # Grades are what the results rest on, and nothing else.
+    site.execute(f"update {site.name('grade_grades')} set finalgrade = 10 where id = 1")
+    assert kept(2) == ("people, sessions and courses", True)
+    (attempt,) = [row for row in raw(tmp_path)["course_attempts"][1:] if row[0] == "m-ca-10-2"]
+    assert attempt[-1] == 50
+    site.execute(f"update {site.name('user')} set lastname = 'X' where id = 10")
+    assert kept(3) == ("", False)
+    assert "X" in [row[4] for row in raw(tmp_path)["users"][1:]]
+    # Who joined and left between two pulls is in the log alone.
+    role = {"objectid": 5, "relateduserid": 12, "courseid": 3, "origin": "cli", "userid": 2}
+    site.log(
+        {"id": 81, "timecreated": NOON + 3 * DAY, "eventname": r"\core\event\role_assigned", **role},
+        {"id": 82, "timecreated": NOON + 3 * DAY + 60, "eventname": r"\core\event\role_unassigned", **role},
+    )
+    assert kept(4) == ("", False)
+    assert ("m-c3", "m-12") in {row[1:3] for row in raw(tmp_path)["enrollments"][1:]}
+    assert kept(5) == ("people, sessions and courses, results", True)
+    assert kept(6, language="en") == ("", False)
 
 
 def test_a_row_that_is_committed_late_is_not_lost(site: Site, tmp_path: Path) -> None:
