@@ -111,12 +111,18 @@ _PORT_HINT = (
     "sources.{source}.database?"
 )
 _NAME_HINT = "Check the database's name at the end of the setting sources.{source}.database."
-_TLS_HINT = "Check sslmode (PostgreSQL) or ssl_ca (MariaDB, MySQL) in the setting sources.{source}.database."
+_TLS_HINT = (
+    "Check what the setting sources.{source}.database says of TLS: sslmode and sslrootcert (PostgreSQL), "
+    "ssl_ca and ssl_verify_identity (MariaDB, MySQL)."
+)
+_MARIADB_FILES = ("ssl_ca", "ssl_cert", "ssl_key")
+_MARIADB_PARAMETERS = (*_MARIADB_FILES, "ssl_verify_identity", "unix_socket")
 
 
 class _Postgres:
     engine = "PostgreSQL"
     HINTS = (
+        ("no encryption", _TLS_HINT),
         ("password authentication failed|no password supplied|pg_hba.conf", _SIGN_IN_HINT),
         ("could not translate host name|Name or service not known", _HOST_HINT),
         ("SSL|certificate", _TLS_HINT),
@@ -264,9 +270,11 @@ class _MariaDB:
         self._database = unquote(parts.path.lstrip("/"))
         host = unquote(parts.hostname or "localhost")
         self.place = f"Moodle's database {self._database} at {host}"
-        ssl: dict[str, Any] = {name: given[name] for name in ("ssl_ca", "ssl_cert", "ssl_key") if name in given}
+        self._require_parameters(given, source)
+        ssl: dict[str, Any] = {name: given[name] for name in _MARIADB_FILES if name in given}
         if "ssl_ca" in given:
             ssl["ssl_verify_cert"] = True
+            ssl["ssl_verify_identity"] = given.get("ssl_verify_identity") == "true"
         try:
             self._connection = pymysql.connect(
                 host=host,
@@ -293,6 +301,26 @@ class _MariaDB:
             self.rows(f"set session {variable} = {value}")
         self.rows("set session transaction isolation level repeatable read")
         self.rows("start transaction with consistent snapshot, read only")
+
+    def _require_parameters(self, given: Mapping[str, str], source: str) -> None:
+        """Raise where what stands behind the question mark would be passed over: who asks for TLS has to get it."""
+        where = f"of the setting sources.{source}.database"
+        if unknown := sorted(given.keys() - set(_MARIADB_PARAMETERS)):
+            raise UserError(
+                f"{self.place} cannot be read: {', '.join(unknown)} {where} is unknown. MariaDB and MySQL have "
+                f"{', '.join(_MARIADB_PARAMETERS)}."
+            )
+        if given.get("ssl_verify_identity", "false") not in ("true", "false") or (
+            given.get("ssl_verify_identity") == "true" and "ssl_ca" not in given
+        ):
+            raise UserError(
+                f"{self.place} cannot be read: ssl_verify_identity {where} is true or false, and needs ssl_ca beside."
+            )
+        for name in _MARIADB_FILES:
+            if name in given and not os.access(given[name], os.R_OK):
+                raise UserError(
+                    f"{self.place} cannot be read: there is no readable file {given[name]} ({name} {where})."
+                )
 
     @property
     def grantee(self) -> str:
