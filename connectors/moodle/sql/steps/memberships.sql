@@ -36,25 +36,10 @@ with all_marks as (
 ordered as (
     select
         *,
-        row_number() over membership as mark_number,
-        lag(mark) over membership as previous_mark
+        lag(mark) over membership as previous_mark,
+        min(marked_at) filter (where mark = 'removed') over (membership rows between 1 following and unbounded following) as removed_at
     from all_marks
     window membership as (partition by kind, thing_id, role_id, user_id order by marked_at, log_id nulls last)
-),
-
-changes as (
-    select *
-    from ordered
-    where mark is distinct from previous_mark
-),
-
-paired as (
-    select
-        *,
-        lead(marked_at) over (
-            partition by kind, thing_id, role_id, user_id order by mark_number
-        ) as next_at
-    from changes
 )
 
 select
@@ -63,10 +48,10 @@ select
     role_id,
     user_id,
     case when mark = 'added' then marked_at end as begins_at,
-    case when mark = 'added' then next_at else marked_at end as ends_at,
-    mark = 'added' and next_at is null as is_open
-from paired
-where mark = 'added' or (previous_mark is null and log_id is not null);
+    case when mark = 'added' then removed_at else marked_at end as ends_at,
+    mark = 'added' and removed_at is null as is_open
+from ordered
+where mark is distinct from previous_mark and (mark = 'added' or (previous_mark is null and log_id is not null));
 
 create table current_members as
 select 'cohort' as kind, cohortid as thing_id, null::bigint as role_id, userid as user_id, timeadded as since
