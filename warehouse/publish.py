@@ -164,7 +164,7 @@ def _copy_marts(build_file: Path, target: Path, build_id: str) -> tuple[datetime
         for column, comment in fields:
             for table in WITH_CUSTOM_FIELDS:
                 _comment(db, table, column, comment)
-        if MARTS_OF_VIEWS <= row_counts.keys():
+        if row_counts.keys() >= MARTS_OF_VIEWS:
             db.execute("use published")
             create_views(db)
             db.execute("use memory")
