@@ -52,7 +52,8 @@ def totals(build_id, data_as_of, db, duration, mo, zone):
         {open_count:,}); learners: {learner_count:,}; sessions: {session_count:,}. Build `{build_id}`, data as of
         {data_as_of:%d/%m/%Y %H:%M} UTC; days and hours below are those of {zone}.
 
-        A connection stands where it begins: in that week, on that day, at that hour.
+        Hours by week, of nights and of weekends are cut at midnight and where the night begins and ends
+        (`fct_learner_days`).
         """
     )
     return (retained_seconds,)
@@ -63,11 +64,11 @@ def by_week(alt, db, mo):
     weeks = db.execute(
         """
         select
-            date_trunc('week', connected_on) as week,
+            date_trunc('week', day_on) as week,
             week + interval 6 day as last_day,
             sum(retained_seconds) / 3600 as hours,
             count(distinct user_id) as learners
-        from fct_opco_connections
+        from fct_learner_days
         group by all
         order by week
         """
@@ -129,19 +130,45 @@ def by_session(alt, db, mo):
 
 
 @app.cell
-def night(mo):
-    night_begins = mo.ui.slider(18, 23, value=21, label="the night begins at", show_value=True)
-    night_ends = mo.ui.slider(4, 9, value=6, label="and ends at", show_value=True)
-    mo.hstack([night_begins, night_ends], justify="start")
-    return night_begins, night_ends
+def nights_and_weekends(alt, db, mo):
+    # A night of a weekend is in both.
+    off_hours = db.execute(
+        """
+        select
+            days.session_id,
+            any_value(sessions.session_name) || ' (' || days.session_id || ')' as session,
+            sum(days.night_seconds) / 3600 as night,
+            sum(days.weekend_seconds) / 3600 as weekend,
+            sum(days.holiday_seconds) / 3600 as "public holiday"
+        from fct_learner_days as days
+        inner join fct_program_sessions as sessions on days.session_id = sessions.session_id
+        group by days.session_id
+        order by session
+        """
+    ).to_arrow_table()
+    off_plot = (
+        alt.Chart(off_hours, title="Night, weekend and public holidays")
+        .transform_fold(["night", "weekend", "public holiday"], as_=["when", "hours"])
+        .mark_bar()
+        .encode(
+            x=alt.X("hours:Q", title="retained hours"),
+            y=alt.Y("session:N", title=None, axis=alt.Axis(labelLimit=320)),
+            yOffset="when:N",
+            color=alt.Color("when:N", title=None),
+            tooltip=["session:N", "when:N", alt.Tooltip("hours:Q", format=".2f")],
+        )
+        .properties(width="container", height={"step": 12})
+    )
+    mo.ui.altair_chart(off_plot, chart_selection=False, legend_selection=False)
+    return (off_hours,)
 
 
 @app.cell
-def by_hour(alt, db, mo, night_begins, night_ends, zone):
-    hours = db.execute(
+def beginnings(alt, db, mo, zone):
+    begun = db.execute(
         """
         with local_connections as (
-            select timezone($zone, connected_at at time zone 'UTC') as connected_local, retained_seconds
+            select timezone($zone, connected_at at time zone 'UTC') as connected_local
             from fct_opco_connections
         )
 
@@ -149,7 +176,6 @@ def by_hour(alt, db, mo, night_begins, night_ends, zone):
             isodow(connected_local) as weekday_number,
             dayname(connected_local) as weekday,
             hour(connected_local) as hour,
-            sum(retained_seconds) / 3600 as hours,
             count(*) as connections
         from local_connections
         group by all
@@ -157,42 +183,19 @@ def by_hour(alt, db, mo, night_begins, night_ends, zone):
         """,
         {"zone": zone},
     ).to_arrow_table()
-    ((night_hours, weekend_hours),) = db.execute(
-        """
-        with local_connections as (
-            select timezone($zone, connected_at at time zone 'UTC') as connected_local, retained_seconds
-            from fct_opco_connections
-        )
-
-        select
-            coalesce(sum(case when hour(connected_local) >= $begins or hour(connected_local) < $ends
-                then retained_seconds end), 0) / 3600,
-            coalesce(sum(case when isodow(connected_local) >= 6 then retained_seconds end), 0) / 3600
-        from local_connections
-        """,
-        {"zone": zone, "begins": night_begins.value, "ends": night_ends.value},
-    ).fetchall()
-    hour_plot = (
-        alt.Chart(hours, title="Night and weekend")
+    begun_plot = (
+        alt.Chart(begun, title="When connections begin")
         .mark_rect()
         .encode(
-            x=alt.X("hour:O", title="hour of the beginning", scale=alt.Scale(domain=list(range(24)))),
+            x=alt.X("hour:O", title="hour", scale=alt.Scale(domain=list(range(24)))),
             y=alt.Y("weekday:O", title=None, sort=alt.EncodingSortField("weekday_number")),
-            color=alt.Color("hours:Q", title="retained hours", scale=alt.Scale(scheme="blues")),
-            tooltip=["weekday:O", "hour:O", alt.Tooltip("hours:Q", format=".2f"), "connections:Q"],
+            color=alt.Color("connections:Q", scale=alt.Scale(scheme="blues")),
+            tooltip=["weekday:O", "hour:O", "connections:Q"],
         )
         .properties(width="container", height=220)
     )
-    mo.vstack(
-        [
-            mo.ui.altair_chart(hour_plot, chart_selection=False, legend_selection=False),
-            mo.md(
-                f"Begun between {night_begins.value}:00 and {night_ends.value}:00: **{night_hours:,.1f} h**. "
-                f"Begun on a Saturday or Sunday: **{weekend_hours:,.1f} h**. Night and weekend overlap."
-            ),
-        ]
-    )
-    return hours, night_hours, weekend_hours
+    mo.ui.altair_chart(begun_plot, chart_selection=False, legend_selection=False)
+    return (begun,)
 
 
 if __name__ == "__main__":

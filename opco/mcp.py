@@ -173,10 +173,17 @@ class Tools:
         return {"is_sound": found.is_sound, **asdict(found)}
 
     def describe_tables(self, table: str | None = None) -> dict[str, Any]:
-        """List the tables of the published file, with what a row of each is; or the columns of one."""
+        """List the tables and views of the published file, with what a row of each is; or the columns of one."""
         with self._published() as (db, build):
             if table is None:
-                tables = db.execute("select table_name, comment from duckdb_tables() order by table_name").fetchall()
+                tables = db.execute(
+                    """
+                    select table_name, comment from duckdb_tables()
+                    union all
+                    select view_name, comment from duckdb_views() where not internal
+                    order by all
+                    """
+                ).fetchall()
                 return {**build, "tables": [{"table": name, "comment": comment} for name, comment in tables]}
             columns = db.execute(
                 "select column_name, data_type, comment from duckdb_columns() where table_name = $table "
