@@ -18,7 +18,9 @@ def test_every_plot_shows_the_retained_time(demo_home: Path, monkeypatch: pytest
     outputs, found = runpy.run_path(str(PROJECT_DIR / "notebooks" / "training.py"))["app"].run()
     found["db"].close()
     assert found["retained_seconds"] == 949753
-    for table in ("weeks", "sessions", "hours"):
+    for table in ("weeks", "sessions"):
         assert sum(found[table]["hours"].to_pylist()) * 3600 == pytest.approx(949753), table
-    assert (round(found["night_hours"] * 3600), round(found["weekend_hours"] * 3600)) == (95718, 82508)
-    assert sum(output is not None for output in outputs) >= 5
+    nights, weekends = (sum(found["off_hours"][column].to_pylist()) for column in ("night", "weekend"))
+    assert (round(nights * 3600), round(weekends * 3600)) == (113747, 82405)
+    assert sum(found["begun"]["connections"].to_pylist()) == 863
+    assert sum(output is not None for output in outputs) == 5
