@@ -13,18 +13,67 @@ FOUND_AS = "lower(strip_accents({}))"
 """How a text is compared with what is searched for: neither case nor accents count."""
 
 TABLES = {
-    # One row per program session, with its totals and how it is sorted and searched.
+    # One row per program session, with its totals, its follow-up, and how it is sorted and searched.
     "sessions": f"""
+        with learners as (
+            select
+                session_id,
+                cast(sum(work_seconds) as bigint) as work_seconds,
+                cast(sum(tutored_seconds) as bigint) as tutored_seconds,
+                cast(sum(consultation_seconds) as bigint) as consultation_seconds
+            from fct_learner_sessions
+            group by session_id
+        ),
+        follow_up as (
+            select
+                session_id,
+                max(numerator) filter (where measure = 'completion_rate') as completed_count,
+                max(denominator) filter (where measure = 'completion_rate') as completable_count,
+                max(numerator) filter (where measure = 'learners_to_chase') as to_chase_count
+            from fct_program_session_indicators
+            group by session_id
+        )
         select
-            *,
-            {FOUND_AS.format("session_name")} as name_order,
-            {FOUND_AS.format("program_template_name")} as template_order,
-            {FOUND_AS.format("concat_ws(' ', session_name, program_template_name, session_id)")} as found_as
+            fct_program_sessions.*,
+            dim_program_sessions.planned_duration_seconds,
+            dim_program_sessions.planned_duration_seconds * enrolled_count as planned_seconds,
+            coalesce(work_seconds, 0) as work_seconds,
+            coalesce(tutored_seconds, 0) as tutored_seconds,
+            coalesce(consultation_seconds, 0) as consultation_seconds,
+            coalesce(completed_count, 0) as completed_count,
+            coalesce(completable_count, 0) as completable_count,
+            coalesce(to_chase_count, 0) as to_chase_count,
+            {FOUND_AS.format("fct_program_sessions.session_name")} as name_order,
+            {FOUND_AS.format("fct_program_sessions.program_template_name")} as template_order,
+            {
+        FOUND_AS.format(
+            "concat_ws(' ', fct_program_sessions.session_name, fct_program_sessions.program_template_name, session_id)"
+        )
+    } as found_as
         from fct_program_sessions
+        inner join dim_program_sessions using (session_id)
+        left join learners using (session_id)
+        left join follow_up using (session_id)
         order by session_id
     """,
     # One row per learner per program session, in the alphabetical order of section E.
     "learners": f"""
+        with named as (
+            select
+                user_id,
+                last_name,
+                first_name,
+                is_deleted,
+                concat_ws(' ', last_name, first_name, email, user_id) as words,
+                row_number() over (
+                    order by
+                        {FOUND_AS.format("last_name")} nulls last,
+                        {FOUND_AS.format("first_name")} nulls last,
+                        length(user_id),
+                        user_id
+                ) as name_order
+            from dim_learners
+        )
         select
             session_id,
             user_id,
@@ -36,22 +85,30 @@ TABLES = {
             connection_count,
             open_connection_count,
             retained_seconds,
+            work_seconds,
+            tutored_seconds,
+            consultation_seconds,
             progress_pct,
             score_pct,
             progress_source,
             score_source,
             last_connection_at,
+            learner_sessions.last_activity_at,
+            follow_up_status,
+            status_rank,
+            silent_since_at,
+            {FOUND_AS.format("concat_ws(' ', words, session_name, session_id)")} as found_as,
+            name_order,
             count(*) over (partition by session_id, last_name, first_name) > 1 as has_namesake,
-            row_number() over (
-                partition by session_id
-                order by
-                    {FOUND_AS.format("last_name")} nulls last,
-                    {FOUND_AS.format("first_name")} nulls last,
-                    length(user_id),
-                    user_id
-            ) as position
-        from fct_learner_sessions
-        inner join (select user_id, last_name, first_name, is_deleted from dim_learners) as learners using (user_id)
+            row_number() over (partition by session_id order by name_order) as position
+        from fct_learner_sessions as learner_sessions
+        inner join named using (user_id)
+        inner join (select session_id, session_name from dim_program_sessions) as sessions using (session_id)
+        left join (
+            select user_id, session_id, follow_up_status, silent_since_at, status_rank
+            from fct_learner_follow_up
+            inner join follow_up_statuses using (follow_up_status)
+        ) as follow_up using (user_id, session_id)
         order by session_id, position
     """,
     # One row per program session per local day with a connection.
