@@ -21,6 +21,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from multiprocessing import Process, Queue
 from pathlib import Path
 from queue import Empty
@@ -138,8 +139,9 @@ def pages(size: Size, chance: random.Random) -> dict[str, str]:
     """Return an address of each page, another one each time."""
     session = f"S-{chance.randrange(size.sessions)}"
     learner = chance.randrange(size.learners)
-    month = f"2024-{chance.randrange(1, 13):02d}"
+    month = f"{datetime.now(UTC) - timedelta(days=chance.randrange(30, 700)):%Y-%m}"
     sort = chance.choice(["name", "time", "activity", "issued", "starts"])
+    by = chance.choice(["name", "session", "status", "time", "activity"])
     return {
         "floor (/health)": "/health",
         "dashboard": "/",
@@ -147,6 +149,11 @@ def pages(size: Size, chance: random.Random) -> dict[str, str]:
         "sessions, searched": f"/sessions?q=groupe+{chance.randrange(100)}",
         "session": f"/sessions/{session}",
         "flag's lines": f"/sessions/{session}/flags/overlap",
+        "learners": f"/learners?sort={by}&page={chance.randrange(1, 100)}",
+        "learners, searched": f"/learners?q=martin+{chance.randrange(100)}&sort={by}",
+        "learners to chase": f"/learners?status=to_chase&only=running&sort={by}",
+        "learner": f"/learners/u-{learner}",
+        "learner, a flag": f"/learners/u-{learner}?flag=overlap",
         "attestations form": f"/sessions/{session}/attestations",
         "statistics": f"/statistics?sessions={session}",
         "statistics, a month": f"/statistics?date_from={month}-01&date_to={month}-28",

@@ -615,7 +615,7 @@ def test_nobody_begins_any_number_of_runs(campus: Campus) -> None:
     assert browser.post(filled(route[1], {"session_id": SESSION}), data=form).status_code == 429
 
 
-HOSTILE = """ <script>alert('x')</script>"'><img src=x onerror=alert(1)>{{ 7919 * 104729 }}{name} %s\r\nSet-Cookie: a=b"""
+HOSTILE = """ <script>alert('x')</script>"'><img src=x onerror=alert(1)>{{ 7919*104729 }}{name} %s\r\nSet-Cookie: a=b"""
 USER_TEXTS = (
     "session_name", "program_template_name", "course_name", "assessment_name", "group_name", "first_name", "last_name",
     "username", "additional_information", "employer", "title", "objectives", "value",
