@@ -75,7 +75,8 @@ def test_names_carry_the_layer(manifest: Manifest) -> None:
 def test_one_staging_model_a_raw_table(manifest: Manifest) -> None:
     staging = {model["name"] for model in nodes(manifest, "model") if model["fqn"][1] == "staging"}
     assert staging == {f"stg_{name}" for name in raw_tables()} | {
-        "stg_raw_files", "stg_raw_deliveries", "stg_raw_tables", "stg_this_build", "stg_identities"
+        "stg_raw_files", "stg_raw_deliveries", "stg_raw_tables", "stg_this_build", "stg_identities",
+        "stg_user_states", "stg_issued_documents"
     }  # fmt: skip
 
 
@@ -217,6 +218,23 @@ def test_the_published_file_holds_the_marts_alone(manifest: Manifest, campus_hom
                 and node["resource_type"] in ("model", "seed")}  # fmt: skip
     assert {(schema, name) for schema, name, _ in found} == {("main", name) for name in expected}
     assert all(comment and comment.startswith("One row") for _, _, comment in found)
+    columns = published.execute("select table_name, column_name, comment from duckdb_columns() where not internal")
+    assert [column for *column, comment in columns.fetchall() if not comment] == []
+
+
+def test_dimensions_are_published_with_their_tested_keys(manifest: Manifest, campus_home: Path) -> None:
+    tested = {
+        test["attached_node"].split(".")[-1]: test["test_metadata"]["kwargs"]["unique"]
+        for test in nodes(manifest, "test")
+        if test.get("test_metadata") and "unique" in test["test_metadata"]["kwargs"]
+    }
+    dimensions = {name: key for name, key in tested.items() if name.startswith("dim_") and "," not in key}
+    published = duckdb.connect(str((campus_home / "var/published/opco.duckdb").resolve()), read_only=True)
+    found = published.execute(
+        "select table_name, unnest(constraint_column_names) from duckdb_constraints() "
+        "where constraint_type = 'PRIMARY KEY'"
+    )
+    assert dict(found.fetchall()) == dimensions
 
 
 def test_every_mart_is_counted_in_the_build(manifest: Manifest, built: duckdb.DuckDBPyConnection) -> None:

@@ -30,6 +30,7 @@ from orchestration.defs.warehouse.dbt_project import (
     relations,
 )
 from orchestration.defs.warehouse.dbt_run import DbtResult, NodeResult, run_dbt
+from orchestration.defs.warehouse.issued import read_issued
 from orchestration.home.clock import clock
 from orchestration.home.identities import identities_digest, read_identities
 from orchestration.home.paths import Home
@@ -236,7 +237,12 @@ def _attempt(
         require_whole_files(paths.archive, delivered, progress.at)
         remove_build_file(paths.build_file)
     prepare_build_file(
-        paths.archive, paths.build_file, identity, incremental=full_refresh_reason is None, identities=identities
+        paths.archive,
+        paths.build_file,
+        identity,
+        incremental=full_refresh_reason is None,
+        identities=identities,
+        issued=read_issued(paths, context.log.warning),
     )
     context.log.info(f"Full refresh: {full_refresh_reason}" if full_refresh_reason else "Incremental build")
     nodes = [node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "seed", "test")]
