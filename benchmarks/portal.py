@@ -32,6 +32,8 @@ from benchmarks.generate import generate
 from orchestration.home.paths import Home
 from orchestration.home.settings import load_settings
 from portal.identity.service import Identity
+from reports.attestation.inputs import AttestationInputs
+from reports.attestation.parts import printed_inputs
 from reports.issuing.manifest import Manifest
 from reports.issuing.naming import session_folder
 from warehouse.files import sha256_of
@@ -91,7 +93,7 @@ def issue_some(home: Home, size: Size) -> None:
             data_as_of="2026-11-10T06:00:00.000000Z",
             build_id="",
             opco_version="",
-            inputs={},
+            inputs=printed_inputs(AttestationInputs(), {}),
             settings={},
             **empty,  # type: ignore[arg-type]
         )

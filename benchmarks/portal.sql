@@ -138,6 +138,15 @@ select
     if(is_completed, 5400, 0) as creditable_seconds, creditable_seconds as credited_seconds, false as is_suspicious
 from fct_learner_session_steps;
 
+create table fct_learner_days as from demo.fct_learner_days limit 0;
+insert into fct_learner_days by name
+select
+    user_id, session_id, connected_on as day_on, count(*) as connection_count, sum(retained_seconds) as retained_seconds,
+    0 as night_seconds, 0 as weekend_seconds, 0 as holiday_seconds
+from fct_opco_connections
+group by user_id, session_id, connected_on
+order by hash(user_id);
+
 create table fct_learner_follow_up as from demo.fct_learner_follow_up limit 0;
 insert into fct_learner_follow_up by name
 select

@@ -130,6 +130,14 @@ semi join seen_sessions using (session_id)
 where user_id = $user_id
 """
 
+DAYS_OF_LEARNER = """
+create or replace temp table seen_days as
+select session_id, day_on, retained_seconds, night_seconds, weekend_seconds, holiday_seconds
+from fct_learner_days
+semi join seen_sessions using (session_id)
+where user_id = $user_id
+"""
+
 SESSIONS = f"""
 select
     seen_sessions.session_id,
@@ -178,9 +186,17 @@ select *, {PROOF_SHARES}
 from summed
 """
 
-# What keeps time from counting, and what was never opened.
+# What keeps time from counting, when it was spent, and what was never opened.
 REASONS = """
 with
+days as (
+    select
+        cast(coalesce(sum(night_seconds), 0) as bigint) as night_seconds,
+        cast(coalesce(sum(weekend_seconds), 0) as bigint) as weekend_seconds,
+        cast(coalesce(sum(holiday_seconds), 0) as bigint) as holiday_seconds
+    from seen_days
+    where $session_id is null or session_id = $session_id
+),
 lines as (
     select
         count(*) filter (where elapsed_seconds = 0) as zero_count,
@@ -200,7 +216,7 @@ steps as (
     semi join seen_sessions using (session_id)
     where user_id = $user_id and ($session_id is null or session_id = $session_id)
 )
-from lines cross join steps
+from lines cross join days cross join steps
 """
 
 STEPS = f"""
@@ -231,18 +247,24 @@ where $session_id is null or session_id = $session_id
 order by sessions.starts_at desc nulls last, length(session_id), session_id, steps.step_number
 """
 
-# The latest months, in the order of time.
+# The latest months, in the order of time. On a day without time a connection began that counts none.
 DAYS = """
 with
 days as (
-    select connected_on, coalesce(sum(retained_seconds), 0) as retained_seconds, count(*) as connection_count
-    from seen_lines
+    select day_on, sum(retained_seconds) as retained_seconds
+    from (
+        select session_id, day_on, retained_seconds
+        from seen_days
+        union all
+        select session_id, connected_on as day_on, 0 as retained_seconds
+        from seen_lines
+    )
     where $session_id is null or session_id = $session_id
-    group by connected_on
+    group by day_on
 ),
 months as (
     select
-        cast(date_trunc('month', connected_on) as date) as month,
+        cast(date_trunc('month', day_on) as date) as month,
         cast(sum(retained_seconds) as bigint) as month_seconds,
         count(*) over () as total
     from days
@@ -250,16 +272,10 @@ months as (
     order by month desc
     limit $limit offset $offset
 )
-select
-    month,
-    month_seconds,
-    connected_on,
-    cast(retained_seconds as bigint) as retained_seconds,
-    connection_count,
-    total,
+select month, month_seconds, day_on, cast(retained_seconds as bigint) as retained_seconds, total
 from months
-inner join days on date_trunc('month', days.connected_on) = months.month
-order by connected_on
+inner join days on date_trunc('month', days.day_on) = months.month
+order by day_on
 """
 
 FLAGS = """
@@ -300,7 +316,12 @@ inner join end_kinds using (end_kind)
 inner join evidence_levels using (evidence_level)
 where
     ($session_id is null or session_id = $session_id)
-    and ($day is null or connected_on = $day)
+    and (
+        $day is null
+        or $day between connected_on and greatest(
+            connected_on, cast(timezone($zone, (disconnected_at - interval 1 microsecond) at time zone 'UTC') as date)
+        )
+    )
     and ($flag is null or list_contains(flags, $flag))
     and ($proof is null or proof_level = $proof)
 order by connected_at desc, connection_id
@@ -350,6 +371,7 @@ def open_learner(db: duckdb.DuckDBPyConnection, visible: Visible, user_id: str) 
     """
     db.execute(SESSIONS_OF_LEARNER.format(visible=visible.sql), {**visible.parameters, "user_id": user_id})
     db.execute(LINES_OF_LEARNER, {"user_id": user_id})
+    db.execute(DAYS_OF_LEARNER, {"user_id": user_id})
     return read_learner(db, user_id)
 
 
@@ -387,7 +409,10 @@ def list_steps(db: duckdb.DuckDBPyConnection, user_id: str, session_id: str | No
 
 
 def list_days(db: duckdb.DuckDBPyConnection, session_id: str | None, page: int) -> Page:
-    """Return the days with a connection of a page of months, each with its month's; pages count from the latest."""
+    """Return the days of a page of months, each with its month's; pages count from the latest.
+
+    A connection over midnight is on both days, as in `fct_learner_days`.
+    """
     return paged(db, DAYS, {"session_id": session_id}, page, MONTHS_A_PAGE)
 
 
@@ -412,6 +437,6 @@ def list_lines(
     proof: str | None,
     page: int,
 ) -> Page:
-    """Return a page of a learner's connections, the latest first: of a day, with a flag, of a proof level."""
+    """Return a page of a learner's connections, the latest first: on a day, with a flag, of a proof level."""
     asked = {"session_id": session_id, "zone": zone, "day": day, "flag": flag, "proof": proof}
     return paged(db, LINES.format(language=language), asked, page, LINES_A_PAGE)

@@ -118,7 +118,7 @@ def learner(request: Request) -> Response:
         months=[month_of(*month) for month in dict.fromkeys((one["month"], one["month_seconds"]) for one in days.rows)],
         days=days,
         shade=shade,
-        by_day={one["connected_on"]: one for one in days.rows},
+        by_day={one["day_on"]: one for one in days.rows},
         steps=learner_queries.list_steps(page.db, user_id, session_id, zone),
         flags=learner_queries.read_flags(page.db, session_id),
         flag_words=flag_words,

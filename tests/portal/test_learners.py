@@ -158,12 +158,12 @@ def test_a_learners_figures_are_sums_of_the_marts(
             "retained_seconds from fct_opco_connections {where} order by connected_at desc"
         )
         by_day = found(
-            "select strftime(connected_on, '%Y-%m-%d'), sum(retained_seconds) from fct_opco_connections {where} "
-            "group by connected_on order by connected_on"
+            "select strftime(day_on, '%Y-%m-%d'), sum(retained_seconds) from fct_learner_days {where} "
+            "group by day_on order by day_on"
         )
         by_month = found(
-            "select sum(retained_seconds) from fct_opco_connections {where} "
-            "group by date_trunc('month', connected_on) order by date_trunc('month', connected_on)"
+            "select sum(retained_seconds) from fct_learner_days {where} "
+            "group by date_trunc('month', day_on) order by date_trunc('month', day_on)"
         )
         steps = found(
             "select steps.resource_name, activities.credited_seconds from fct_learner_session_steps as steps left join "
@@ -225,6 +225,24 @@ def test_the_log_is_paged_and_narrowed(
     monkeypatch.setattr(learner_queries, "LINES_A_PAGE", 10)
     paged = [row for page in (1, 2, 3, 4) for row in table_of(administrator.get(f"{address}?page={page}").text, "log")]
     assert paged == everything
+
+
+def test_time_after_midnight_is_the_next_days(pages: Pages, administrator: TestClient) -> None:
+    with pages.warehouse() as warehouse:
+        ((user_id, before, after, until),) = warehouse.execute(
+            "select user_id, strftime(connected_on, '%Y-%m-%d'), strftime(connected_on + 1, '%Y-%m-%d'), "
+            "strftime(timezone('Europe/Paris', disconnected_at at time zone 'UTC'), '%H:%M:%S') "
+            "from fct_opco_connections where retained_seconds > 0 and connected_on < "
+            "cast(timezone('Europe/Paris', disconnected_at at time zone 'UTC') as date) order by user_id desc limit 1"
+        ).fetchall()
+    # Nothing else was done on the day after.
+    page = unescape(administrator.get(f"/learners/{user_id}").text)
+    (shown,) = re.findall(rf'day={after}#log" title="[\d/]+ : ([\d:]+)"', page)
+    assert shown == until
+    both = [table_of(administrator.get(f"/learners/{user_id}?day={day}").text, "log")[0] for day in (before, after)]
+    assert both[0] == both[1]
+    assert both[0][1].endswith(until)
+    assert "de 21 h à 6 h" in text_of(page).replace("\u202f", " ")
 
 
 def test_months_are_paged_from_the_latest(administrator: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
