@@ -77,6 +77,8 @@ summed as (
         count(*) as running_count,
         count(*) filter (where {ONLY["ending"]}) as ending_count,
         count(*) filter (where planned_seconds is null) as unplanned_count,
+        cast(coalesce(sum(to_chase_count), 0) as bigint) as to_chase_count,
+        cast(coalesce(sum(not_started_count), 0) as bigint) as not_started_count,
         cast(sum(planned_seconds) as bigint) as planned_seconds,
         cast(sum(retained_seconds) filter (where planned_seconds is not null) as bigint) as realised_seconds,
         cast(coalesce(sum(retained_seconds), 0) as bigint) as retained_seconds,
@@ -86,42 +88,17 @@ select *, {PROOF_SHARES} {share("realised_seconds", "planned_seconds")} as reali
 from summed
 """
 
-STATUSES = f"""
-select follow_up_status, count(*) as learner_count
-from prepared.learners
-inner join (
-    select session_id
-    from prepared.sessions
-    semi join ({{visible}}) as visible using (session_id)
-    where {SESSION_RUNS}
-) as running using (session_id)
-where follow_up_status is not null
-group by follow_up_status
-"""
-
-# Whose session ends first can be chased least long.
+# Whose session ends first can be chased least long: `prepared.to_chase` is in this order.
 TO_CHASE = f"""
-with page as (
-    select learners.*, sessions.session_name, sessions.ends_at, count(*) over () as total
-    from (
-        select user_id, session_id, last_name, first_name, has_namesake, silent_since_at, last_activity_at, name_order
-        from prepared.learners
-        where follow_up_status = 'to_chase'
-    ) as learners
-    inner join (
-        select session_id, session_name, starts_at, ends_at
-        from prepared.sessions
-        semi join ({{visible}}) as visible using (session_id)
-        where {SESSION_RUNS}
-    ) as sessions using (session_id)
-    order by ends_at nulls last, silent_since_at, name_order
-    limit $limit offset $offset
-)
 select
-    *,
+    * exclude (starts_at, ends_at, silent_since_at),
     {LOCAL_DAY.format("silent_since_at")} as silent_on,
-from page
-order by ends_at nulls last, silent_since_at, name_order
+    count(*) over () as total,
+from prepared.to_chase
+semi join ({{visible}}) as visible using (session_id)
+where {SESSION_RUNS}
+order by ends_at nulls last, silent_since_at, rowid
+limit $limit offset $offset
 """
 
 BY_WEEK = f"""
@@ -131,10 +108,10 @@ weeks as (
     from range({WEEKS}) as numbers (number)
 ),
 spent as (
-    select cast(date_trunc('week', connected_on) as date) as week, sum(retained_seconds) as retained_seconds
-    from prepared.days
+    select week, sum(retained_seconds) as retained_seconds
+    from prepared.weeks
     semi join ({{visible}}) as visible using (session_id)
-    where connected_on >= (select min(week) from weeks)
+    where week >= cast(date_trunc('week', {TODAY}) as date) - cast({7 * (WEEKS - 1)} as integer)
     group by week
 )
 select week, cast(coalesce(retained_seconds, 0) as bigint)
@@ -150,14 +127,8 @@ def list_running_sessions(db: duckdb.DuckDBPyConnection, visible: Visible, zone:
 
 
 def read_totals(db: duckdb.DuckDBPyConnection, visible: Visible, now: datetime) -> Row:
-    """Return the sums of the visible sessions that run at `now` (UTC): sessions, seconds planned, retained, proven."""
+    """Return the sums of visible sessions that run at `now` (UTC): whom to chase; seconds planned, spent, proven."""
     return rows(db, TOTALS.format(visible=visible.sql), _asked(visible, now))[0]
-
-
-def read_statuses(db: duckdb.DuckDBPyConnection, visible: Visible, now: datetime) -> dict[str, int]:
-    """Return how many learners of the visible sessions that run have each follow-up status (D4)."""
-    found = rows(db, STATUSES.format(visible=visible.sql), _asked(visible, now))
-    return {row["follow_up_status"]: row["learner_count"] for row in found}
 
 
 def list_to_chase(db: duckdb.DuckDBPyConnection, visible: Visible, zone: str, now: datetime, size: int) -> Page:

@@ -7,13 +7,11 @@ learner's rows into tables of the request's own cursor, so that the lines of all
 from __future__ import annotations
 
 from datetime import date, datetime
-from typing import Any
 
 import duckdb
 
 from portal.access import Visible
 from portal.queries import (
-    FOUND,
     LINES_A_PAGE,
     PROOF_LEVELS,
     PROOF_SHARES,
@@ -21,6 +19,7 @@ from portal.queries import (
     SESSION_RUNS,
     Page,
     Row,
+    found_words,
     moment,
     paged,
     rows,
@@ -40,39 +39,29 @@ SORTS = {
     **{level: f"{level}_seconds" for level in PROOF_LEVELS},
 }
 
-# Only the page's rows are dressed.
+# Only the page's rows are dressed. `name_order` is the whole list's, and so tells its rows apart.
 LEARNERS = f"""
-with
-sessions as (
-    select session_id, session_name, name_order as session_order
-    from prepared.sessions
-    semi join ({{visible}}) as visible using (session_id)
-    where $runs_alone is false or ({SESSION_RUNS})
-),
-page as (
-    select
-        user_id,
-        session_id,
-        name_order,
-        session_name,
-        session_order,
-        {{sort}} as sorted_by,
-        count(*) over () as total,
+with page as (
+    select name_order, {{sort}} as sorted_by, count(*) over () as total
     from prepared.learners
-    inner join sessions using (session_id)
+    semi join ({{sessions}}) as sessions using (session_id)
     where {{conditions}}
-    order by {{order}}, name_order, session_order, length(session_id), session_id
+    order by {{order}}, name_order
     limit $limit offset $offset
 )
 select
     learners.* exclude (found_as, position, last_activity_at, silent_since_at),
-    page.session_name,
+    sessions.session_name,
     page.total,
     timezone($zone, learners.last_activity_at at time zone 'UTC') as last_activity_local,
     {LOCAL_DAY.format("learners.silent_since_at")} as silent_on,
 from page
-inner join prepared.learners using (user_id, session_id)
-order by {{order}}, page.name_order, page.session_order, length(session_id), session_id
+inner join prepared.learners using (name_order)
+inner join prepared.sessions using (session_id)
+order by {{order}}, name_order
+"""
+RUNNING = f"""
+select session_id from prepared.sessions semi join ({{visible}}) as visible using (session_id) where {SESSION_RUNS}
 """
 
 LEARNER = """
@@ -98,7 +87,29 @@ order by length(user_id), user_id
 
 SESSIONS_OF_LEARNER = """
 create or replace temp table seen_sessions as
-select *
+select
+    session_id,
+    is_enrolled,
+    is_instructor,
+    connection_count,
+    open_connection_count,
+    elapsed_seconds,
+    capped_seconds,
+    overlap_seconds,
+    retained_seconds,
+    work_seconds,
+    tutored_seconds,
+    consultation_seconds,
+    first_connected_at,
+    last_connection_at,
+    last_activity_at,
+    progress_pct,
+    score_pct,
+    progress_source,
+    score_source,
+    required_step_count,
+    completed_required_step_count,
+    credited_seconds,
 from fct_learner_sessions
 semi join ({visible}) as visible using (session_id)
 where user_id = $user_id
@@ -138,6 +149,29 @@ semi join seen_sessions using (session_id)
 where user_id = $user_id
 """
 
+STEPS_OF_LEARNER = """
+create or replace temp table seen_steps as
+select
+    session_id,
+    step_type,
+    resource_id,
+    step_number,
+    resource_name,
+    is_in_program,
+    is_optional,
+    planned_duration_seconds,
+    is_started,
+    connection_count,
+    retained_seconds,
+    progress_pct,
+    score_pct,
+    is_passed,
+    completed_at,
+from fct_learner_session_steps
+semi join seen_sessions using (session_id)
+where user_id = $user_id
+"""
+
 SESSIONS = f"""
 select
     seen_sessions.session_id,
@@ -163,7 +197,11 @@ select
     coalesce(follow_up.follow_up_reasons, []) as follow_up_reasons,
 from seen_sessions
 inner join dim_program_sessions as sessions using (session_id)
-left join (from fct_learner_follow_up where user_id = $user_id) as follow_up using (session_id)
+left join (
+    select session_id, follow_up_status, follow_up_reasons, silent_since_at, last_unenrolled_at
+    from fct_learner_follow_up
+    where user_id = $user_id
+) as follow_up using (session_id)
 order by sessions.starts_at desc nulls last, length(seen_sessions.session_id), seen_sessions.session_id
 """
 
@@ -212,9 +250,8 @@ steps as (
     select
         count(*) filter (where is_in_program and not is_optional) as required_count,
         count(*) filter (where is_in_program and not is_optional and not is_started) as unopened_count
-    from fct_learner_session_steps
-    semi join seen_sessions using (session_id)
-    where user_id = $user_id and ($session_id is null or session_id = $session_id)
+    from seen_steps
+    where $session_id is null or session_id = $session_id
 )
 from lines cross join days cross join steps
 """
@@ -238,10 +275,13 @@ select
     {LOCAL_DAY.format("coalesce(activities.completed_at, steps.completed_at)")} as completed_on,
     activities.credited_seconds,
     coalesce(activities.is_suspicious, false) as is_suspicious,
-from (from fct_learner_session_steps where user_id = $user_id) as steps
+from seen_steps as steps
 inner join dim_program_sessions as sessions using (session_id)
-semi join seen_sessions using (session_id)
-left join (from fct_credited_activities where user_id = $user_id) as activities
+left join (
+    select session_id, step_type, resource_id, is_completed, completed_at, credited_seconds, is_suspicious
+    from fct_credited_activities
+    where user_id = $user_id
+) as activities
     using (session_id, step_type, resource_id)
 where $session_id is null or session_id = $session_id
 order by sessions.starts_at desc nulls last, length(session_id), session_id, steps.step_number
@@ -348,15 +388,19 @@ def list_people(
     `status` is a follow-up status (D4), `proof` a level of which there is time (D2); `runs_alone` leaves the sessions
     that run at `now` (UTC).
     """
-    conditions = [FOUND]
-    asked: dict[str, Any] = {"words": search.lower().split(), "runs_alone": runs_alone, "now": moment(now)}
+    condition, asked = found_words(search, "found_as")
+    conditions = [condition]
+    sessions = visible.sql
+    if runs_alone:
+        sessions = RUNNING.format(visible=visible.sql)
+        asked["now"] = moment(now)
     if status is not None:
         conditions.append("follow_up_status = $status")
         asked["status"] = status
     if proof is not None:
         conditions.append(f"{SORTS[proof]} > 0")
     query = LEARNERS.format(
-        visible=visible.sql,
+        sessions=sessions,
         sort=SORTS[sort],
         order=f"sorted_by {'desc' if descending else 'asc'} nulls last",
         conditions=" and ".join(conditions),
@@ -372,6 +416,7 @@ def open_learner(db: duckdb.DuckDBPyConnection, visible: Visible, user_id: str) 
     db.execute(SESSIONS_OF_LEARNER.format(visible=visible.sql), {**visible.parameters, "user_id": user_id})
     db.execute(LINES_OF_LEARNER, {"user_id": user_id})
     db.execute(DAYS_OF_LEARNER, {"user_id": user_id})
+    db.execute(STEPS_OF_LEARNER, {"user_id": user_id})
     return read_learner(db, user_id)
 
 
@@ -396,10 +441,10 @@ def list_sessions_of_learner(db: duckdb.DuckDBPyConnection, user_id: str, zone: 
     return rows(db, SESSIONS, {"user_id": user_id, "zone": zone})
 
 
-def read_totals(db: duckdb.DuckDBPyConnection, user_id: str, session_id: str | None, zone: str) -> Row:
+def read_totals(db: duckdb.DuckDBPyConnection, session_id: str | None, zone: str) -> Row:
     """Return a learner's totals over the visible sessions, or in one, and what keeps time from counting."""
     (totals,) = rows(db, TOTALS, {"session_id": session_id, "zone": zone})
-    (reasons,) = rows(db, REASONS, {"user_id": user_id, "session_id": session_id})
+    (reasons,) = rows(db, REASONS, {"session_id": session_id})
     return totals | reasons
 
 

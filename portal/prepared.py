@@ -32,6 +32,12 @@ TABLES = {
                 max(numerator) filter (where measure = 'learners_to_chase') as to_chase_count
             from fct_program_session_indicators
             group by session_id
+        ),
+        not_started as (
+            select session_id, count(*) as not_started_count
+            from fct_learner_follow_up
+            where follow_up_status = 'not_started'
+            group by session_id
         )
         select
             fct_program_sessions.*,
@@ -43,6 +49,7 @@ TABLES = {
             coalesce(completed_count, 0) as completed_count,
             coalesce(completable_count, 0) as completable_count,
             coalesce(to_chase_count, 0) as to_chase_count,
+            coalesce(not_started_count, 0) as not_started_count,
             {FOUND_AS.format("fct_program_sessions.session_name")} as name_order,
             {FOUND_AS.format("fct_program_sessions.program_template_name")} as template_order,
             {
@@ -54,6 +61,7 @@ TABLES = {
         inner join dim_program_sessions using (session_id)
         left join learners using (session_id)
         left join follow_up using (session_id)
+        left join not_started using (session_id)
         order by session_id
     """,
     # One row per learner per program session, in the alphabetical order of section E.
@@ -98,12 +106,21 @@ TABLES = {
             status_rank,
             silent_since_at,
             {FOUND_AS.format("concat_ws(' ', words, session_name, session_id)")} as found_as,
-            name_order,
+            session_order,
             count(*) over (partition by session_id, last_name, first_name) > 1 as has_namesake,
-            row_number() over (partition by session_id order by name_order) as position
+            row_number() over (order by name_order, session_order) as name_order,
+            row_number() over (partition by session_id order by named.name_order) as position
         from fct_learner_sessions as learner_sessions
         inner join named using (user_id)
-        inner join (select session_id, session_name from dim_program_sessions) as sessions using (session_id)
+        inner join (
+            select
+                session_id,
+                session_name,
+                row_number() over (
+                    order by {FOUND_AS.format("session_name")}, length(session_id), session_id
+                ) as session_order
+            from dim_program_sessions
+        ) as sessions using (session_id)
         left join (
             select user_id, session_id, follow_up_status, silent_since_at, status_rank
             from fct_learner_follow_up
@@ -120,6 +137,34 @@ TABLES = {
         from fct_opco_connections
         group by session_id, connected_on
         order by session_id, connected_on
+    """,
+    # One row per learner to chase per program session, in the order in which they stop being so.
+    "to_chase": """
+        select
+            user_id,
+            session_id,
+            learners.last_name,
+            learners.first_name,
+            learners.has_namesake,
+            learners.last_activity_at,
+            learners.silent_since_at,
+            sessions.session_name,
+            sessions.starts_at,
+            sessions.ends_at
+        from prepared.learners as learners
+        inner join prepared.sessions as sessions using (session_id)
+        where learners.follow_up_status = 'to_chase'
+        order by sessions.ends_at nulls last, learners.silent_since_at, learners.name_order
+    """,
+    # One row per week with a connection per program session, from Monday on.
+    "weeks": """
+        select
+            cast(date_trunc('week', connected_on) as date) as week,
+            session_id,
+            cast(sum(retained_seconds) as bigint) as retained_seconds
+        from prepared.days
+        group by week, session_id
+        order by week, session_id
     """,
     # One row per program session per flag.
     "flags": """

@@ -96,10 +96,6 @@ from page
 order by {order}, length(session_id), session_id
 """
 
-FOUND = """
-    list_bool_and(list_transform($words::varchar[], lambda word: contains(found_as, strip_accents(word)))) is not false
-"""
-
 PROOF_LEVELS = ("work", "tutored", "consultation")
 """What retained time rests on (D2), the strongest first."""
 PROOF_SUMS = "".join(
@@ -137,7 +133,7 @@ where session_id = $session_id
 
 LEARNERS = """
 select
-    * exclude (last_connection_at, last_activity_at, silent_since_at, found_as, name_order, position),
+    * exclude (last_connection_at, last_activity_at, silent_since_at, found_as, name_order, session_order, position),
     timezone($zone, last_connection_at at time zone 'UTC') as last_connection_local,
     count(*) over () as total,
 from prepared.learners
@@ -270,14 +266,15 @@ def list_sessions(
     `issued` says what was issued: `session_id`, `issue_number`, `issued_at` (UTC). `only`, a key of `ONLY`, leaves
     those that it says at `now` (UTC).
     """
+    found, words = found_words(search, "found_as")
     return _sessions(
         db,
         visible,
         issued,
         zone,
-        condition=f"{FOUND} and {ONLY[only]}" if only else FOUND,
+        condition=f"{found} and {ONLY[only]}" if only else found,
         order=f"{SESSION_SORTS[sort]} {'desc' if descending else 'asc'} nulls last",
-        parameters={"words": search.lower().split(), **({"now": moment(now)} if only else {})},
+        parameters={**words, **({"now": moment(now)} if only else {})},
         page=page,
         size=SESSIONS_A_PAGE,
     )
@@ -377,9 +374,7 @@ def find_matches(
 
     Those whose ids are `chosen` already are left out.
     """
-    words = {f"word_{number}": word for number, word in enumerate(search.lower().split()[:MOST_WORDS])}
-    # One condition a word: as a list of words, two of them take half as long again on 100,000 learners.
-    found = " and ".join(f"contains({SEARCHED[kind]}, strip_accents(${name}))" for name in words) or "true"
+    found, words = found_words(search, SEARCHED[kind])
     query = (
         f"select * from ({MATCHES[kind].format(visible=visible.sql, found=found)})"
         f" where not list_contains($chosen::varchar[], id) limit {MATCHES_SHOWN + 1}"
@@ -387,6 +382,13 @@ def find_matches(
     asked = {**words, "all_seen": all_seen, "chosen": list(chosen)}
     matching = rows(db, query, _used(query, visible, asked))
     return Matches(matching[:MATCHES_SHOWN], len(matching) <= MATCHES_SHOWN)
+
+
+def found_words(search: str, text: str) -> tuple[str, dict[str, Any]]:
+    """Return the SQL condition that all words of `search` occur in `text`, a column or an expression, and its words."""
+    words: dict[str, Any] = {f"word_{number}": word for number, word in enumerate(search.lower().split()[:MOST_WORDS])}
+    # One condition a word: as a list of words, two of them take half as long again on 100,000 learners.
+    return " and ".join(f"contains({text}, strip_accents(${name}))" for name in words) or "true", words
 
 
 def find_named(

@@ -72,7 +72,6 @@ def dashboard(request: Request) -> Response:
         ],
         totals=totals,
         levels=proof_levels(totals),
-        statuses=dashboard_queries.read_statuses(page.db, page.visible, page.now),
         running=dashboard_queries.list_running_sessions(page.db, page.visible, zone, page.now, SHOWN),
         to_chase=dashboard_queries.list_to_chase(page.db, page.visible, zone, page.now, SHOWN),
         chart=week_chart(dashboard_queries.read_weeks(page.db, page.visible, zone, page.now)),

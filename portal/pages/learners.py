@@ -103,7 +103,7 @@ def learner(request: Request) -> Response:
     proof = asked.get("proof") if asked.get("proof") in queries.PROOF_LEVELS else None
     day = _day(asked.get("day"))
     days = learner_queries.list_days(page.db, session_id, page.number("months"))
-    totals = learner_queries.read_totals(page.db, user_id, session_id, zone)
+    totals = learner_queries.read_totals(page.db, session_id, zone)
     narrowed = {"session": session_id, "day": day, "flag": flag, "proof": proof}
     return page.render(
         "learner.html",
