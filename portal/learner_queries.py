@@ -85,92 +85,57 @@ where person_id = $person_id and user_id <> $user_id and ({seen})
 order by length(user_id), user_id
 """
 
-SESSIONS_OF_LEARNER = """
+PLACES = "select table_name, first_row, last_row from prepared.places where user_id = $user_id"
+
+SEEN_SESSIONS = """
 create or replace temp table seen_sessions as
-select
-    session_id,
-    is_enrolled,
-    is_instructor,
-    connection_count,
-    open_connection_count,
-    elapsed_seconds,
-    capped_seconds,
-    overlap_seconds,
-    retained_seconds,
-    work_seconds,
-    tutored_seconds,
-    consultation_seconds,
-    first_connected_at,
-    last_connection_at,
-    last_activity_at,
-    progress_pct,
-    score_pct,
-    progress_source,
-    score_source,
-    required_step_count,
-    completed_required_step_count,
-    credited_seconds,
+select *
 from fct_learner_sessions
 semi join ({visible}) as visible using (session_id)
 where user_id = $user_id
 """
 
-LINES_OF_LEARNER = """
-create or replace temp table seen_lines as
-select
-    connection_id,
-    session_id,
-    session_name,
-    course_name,
-    connected_at,
-    disconnected_at,
-    connected_on,
-    end_kind,
-    evidence_level,
-    proof_level,
-    elapsed_seconds,
-    capped_seconds,
-    overlap_seconds,
-    retained_seconds,
-    is_overlapped_in_session,
-    is_overlapped_outside_session,
-    is_overlapped_by_other_account,
-    flags,
-from fct_opco_connections
+# Which rows these are is asked first: to compare the learner of each would take as long as all else.
+SEEN_ROWS = """
+create or replace temp table {seen} as
+with those as materialized (
+    select user_id, {columns}
+    from {table}
+    where {place}
+)
+select * exclude (user_id)
+from those
 semi join seen_sessions using (session_id)
 where user_id = $user_id
 """
-
-DAYS_OF_LEARNER = """
-create or replace temp table seen_days as
-select session_id, day_on, retained_seconds, night_seconds, weekend_seconds, holiday_seconds
-from fct_learner_days
-semi join seen_sessions using (session_id)
-where user_id = $user_id
-"""
-
-STEPS_OF_LEARNER = """
-create or replace temp table seen_steps as
-select
-    session_id,
-    step_type,
-    resource_id,
-    step_number,
-    resource_name,
-    is_in_program,
-    is_optional,
-    planned_duration_seconds,
-    is_started,
-    connection_count,
-    retained_seconds,
-    progress_pct,
-    score_pct,
-    is_passed,
-    completed_at,
-from fct_learner_session_steps
-semi join seen_sessions using (session_id)
-where user_id = $user_id
-"""
+IN_PLACE = "rowid between $first_row and $last_row"
+SEEN = {
+    "seen_days": (
+        "fct_learner_days",
+        "session_id, day_on, retained_seconds, night_seconds, weekend_seconds, holiday_seconds",
+    ),
+    "seen_steps": (
+        "fct_learner_session_steps",
+        "session_id, step_type, resource_id, step_number, resource_name, is_in_program, is_optional, "
+        "planned_duration_seconds, is_started, connection_count, retained_seconds, progress_pct, score_pct, is_passed, "
+        "completed_at",
+    ),
+    "seen_activities": (
+        "fct_credited_activities",
+        "session_id, step_type, resource_id, is_completed, completed_at, credited_seconds, is_suspicious",
+    ),
+    "seen_follow_up": (
+        "fct_learner_follow_up",
+        "session_id, follow_up_status, follow_up_reasons, silent_since_at, last_unenrolled_at",
+    ),
+    "seen_lines": (
+        "fct_opco_connections",
+        "session_id, session_name, connection_id, course_name, connected_at, disconnected_at, connected_on, end_kind, "
+        "evidence_level, proof_level, elapsed_seconds, retained_seconds, is_overlapped_in_session, "
+        "is_overlapped_outside_session, is_overlapped_by_other_account, flags",
+    ),
+}
+"""What is read of a learner, by the name of the temporary table: of which table, which columns."""
 
 SESSIONS = f"""
 select
@@ -197,11 +162,7 @@ select
     coalesce(follow_up.follow_up_reasons, []) as follow_up_reasons,
 from seen_sessions
 inner join dim_program_sessions as sessions using (session_id)
-left join (
-    select session_id, follow_up_status, follow_up_reasons, silent_since_at, last_unenrolled_at
-    from fct_learner_follow_up
-    where user_id = $user_id
-) as follow_up using (session_id)
+left join seen_follow_up as follow_up using (session_id)
 order by sessions.starts_at desc nulls last, length(seen_sessions.session_id), seen_sessions.session_id
 """
 
@@ -277,12 +238,7 @@ select
     coalesce(activities.is_suspicious, false) as is_suspicious,
 from seen_steps as steps
 inner join dim_program_sessions as sessions using (session_id)
-left join (
-    select session_id, step_type, resource_id, is_completed, completed_at, credited_seconds, is_suspicious
-    from fct_credited_activities
-    where user_id = $user_id
-) as activities
-    using (session_id, step_type, resource_id)
+left join seen_activities as activities using (session_id, step_type, resource_id)
 where $session_id is null or session_id = $session_id
 order by sessions.starts_at desc nulls last, length(session_id), session_id, steps.step_number
 """
@@ -413,10 +369,15 @@ def open_learner(db: duckdb.DuckDBPyConnection, visible: Visible, user_id: str) 
 
     To be called before the other functions of a learner.
     """
-    db.execute(SESSIONS_OF_LEARNER.format(visible=visible.sql), {**visible.parameters, "user_id": user_id})
-    db.execute(LINES_OF_LEARNER, {"user_id": user_id})
-    db.execute(DAYS_OF_LEARNER, {"user_id": user_id})
-    db.execute(STEPS_OF_LEARNER, {"user_id": user_id})
+    places = {
+        table: {"first_row": first, "last_row": last}
+        for table, first, last in db.execute(PLACES, {"user_id": user_id}).fetchall()
+    }
+    db.execute(SEEN_SESSIONS.format(visible=visible.sql), {"user_id": user_id, **visible.parameters})
+    for seen, (table, columns) in SEEN.items():
+        place = IN_PLACE if table in places else "user_id = $user_id"
+        query = SEEN_ROWS.format(seen=seen, table=table, columns=columns, place=place)
+        db.execute(query, {"user_id": user_id, **places.get(table, {})})
     return read_learner(db, user_id)
 
 
@@ -436,9 +397,9 @@ def list_other_accounts(db: duckdb.DuckDBPyConnection, visible: Visible, all_see
     return [row["user_id"] for row in rows(db, OTHER_ACCOUNTS.format(seen=seen), asked)]
 
 
-def list_sessions_of_learner(db: duckdb.DuckDBPyConnection, user_id: str, zone: str) -> list[Row]:
+def list_sessions_of_learner(db: duckdb.DuckDBPyConnection, zone: str) -> list[Row]:
     """Return the visible sessions of a learner, the latest first, with totals and follow-up in each."""
-    return rows(db, SESSIONS, {"user_id": user_id, "zone": zone})
+    return rows(db, SESSIONS, {"zone": zone})
 
 
 def read_totals(db: duckdb.DuckDBPyConnection, session_id: str | None, zone: str) -> Row:
@@ -448,9 +409,9 @@ def read_totals(db: duckdb.DuckDBPyConnection, session_id: str | None, zone: str
     return totals | reasons
 
 
-def list_steps(db: duckdb.DuckDBPyConnection, user_id: str, session_id: str | None, zone: str) -> list[Row]:
+def list_steps(db: duckdb.DuckDBPyConnection, session_id: str | None, zone: str) -> list[Row]:
     """Return the steps of a learner's sessions, or of one, with what is credited of each."""
-    return rows(db, STEPS, {"user_id": user_id, "session_id": session_id, "zone": zone})
+    return rows(db, STEPS, {"session_id": session_id, "zone": zone})
 
 
 def list_days(db: duckdb.DuckDBPyConnection, session_id: str | None, page: int) -> Page:

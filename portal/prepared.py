@@ -12,6 +12,15 @@ import duckdb
 FOUND_AS = "lower(strip_accents({}))"
 """How a text is compared with what is searched for: neither case nor accents count."""
 
+BY_LEARNER = (
+    "fct_learner_follow_up",
+    "fct_learner_session_steps",
+    "fct_credited_activities",
+    "fct_learner_days",
+    "fct_opco_connections",
+)
+"""Tables of which a page reads the rows of one learner. Builds write these next to each other."""
+
 TABLES = {
     # One row per program session, with its totals, its follow-up, and how it is sorted and searched.
     "sessions": f"""
@@ -213,9 +222,25 @@ TABLES = {
     """,
 }
 
+# One row per learner per table with a row of theirs: between which rows of the file all of them stand.
+PLACES = """
+create table if not exists prepared.places as
+from ({})
+order by user_id
+"""
+PLACES_OF = """
+select user_id, '{0}' as table_name, min(rowid) as first_row, max(rowid) as last_row
+from {0}
+group by user_id
+"""
+# A custom field may be called so.
+NAMED_ROWID = "select table_name from duckdb_columns() where lower(column_name) = 'rowid'"
+
 
 def prepare(db: duckdb.DuckDBPyConnection) -> None:
     """Make the tables of the schema `prepared`, in memory, for all cursors of the build that is open."""
     db.execute("attach if not exists ':memory:' as prepared (read_write)")
     for table, query in TABLES.items():
         db.execute(f"create table if not exists prepared.{table} as {query}")
+    named = {table for (table,) in db.execute(NAMED_ROWID).fetchall()}
+    db.execute(PLACES.format(" union all ".join(PLACES_OF.format(table) for table in BY_LEARNER if table not in named)))

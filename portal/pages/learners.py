@@ -93,7 +93,7 @@ def learner(request: Request) -> Response:
     asked, language, zone = request.query_params, page.words.language, page.build.display_timezone
     user_id = request.path_params["user_id"]
     who = learner_queries.open_learner(page.db, page.visible, user_id)
-    sessions = learner_queries.list_sessions_of_learner(page.db, user_id, zone)
+    sessions = learner_queries.list_sessions_of_learner(page.db, zone)
     named = {one["session_id"]: one for one in sessions}
     session_id = asked.get("session") or None
     if session_id is not None and session_id not in named:
@@ -119,7 +119,7 @@ def learner(request: Request) -> Response:
         days=days,
         shade=shade,
         by_day={one["day_on"]: one for one in days.rows},
-        steps=learner_queries.list_steps(page.db, user_id, session_id, zone),
+        steps=learner_queries.list_steps(page.db, session_id, zone),
         flags=learner_queries.read_flags(page.db, session_id),
         flag_words=flag_words,
         evidence=learner_queries.read_evidence(page.db, session_id, language),
