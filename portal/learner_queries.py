@@ -11,6 +11,7 @@ from datetime import date, datetime
 import duckdb
 
 from portal.access import Visible
+from portal.prepared import BY_LEARNER
 from portal.queries import (
     LINES_A_PAGE,
     PROOF_LEVELS,
@@ -85,7 +86,7 @@ where person_id = $person_id and user_id <> $user_id and ({seen})
 order by length(user_id), user_id
 """
 
-PLACES = "select table_name, first_row, last_row from prepared.places where user_id = $user_id"
+PLACES = "select table_number, first_row, last_row from prepared.places where user_id = $user_id"
 
 SEEN_SESSIONS = """
 create or replace temp table seen_sessions as
@@ -370,8 +371,8 @@ def open_learner(db: duckdb.DuckDBPyConnection, visible: Visible, user_id: str) 
     To be called before the other functions of a learner.
     """
     places = {
-        table: {"first_row": first, "last_row": last}
-        for table, first, last in db.execute(PLACES, {"user_id": user_id}).fetchall()
+        BY_LEARNER[number]: {"first_row": first, "last_row": last}
+        for number, first, last in db.execute(PLACES, {"user_id": user_id}).fetchall()
     }
     db.execute(SEEN_SESSIONS.format(visible=visible.sql), {"user_id": user_id, **visible.parameters})
     for seen, (table, columns) in SEEN.items():
