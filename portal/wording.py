@@ -107,7 +107,7 @@ class Words:
 
 NOUNS = {
     "sessions": ("nav_sessions", "download_filter_sessions"),
-    "session": ("sessions_name",),
+    "session": ("sessions_name", "learners_by_session"),
     "program_template": ("sessions_template",),
     "course": ("course",),
 }

@@ -37,9 +37,8 @@ def dashboard(request: Request) -> Response:
     zone = page.build.display_timezone
     asked_for = [
         run
-        for number, run in enumerate(page.runs.latest(SHOWN * 5))
-        if run.order.asked_by == page.person.email
-        and (run.status in ("failed", "stopped") or (not run.is_over and number < SHOWN * 2))
+        for run in page.runs.latest(SHOWN * 5)
+        if run.order.asked_by == page.person.email and (run.status in ("failed", "stopped") or not run.is_over)
     ][:SHOWN]
     totals = dashboard_queries.read_totals(page.db, page.visible, page.now)
     failed = None

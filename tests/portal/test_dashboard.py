@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from html import unescape
@@ -13,9 +15,10 @@ import duckdb
 import pytest
 from starlette.testclient import TestClient
 
+from orchestration.runs.supervision import ORDER, RESULT
 from portal.charts import week_chart
 from reports.language import duration
-from tests.portal.pages_home import ADMINISTRATOR, AWA, NOW, Pages, pages_of, rows_of, text_of
+from tests.portal.pages_home import ADMINISTRATOR, AWA, NOW, SESSION, Pages, pages_of, rows_of, text_of
 
 pytestmark = pytest.mark.xdist_group("demo")
 
@@ -199,6 +202,22 @@ def test_an_instructor_sees_their_own_sessions_alone(pages: Pages) -> None:
     )
     shown = [[int(part) for part in row[1].split(":")] for row in rows_of(section_of(page, "weeks"))[1:]]
     assert [(sum(3600 * hour + 60 * minute + second for hour, minute, second in shown),)] == spent
+
+
+def test_what_one_asked_for_in_vain_is_said_to_oneself(pages: Pages, administrator: TestClient) -> None:
+    assert "Vos demandes" not in pages.browser(AWA).get("/").text
+    run_id = f"20261110T030000000000-{'0' * 16}"
+    place = pages.home.background_runs / run_id
+    place.mkdir(parents=True)
+    order = {"run_id": run_id, "kind": "attestations", "config": {}, "asked_by": AWA, "session_id": SESSION}
+    (place / ORDER).write_text(json.dumps(order | {"asked_at": "2026-11-10T03:00:00Z"}), encoding="utf-8")
+    (place / RESULT).write_text(json.dumps({"ok": False, "error": "No disk.", "is_mistake": False}), encoding="utf-8")
+    try:
+        section = text_of(section_of(pages.browser(AWA).get("/").text, "asked"))
+        assert section == f"Vos demandes en cours ou inabouties Attestations de la session {SESSION} Échec"
+        assert "Vos demandes" not in administrator.get("/").text
+    finally:
+        shutil.rmtree(place)
 
 
 def test_where_no_session_runs_the_dashboard_says_so(pages: Pages) -> None:
