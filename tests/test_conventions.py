@@ -14,6 +14,7 @@ import yaml
 from orchestration.defs.warehouse.dbt_project import parsed_project
 from orchestration.home.paths import Home
 from warehouse.contract import raw_tables
+from warehouse.metrics import metrics
 from warehouse.project import PROJECT_DIR
 
 pytestmark = pytest.mark.xdist_group("campus")
@@ -235,6 +236,20 @@ def test_dimensions_are_published_with_their_tested_keys(manifest: Manifest, cam
         "where constraint_type = 'PRIMARY KEY'"
     )
     assert dict(found.fetchall()) == dimensions
+
+
+def test_metrics_are_those_of_dbts_semantic_layer(manifest: Manifest) -> None:
+    known = {metric["name"]: metric for metric in manifest["metrics"].values()}
+    assert list(known) == list(metrics())
+    models = {
+        measure["name"]: model["node_relation"]["alias"]
+        for model in manifest["semantic_models"].values()
+        for measure in model["measures"]
+    }
+    for name, metric in known.items():
+        assert {models[measure["name"]] for measure in metric["type_params"]["input_measures"]} == {
+            metrics()[name].table
+        }
 
 
 def test_every_mart_is_counted_in_the_build(manifest: Manifest, built: duckdb.DuckDBPyConnection) -> None:

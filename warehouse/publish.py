@@ -27,6 +27,7 @@ from warehouse.published import (
     write_record,
 )
 from warehouse.sql import quoted_identifier, quoted_literal
+from warehouse.views import create_views
 
 # What a file needs beside the blocks of its tables.
 ROOM_TO_SPARE = 16 * 1024 * 1024
@@ -43,6 +44,8 @@ PRIMARY_KEYS = {
 }
 # Tables that have a column for each custom field.
 WITH_CUSTOM_FIELDS = ("dim_learners", "fct_opco_connections")
+# What tells a whole build.
+MARTS_OF_VIEWS = {"dim_dates", "fct_learner_sessions", "fct_opco_connections"}
 FIELDS = """
 select
     column_name,
@@ -73,7 +76,8 @@ def publish(
 ) -> PublishSummary:
     """Copy schema `marts` of the build file to `published/builds/<build_id>.duckdb` and set the link to it.
 
-    Tables stand in schema `main`, with the models' descriptions as comments; a dimension has its primary key. A build
+    Tables stand in schema `main`, with the models' descriptions as comments; a dimension has its primary key, and
+    the views of `views/` stand beside them. A build
     whose file is there and whole is only shown again. Its record names `archive_head`, the archive's head that it was
     made of. The newest `keep` builds stay. Raises OpcoError, with nothing changed for readers, when the build file
     holds another build than `build_id`, when the disk has no room, or when the copy fails.
@@ -160,6 +164,10 @@ def _copy_marts(build_file: Path, target: Path, build_id: str) -> tuple[datetime
         for column, comment in fields:
             for table in WITH_CUSTOM_FIELDS:
                 _comment(db, table, column, comment)
+        if row_counts.keys() >= MARTS_OF_VIEWS:
+            db.execute("use published")
+            create_views(db)
+            db.execute("use memory")
         db.execute("detach published")
     return found[0][1], row_counts
 

@@ -650,7 +650,8 @@ def hostile(campus: Campus, tmp_path: Path) -> Iterator[None]:
     with duckdb.connect(str(file)) as warehouse:
         texts = warehouse.execute(
             "select table_name, column_name from duckdb_columns() where data_type = 'VARCHAR' and not internal "
-            "and list_contains($names::varchar[], column_name)",
+            "and list_contains($names::varchar[], column_name) "
+            "and table_name in (select table_name from duckdb_tables())",
             {"names": list(USER_TEXTS)},
         ).fetchall()
         assert len(texts) > 20
