@@ -6,6 +6,8 @@ learner's rows into tables of the request's own cursor, so that the lines of all
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date, datetime
 
 import duckdb
@@ -87,56 +89,56 @@ order by length(user_id), user_id
 """
 
 PLACES = "select table_number, first_row, last_row from prepared.places where user_id = $user_id"
+# Which rows these are is asked first: to compare the learner of each would take as long as all else.
+ROWS = """
+(
+    with those as materialized (
+        select user_id, {columns}
+        from {table}
+        where {place}
+    )
+    select * exclude (user_id)
+    from those
+    where user_id = $user_id
+)
+"""
+READ = {
+    "fct_learner_sessions": (
+        "session_id, is_enrolled, is_instructor, connection_count, open_connection_count, elapsed_seconds, "
+        "capped_seconds, overlap_seconds, retained_seconds, work_seconds, tutored_seconds, consultation_seconds, "
+        "first_connected_at, last_connection_at, last_activity_at, progress_pct, score_pct, progress_source, "
+        "score_source, required_step_count, completed_required_step_count, credited_seconds"
+    ),
+    "fct_learner_follow_up": "session_id, follow_up_status, follow_up_reasons, silent_since_at, last_unenrolled_at",
+    "fct_learner_session_steps": (
+        "session_id, step_type, resource_id, step_number, resource_name, is_in_program, is_optional, "
+        "planned_duration_seconds, is_started, connection_count, retained_seconds, progress_pct, score_pct, is_passed, "
+        "completed_at"
+    ),
+    "fct_credited_activities": (
+        "session_id, step_type, resource_id, is_completed, completed_at, credited_seconds, is_suspicious"
+    ),
+    "fct_learner_days": "session_id, day_on, retained_seconds, night_seconds, weekend_seconds, holiday_seconds",
+    "fct_opco_connections": (
+        "session_id, session_name, connection_id, course_name, connected_at, disconnected_at, connected_on, end_kind, "
+        "evidence_level, proof_level, elapsed_seconds, retained_seconds, is_overlapped_in_session, "
+        "is_overlapped_outside_session, is_overlapped_by_other_account, flags"
+    ),
+}
+"""Which columns are read of the learner's rows, by table."""
 
 SEEN_SESSIONS = """
 create or replace temp table seen_sessions as
 select *
-from fct_learner_sessions
+from {fct_learner_sessions}
 semi join ({visible}) as visible using (session_id)
-where user_id = $user_id
 """
-
-# Which rows these are is asked first: to compare the learner of each would take as long as all else.
-SEEN_ROWS = """
-create or replace temp table {seen} as
-with those as materialized (
-    select user_id, {columns}
-    from {table}
-    where {place}
-)
-select * exclude (user_id)
-from those
-semi join seen_sessions using (session_id)
-where user_id = $user_id
-"""
-IN_PLACE = "rowid between $first_row and $last_row"
 SEEN = {
-    "seen_days": (
-        "fct_learner_days",
-        "session_id, day_on, retained_seconds, night_seconds, weekend_seconds, holiday_seconds",
-    ),
-    "seen_steps": (
-        "fct_learner_session_steps",
-        "session_id, step_type, resource_id, step_number, resource_name, is_in_program, is_optional, "
-        "planned_duration_seconds, is_started, connection_count, retained_seconds, progress_pct, score_pct, is_passed, "
-        "completed_at",
-    ),
-    "seen_activities": (
-        "fct_credited_activities",
-        "session_id, step_type, resource_id, is_completed, completed_at, credited_seconds, is_suspicious",
-    ),
-    "seen_follow_up": (
-        "fct_learner_follow_up",
-        "session_id, follow_up_status, follow_up_reasons, silent_since_at, last_unenrolled_at",
-    ),
-    "seen_lines": (
-        "fct_opco_connections",
-        "session_id, session_name, connection_id, course_name, connected_at, disconnected_at, connected_on, end_kind, "
-        "evidence_level, proof_level, elapsed_seconds, retained_seconds, is_overlapped_in_session, "
-        "is_overlapped_outside_session, is_overlapped_by_other_account, flags",
-    ),
+    "seen_days": "fct_learner_days",
+    "seen_lines": "fct_opco_connections",
 }
-"""What is read of a learner, by the name of the temporary table: of which table, which columns."""
+"""What is asked several times of a learner: the name of the temporary table, and of which table it is."""
+SEEN_ROWS = "create or replace temp table {seen} as select * from {rows} semi join seen_sessions using (session_id)"
 
 SESSIONS = f"""
 select
@@ -163,7 +165,7 @@ select
     coalesce(follow_up.follow_up_reasons, []) as follow_up_reasons,
 from seen_sessions
 inner join dim_program_sessions as sessions using (session_id)
-left join seen_follow_up as follow_up using (session_id)
+left join {{fct_learner_follow_up}} as follow_up using (session_id)
 order by sessions.starts_at desc nulls last, length(seen_sessions.session_id), seen_sessions.session_id
 """
 
@@ -186,7 +188,7 @@ select *, {PROOF_SHARES}
 from summed
 """
 
-# What keeps time from counting, when it was spent, and what was never opened.
+# What keeps time from counting, and when it was spent.
 REASONS = """
 with
 days as (
@@ -207,15 +209,8 @@ lines as (
         count(distinct connected_on) as day_count
     from seen_lines
     where $session_id is null or session_id = $session_id
-),
-steps as (
-    select
-        count(*) filter (where is_in_program and not is_optional) as required_count,
-        count(*) filter (where is_in_program and not is_optional and not is_started) as unopened_count
-    from seen_steps
-    where $session_id is null or session_id = $session_id
 )
-from lines cross join days cross join steps
+from lines cross join days
 """
 
 STEPS = f"""
@@ -237,9 +232,12 @@ select
     {LOCAL_DAY.format("coalesce(activities.completed_at, steps.completed_at)")} as completed_on,
     activities.credited_seconds,
     coalesce(activities.is_suspicious, false) as is_suspicious,
-from seen_steps as steps
+    count(*) filter (where is_in_program and not is_optional) over () as required_count,
+    count(*) filter (where is_in_program and not is_optional and not is_started) over () as unopened_count,
+from {{fct_learner_session_steps}} as steps
+semi join seen_sessions using (session_id)
 inner join dim_program_sessions as sessions using (session_id)
-left join seen_activities as activities using (session_id, step_type, resource_id)
+left join {{fct_credited_activities}} as activities using (session_id, step_type, resource_id)
 where $session_id is null or session_id = $session_id
 order by sessions.starts_at desc nulls last, length(session_id), session_id, steps.step_number
 """
@@ -365,21 +363,30 @@ def list_people(
     return paged(db, query, {**visible.parameters, **asked, "zone": zone}, page, PEOPLE_A_PAGE)
 
 
-def open_learner(db: duckdb.DuckDBPyConnection, visible: Visible, user_id: str) -> Row:
-    """Return who a learner is, and make ready, on this cursor, what was done in visible sessions.
+@dataclass(frozen=True)
+class Learner:
+    """A learner who is open: who it is, and the SQL of their rows by table."""
 
-    To be called before the other functions of a learner.
-    """
+    user_id: str
+    who: Row
+    rows: Mapping[str, str]
+
+
+def open_learner(db: duckdb.DuckDBPyConnection, visible: Visible, user_id: str) -> Learner:
+    """Return a learner, with what was done in visible sessions made ready on this cursor for the other functions."""
+    asked = {"user_id": user_id}
     places = {
-        BY_LEARNER[number]: {"first_row": first, "last_row": last}
-        for number, first, last in db.execute(PLACES, {"user_id": user_id}).fetchall()
+        BY_LEARNER[number]: f"rowid between {first:d} and {last:d}"
+        for number, first, last in db.execute(PLACES, asked).fetchall()
     }
-    db.execute(SEEN_SESSIONS.format(visible=visible.sql), {"user_id": user_id, **visible.parameters})
-    for seen, (table, columns) in SEEN.items():
-        place = IN_PLACE if table in places else "user_id = $user_id"
-        query = SEEN_ROWS.format(seen=seen, table=table, columns=columns, place=place)
-        db.execute(query, {"user_id": user_id, **places.get(table, {})})
-    return read_learner(db, user_id)
+    found = {
+        table: ROWS.format(table=table, columns=columns, place=places.get(table, "user_id = $user_id"))
+        for table, columns in READ.items()
+    }
+    db.execute(SEEN_SESSIONS.format(visible=visible.sql, **found), {**asked, **visible.parameters})
+    for seen, table in SEEN.items():
+        db.execute(SEEN_ROWS.format(seen=seen, rows=found[table]), asked)
+    return Learner(user_id, read_learner(db, user_id), found)
 
 
 def read_learner(db: duckdb.DuckDBPyConnection, user_id: str) -> Row:
@@ -388,9 +395,9 @@ def read_learner(db: duckdb.DuckDBPyConnection, user_id: str) -> Row:
     return who
 
 
-def list_other_accounts(db: duckdb.DuckDBPyConnection, visible: Visible, all_seen: bool, learner: Row) -> list[str]:
+def list_other_accounts(db: duckdb.DuckDBPyConnection, visible: Visible, all_seen: bool, learner: Learner) -> list[str]:
     """Return the ids of the other accounts of the learner's person (T5), of those who are to be seen."""
-    asked = {"person_id": learner["person_id"], "user_id": learner["user_id"]}
+    asked = {"person_id": learner.who["person_id"], "user_id": learner.user_id}
     seen = "true"
     if not all_seen:
         seen = f"user_id in (select user_id from fct_learner_sessions semi join ({visible.sql}) using (session_id))"
@@ -398,9 +405,9 @@ def list_other_accounts(db: duckdb.DuckDBPyConnection, visible: Visible, all_see
     return [row["user_id"] for row in rows(db, OTHER_ACCOUNTS.format(seen=seen), asked)]
 
 
-def list_sessions_of_learner(db: duckdb.DuckDBPyConnection, zone: str) -> list[Row]:
+def list_sessions_of_learner(db: duckdb.DuckDBPyConnection, learner: Learner, zone: str) -> list[Row]:
     """Return the visible sessions of a learner, the latest first, with totals and follow-up in each."""
-    return rows(db, SESSIONS, {"zone": zone})
+    return rows(db, SESSIONS.format(**learner.rows), {"user_id": learner.user_id, "zone": zone})
 
 
 def read_totals(db: duckdb.DuckDBPyConnection, session_id: str | None, zone: str) -> Row:
@@ -410,9 +417,13 @@ def read_totals(db: duckdb.DuckDBPyConnection, session_id: str | None, zone: str
     return totals | reasons
 
 
-def list_steps(db: duckdb.DuckDBPyConnection, session_id: str | None, zone: str) -> list[Row]:
-    """Return the steps of a learner's sessions, or of one, with what is credited of each."""
-    return rows(db, STEPS, {"session_id": session_id, "zone": zone})
+def list_steps(db: duckdb.DuckDBPyConnection, learner: Learner, session_id: str | None, zone: str) -> list[Row]:
+    """Return the steps of a learner's sessions, or of one, with what is credited of each.
+
+    Beside each step stand how many are required, and how many of these were never opened.
+    """
+    asked = {"user_id": learner.user_id, "session_id": session_id, "zone": zone}
+    return rows(db, STEPS.format(**learner.rows), asked)
 
 
 def list_days(db: duckdb.DuckDBPyConnection, session_id: str | None, page: int) -> Page:

@@ -13,6 +13,7 @@ FOUND_AS = "lower(strip_accents({}))"
 """How a text is compared with what is searched for: neither case nor accents count."""
 
 BY_LEARNER = (
+    "fct_learner_sessions",
     "fct_learner_follow_up",
     "fct_learner_session_steps",
     "fct_credited_activities",

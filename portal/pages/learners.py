@@ -92,8 +92,8 @@ def learner(request: Request) -> Response:
     page = PageRequest(request)
     asked, language, zone = request.query_params, page.words.language, page.build.display_timezone
     user_id = request.path_params["user_id"]
-    who = learner_queries.open_learner(page.db, page.visible, user_id)
-    sessions = learner_queries.list_sessions_of_learner(page.db, zone)
+    opened = learner_queries.open_learner(page.db, page.visible, user_id)
+    sessions = learner_queries.list_sessions_of_learner(page.db, opened, zone)
     named = {one["session_id"]: one for one in sessions}
     session_id = asked.get("session") or None
     if session_id is not None and session_id not in named:
@@ -107,8 +107,8 @@ def learner(request: Request) -> Response:
     narrowed = {"session": session_id, "day": day, "flag": flag, "proof": proof}
     return page.render(
         "learner.html",
-        who=who,
-        accounts=learner_queries.list_other_accounts(page.db, page.visible, page.person.is_administrator, who),
+        who=opened.who,
+        accounts=learner_queries.list_other_accounts(page.db, page.visible, page.person.is_administrator, opened),
         sessions=sessions,
         session=named.get(session_id or ""),
         totals=totals,
@@ -119,7 +119,7 @@ def learner(request: Request) -> Response:
         days=days,
         shade=shade,
         by_day={one["day_on"]: one for one in days.rows},
-        steps=learner_queries.list_steps(page.db, session_id, zone),
+        steps=learner_queries.list_steps(page.db, opened, session_id, zone),
         flags=learner_queries.read_flags(page.db, session_id),
         flag_words=flag_words,
         evidence=learner_queries.read_evidence(page.db, session_id, language),
