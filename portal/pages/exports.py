@@ -25,10 +25,12 @@ from reports.export.writers import Format
 from reports.export.writers.csv import Dialect
 from warehouse.errors import UserError
 
-LISTS = ("sessions", "users", "groups", "custom_fields")
+LISTS = ("sessions", "users", "groups", "where", "custom_fields")
 """The filters that name things, in the form's order."""
 DAYS = ("date_from", "date_to")
-CHOICES = {"format": get_args(Format), "dialect": get_args(Dialect), "language": LANGUAGES}
+# The workbook first: its times add up as they are.
+FORMATS: tuple[Format, ...] = ("xlsx", "csv", "parquet")
+CHOICES = {"format": FORMATS, "dialect": get_args(Dialect), "language": LANGUAGES}
 PAST_SHOWN = 20
 MOST_VALUES = 100
 """So many values of one filter; an address grows with them."""
@@ -42,26 +44,34 @@ class Wanted:
     lists: Mapping[str, tuple[str, ...]]
     choices: Mapping[str, str]
     searches: Mapping[str, str]
+    decimal_hours: bool
 
     @classmethod
     def of(cls, page: PageRequest, sent: Any) -> Wanted:
-        """Return what the query or the form `sent` holds; what it does not say is as the settings have it."""
-        defaults = page.settings.export
+        """Return what the query or the form `sent` holds.
+
+        What it does not say is as the settings were given; else a workbook, in the language of the page.
+        """
+        settings = page.settings.export
+        defaults = {"format": FORMATS[0], "dialect": settings.dialect, "language": page.words.language}
+        defaults |= settings.model_dump(include=settings.model_fields_set)
         return cls(
             days={name: str(sent.get(name) or "").strip()[:20] for name in DAYS},
             lists={kind: tuple(dict.fromkeys(str(one)[:500] for one in sent.getlist(kind) if one)) for kind in LISTS},
             choices={
-                name: str(sent[name]) if sent.get(name) in allowed else getattr(defaults, name)
+                name: str(sent[name]) if sent.get(name) in allowed else defaults[name]
                 for name, allowed in CHOICES.items()
             },
             searches={kind: str(sent.get(f"q_{kind}") or "").strip()[:200] for kind in LISTS},
+            decimal_hours=bool(sent.get("decimal_hours")),
         )
 
     @property
     def query(self) -> dict[str, Any]:
         """The address's query that says the same."""
         searches = {f"q_{kind}": text for kind, text in self.searches.items()}
-        return {**self.days, **self.lists, **self.choices, **searches}
+        hours = {"decimal_hours": "yes"} if self.decimal_hours else {}
+        return {**self.days, **self.lists, **self.choices, **searches, **hours}
 
     def filters(self, sessions: Sequence[str]) -> ExportFilters:
         """Return the export's filters, limited to `sessions`. Raises UserError for what is no day.
@@ -106,6 +116,7 @@ def submit(request: Request) -> Response:
         return _form_page(page, wanted, status=422)
     filters = wanted.filters(sessions)
     config: dict[str, Any] = {**filters.model_dump(mode="json"), **wanted.choices, "recipients": []}
+    config["decimal_hours"] = wanted.decimal_hours
     if action == "email":
         if not _can_mail(page):
             raise HTTPException(403)

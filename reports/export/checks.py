@@ -19,6 +19,7 @@ from xlsxwriter.utility import xl_col_to_name
 
 from reports.export.columns import Column, Language
 from reports.export.lines import Selection, as_displayed
+from reports.export.totals import TOTALS
 from reports.export.writers import Writer
 from reports.export.writers.csv import CsvWriter
 from reports.export.writers.parquet import ParquetWriter
@@ -28,12 +29,12 @@ LINES, HEADER, VALUES = "lines", "header", "values"
 DESCRIPTIONS = {
     LINES: "The file has as many lines as fct_opco_connections has rows that pass the filters.",
     HEADER: "The header is the spec's: the fixed columns and the custom fields, in their order.",
-    VALUES: "Read back, the file gives the values of fct_opco_connections; of a workbook, the sum of its times.",
+    VALUES: "Read back, the file gives the values of fct_opco_connections; of a workbook, each sum of its times.",
 }
 # A record must fit into a block; nearly all fit into the small one.
 BLOCK_BYTES = (1024**2, 512 * 1024**2)
 ROWS_A_BATCH = 16_384
-MINUTES_A_DAY = 1440
+SECONDS_A_DAY = 86_400
 SPREADSHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 
@@ -84,11 +85,11 @@ def check_file(
         values = Check(VALUES, expected, found)
     else:
         header = [column.header(language) for column in columns]
-        found_header, lines, minutes = _read_workbook(path, len(columns))
+        found_header, lines, seconds = _read_workbook(path, len(columns), language)
         total = db.execute(
             f"select coalesce(sum(fact.time_spent_minutes), 0) from {selection.source}", selection.parameters
         ).fetchall()[0][0]
-        values = Check(VALUES, f"{total} minutes", f"{minutes} minutes")
+        values = Check(VALUES, _told(dict.fromkeys(seconds, total * 60)), _told(seconds))
     return (
         Check(LINES, str(selection.count), str(lines)),
         Check(HEADER, "\n".join(header), "\n".join(found_header)),
@@ -152,21 +153,47 @@ def _header_of_csv(path: Path, writer: CsvWriter) -> list[str]:
         return next(csv.reader(file, delimiter=writer.delimiter, strict=True))
 
 
-def _read_workbook(path: Path, width: int) -> tuple[list[str], int, int]:
-    """Return the header of a workbook's first sheet, the number of lines of all sheets and the sum of their minutes."""
-    header: list[str] = []
+def _told(seconds: dict[str, int]) -> str:
+    return ", ".join(f"{name} {value} s" for name, value in seconds.items())
+
+
+def _read_workbook(path: Path, width: int, language: Language) -> tuple[list[str], int, dict[str, int]]:
+    """Return the header of a workbook's first sheet, the number of its lines, and the seconds of each sum in it.
+
+    The sums are those of the lines, and of each sheet of totals that of its rows and what its last row says, of the
+    times and of the decimal hours.
+    """
     lines, days = 0, 0.0
+    seconds: dict[str, int] = {}
     with ZipFile(path) as book:
-        sheets = [name for name in book.namelist() if re.fullmatch(r"xl/worksheets/sheet\d+\.xml", name)]
-        for name in sheets:
-            if not header:
-                with book.open(name) as sheet:
-                    header = _first_row(sheet)
-            with book.open(name) as sheet:
-                more_lines, more_days = _count_lines(sheet, xl_col_to_name(width - 1))
-            lines += more_lines
-            days += more_days
-    return header, lines, round(days * MINUTES_A_DAY)
+        names = re.findall(r'<sheet name="([^"]+)"', book.read("xl/workbook.xml").decode())
+        with book.open("xl/worksheets/sheet1.xml") as sheet:
+            header = _first_row(sheet)
+        of_totals: dict[str, list[tuple[float, ...]]] = {}
+        for number, name in enumerate(names, start=1):
+            title = re.sub(r" \d+$", "", name)
+            totals = next((one for one in TOTALS if one.titles[language] == title), None)
+            with book.open(f"xl/worksheets/sheet{number}.xml") as sheet:
+                if totals is None:
+                    more_lines, more_days = _count_lines(sheet, xl_col_to_name(width - 1))
+                    lines += more_lines
+                    days += more_days
+                else:
+                    of_totals.setdefault(totals.name, []).extend(_last_two(sheet, len(totals.columns)))
+    seconds["lines"] = round(days * SECONDS_A_DAY)
+    for totals in TOTALS:
+        *rows, last = of_totals.get(totals.name) or [(math.nan, math.nan)]
+        for place, (what, unit) in enumerate((("times", SECONDS_A_DAY), ("hours", 3600))):
+            seconds[f"{totals.name} {what}"] = round(math.fsum(row[place] for row in rows) * unit)
+            seconds[f"{totals.name} {what} in all"] = round(last[place] * unit)
+    return header, lines, seconds
+
+
+def _last_two(sheet: IO[bytes], width: int) -> list[tuple[float, ...]]:
+    """Return the numbers in the last two columns of a sheet of so many columns, row by row."""
+    letters = [xl_col_to_name(width - 2), xl_col_to_name(width - 1)]
+    cells = "".join(rf'<c r="{one}\d+" s="\d+"><v>([^<]+)</v></c>' for one in letters)
+    return [tuple(map(float, found)) for found in re.findall(cells.encode(), sheet.read())]
 
 
 def _first_row(sheet: IO[bytes]) -> list[str]:

@@ -75,11 +75,15 @@ CSV_REMARKS = {
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """How the file is written: its format, the CSV dialect (ignored in other formats), the language of its headers."""
+    """How the file is written: its format, the language of its headers, and what is ignored in other formats than CSV.
+
+    That is the dialect, and whether the time spent stands at the end of each line in decimal hours too.
+    """
 
     format: Format = "csv"
     dialect: Dialect = "excel"
     language: Language = "en"
+    decimal_hours: bool = False
 
 
 @dataclass(frozen=True)
@@ -175,7 +179,7 @@ def write_export(
         columns = writer.columns(export_columns(db, filters.custom_fields, by_id=filters.by_id))
         about = _about(count, columns, build, filters, options)
         written = writer.write(
-            WriterInput(db, selection, columns, options.language, count.data_as_of, about, progress), file
+            WriterInput(db, selection, columns, options.language, filters, count.data_as_of, about, progress), file
         )
         checks = check_file(db, file, writer, columns, options.language, selection)
         if not all(check.passed for check in checks):
@@ -227,7 +231,7 @@ def _writer(options: ExportOptions) -> Writer:
         case "parquet":
             return ParquetWriter()
         case _:
-            return CsvWriter(options.dialect)
+            return CsvWriter(options.dialect, options.decimal_hours)
 
 
 @contextmanager
@@ -308,6 +312,7 @@ def _about(
         "format": options.format,
         "dialect": options.dialect if options.format == "csv" else None,
         "language": options.language,
+        "decimal_hours": options.decimal_hours if options.format == "csv" else None,
         "filters": filters.model_dump(mode="json"),
         "rows": count.rows,
         "learners": count.learners,

@@ -151,7 +151,7 @@ def export_job(config: ExportConfig, home: HomeResource) -> ExportJob | None:
             "export.language": choices.language,
         }
     )
-    options = ExportOptions(**dict(settings.export))
+    options = ExportOptions(**dict(settings.export), decimal_hours=choices.decimal_hours)
     mailing = None
     if choices.recipients:
         # Loaded where it is needed: an export without it starts faster.

@@ -13,6 +13,7 @@ import pytest
 from reports.export.columns import COLUMNS_AFTER_FIELDS
 from reports.export.filters import ExportFilters
 from reports.export.lines import ROW_ID, OrderedLines, Part, Selection
+from reports.export.totals import Totals
 from reports.export.write import ExportOptions, FileNotSoundError, count_export, write_export
 from reports.export.writers import WriterInput, Written
 from reports.export.writers.csv import CsvWriter
@@ -74,6 +75,39 @@ def test_lines_left_out_of_other_formats_are_found(
     with pytest.raises(FileNotSoundError, match=r"lines: '9' in the warehouse, '8' in the file"):
         write_export(published, tmp_path / "export", ExportFilters(), ExportOptions(format=format_))  # type: ignore[arg-type]
 
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        # 144,215 minutes in all, of which U7 has 144,061.
+        ("delete from {} where user_id = 'U7'", "learner times 9240 s, learner times in all 8652900 s"),
+        (
+            "update {} set minutes = minutes - 1 where is_total",
+            "learner times 8652900 s, learner times in all 8652840 s",
+        ),
+    ],
+)
+def test_totals_that_are_not_those_of_the_lines_are_found(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str, found: str
+) -> None:
+    gather = Totals.gather
+
+    def gather_and_damage(self: Totals, db: duckdb.DuckDBPyConnection, selection: Selection) -> int:
+        rows = gather(self, db, selection)
+        if self.name == "learner":
+            db.execute(damage.format(self.table))
+            # Rows are written by their place, without gaps.
+            db.execute(f"create or replace temp table {self.table} as from {self.table}")
+        return rows
+
+    monkeypatch.setattr(Totals, "gather", gather_and_damage)
+
+    with pytest.raises(FileNotSoundError, match="values: ") as raised:
+        write_export(published, tmp_path / "export.xlsx", ExportFilters(), ExportOptions(format="xlsx"))
+
+    assert found in next(check.found for check in raised.value.checks if not check.passed)
     assert list(tmp_path.iterdir()) == []
 
 
