@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
+from orchestration.defs.export.file import SUMMARY, make_at_once
 from orchestration.runs.background import BackgroundRun
 from portal import access, audit, limits, queries
 from portal.media import media_type
@@ -23,7 +26,9 @@ from reports.export.filters import ExportFilters
 from reports.export.write import ExportCount, count_lines
 from reports.export.writers import Format
 from reports.export.writers.csv import Dialect
-from warehouse.errors import UserError
+from warehouse.errors import OpcoError, UserError
+
+logger = logging.getLogger("portal")
 
 LISTS = ("sessions", "users", "groups", "where", "custom_fields")
 """The filters that name things, in the form's order."""
@@ -32,6 +37,9 @@ DAYS = ("date_from", "date_to")
 FORMATS: tuple[Format, ...] = ("xlsx", "csv", "parquet")
 CHOICES = {"format": FORMATS, "dialect": get_args(Dialect), "language": LANGUAGES}
 PAST_SHOWN = 20
+MOST_LINES_AT_ONCE = 50_000
+"""An export of so many lines takes less than a second, and is given as the answer; of more, a run makes it."""
+AT_ONCE = threading.BoundedSemaphore(2)
 MOST_VALUES = 100
 """So many values of one filter; an address grows with them."""
 
@@ -112,7 +120,8 @@ def submit(request: Request) -> Response:
     if action not in ("file", "email"):
         return RedirectResponse(address(request, "download", wanted.query), 303)
     sessions = _sessions(page, wanted)
-    if _counted(page, wanted, sessions, _named(page, wanted))[0] is None:
+    counted, _ = _counted(page, wanted, sessions, _named(page, wanted))
+    if counted is None:
         return _form_page(page, wanted, status=422)
     filters = wanted.filters(sessions)
     config: dict[str, Any] = {**filters.model_dump(mode="json"), **wanted.choices, "recipients": []}
@@ -124,8 +133,31 @@ def submit(request: Request) -> Response:
         config["recipients"] = [page.person.email]
     limits.check(request, limits.STARTED_RUNS)
     audit.record(request, "export_asked_for", **config)
+    if action == "file" and counted.rows <= MOST_LINES_AT_ONCE and (answer := _made_at_once(page, config)):
+        return answer
     run = page.runs.start("export", config, asked_by=page.person.email)
     return RedirectResponse(page.url("export_run", run_id=run.order.run_id), 303)
+
+
+def _made_at_once(page: PageRequest, config: dict[str, Any]) -> Response | None:
+    """Make an export of few lines and give its file, the run on record; None where a run of its own is to make it.
+
+    That is where others are being made, and where it cannot be made here: the run tells why.
+    """
+    if not AT_ONCE.acquire(blocking=False):
+        return None
+    try:
+        page.request.app.state.warehouse.require_as_published(page.db)
+        summary, facts = make_at_once(page.db, page.home, config)
+    except OpcoError:
+        logger.exception("an export could not be made at once")
+        return None
+    finally:
+        AT_ONCE.release()
+    made = SUMMARY.dump_json(summary).decode()
+    run = page.runs.keep("export", config, facts, made, asked_by=page.person.email)
+    audit.record(page.request, "export_downloaded", run_id=run.order.run_id, file=summary.path.name)
+    return FileResponse(summary.path, filename=summary.path.name, media_type=media_type(summary.path.name))
 
 
 def matches(request: Request) -> Response:
