@@ -19,6 +19,8 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
         "where": "Values of custom fields",
         "custom_fields": "Custom fields shown",
         "more": "and {count} more",
+        "colon": ": ",
+        "semicolon": "; ",
     },
     "fr": {
         "date_from": "Connexions à partir du",
@@ -30,6 +32,8 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
         "where": "Valeurs de champs personnalisés",
         "custom_fields": "Champs personnalisés affichés",
         "more": "et {count} de plus",
+        "colon": " : ",
+        "semicolon": " ; ",
     },
 }
 LISTS = ("users", "groups", "sessions", "session_ids", "where", "custom_fields")
@@ -47,3 +51,19 @@ def filters_told(filters: ExportFilters, language: Language) -> list[tuple[str, 
             shown = [*values[:VALUES_SHOWN], *([words["more"].format(count=rest)] if rest > 0 else [])]
             facts.append((words[kind], ", ".join(shown)))
     return facts
+
+
+def told_in_a_line(filters: ExportFilters, language: Language, titles: Mapping[str, str]) -> str:
+    """Return the filters that were given in one line; `titles` are those of custom fields by id, which pages ask by."""
+    words = WORDS[language]
+    if filters.by_id:
+        fields = [titles.get(one, one) for one in filters.custom_fields]
+        conditions = []
+        for condition in filters.where:
+            field = next((one for one in titles if condition.startswith(f"{one}=")), "")
+            conditions.append(titles.get(field, "") + condition.removeprefix(field))
+        filters = filters.model_copy(update={"custom_fields": tuple(fields), "where": tuple(conditions)})
+    days = {words["date_from"], words["date_to"]}
+    return words["semicolon"].join(
+        f"{title}{' ' if title in days else words['colon']}{text}" for title, text in filters_told(filters, language)
+    )

@@ -23,7 +23,7 @@ from xlsxwriter.utility import xl_col_to_name
 
 from reports.export.columns import Column, Kind
 from reports.export.lines import OrderedLines, Part, displayed, local_instant, printed
-from reports.export.told import filters_told
+from reports.export.told import told_in_a_line
 from reports.export.totals import TOTALS, Totals
 from reports.export.writers import CutCell, WriterInput, Written
 from reports.export.writers.texts import texts_of, written_behind
@@ -72,8 +72,8 @@ FILTER_LETTERS = 4
 LINE_POINTS = 15
 MOST_HEADER_LINES = 4
 FOOT: dict[str, dict[str, str]] = {
-    "en": {"filters": "Filters", "none": "none", "data": "Data as of", "page": "Page", "colon": ":"},
-    "fr": {"filters": "Filtres", "none": "aucun", "data": "Données au", "page": "Page", "colon": " :"},
+    "en": {"filters": "Filters: ", "none": "none", "data": "Data as of", "page": "Page"},
+    "fr": {"filters": "Filtres : ", "none": "aucun", "data": "Données au", "page": "Page"},
 }
 FOOT_UNITS = 255
 """What Excel takes as the foot of a page, codes included."""
@@ -333,8 +333,8 @@ def _foot(given: WriterInput) -> str:
         {"instant": given.data_as_of.replace(tzinfo=None), "zone": given.selection.display_timezone},
     ).fetchall()
     right = f"&R&8{words['data']} {as_of}\n{words['page']} &P / &N"
-    told = "; ".join(f"{title}{words['colon']} {text}" for title, text in filters_told(given.filters, given.language))
-    told = f"{words['filters']}{words['colon']} {told or words['none']}"
+    titles = given.db.execute("select custom_field_id, title from dim_custom_fields order by field_position").fetchall()
+    told = f"{words['filters']}{told_in_a_line(given.filters, given.language, dict(titles)) or words['none']}"
     lines = [_shown(line) for line in textwrap.wrap(told, FOOT_LETTERS)]
     room = FOOT_UNITS - _utf16_units(right) - len("&L&8")
     foot = ""
@@ -356,9 +356,7 @@ def _shown(text: str) -> str:
 def _header(given: WriterInput, table: _Table, style: int) -> bytes:
     """Return the XML of the header row, as high as its headers need where they are parted at their blanks."""
     headers = [column.header(given.language) for column in table.columns]
-    lines = (
-        len(textwrap.wrap(header, width - FILTER_LETTERS)) for header, width in zip(headers, table.widths, strict=True)
-    )
+    lines = (len(textwrap.wrap(header, width - 1)) for header, width in zip(headers, table.widths, strict=True))
     height = LINE_POINTS * min(MOST_HEADER_LINES, max(lines))
     cells = given.db.execute(
         f"select {_cut_and_escaped('header')} from (select unnest(cast($headers as varchar[])) as header)",

@@ -117,10 +117,19 @@ def test_each_sheet_prints_on_landscape_pages_that_say_its_filters(published: Pa
         assert sheet.oddFooter is not None
         left, right = str(sheet.oddFooter.left.text), sheet.oddFooter.right.text
         assert " ".join(left.split()) == (
-            "Filtres : Connexions à partir du : 01/10/2026; Groupes, sous-groupes compris : Région Nord; Valeurs de "
+            "Filtres : Connexions à partir du 01/10/2026 ; Groupes, sous-groupes compris : Région Nord ; Valeurs de "
             "champs personnalisés : =1+1==2, Email= perso, Site=Lille, Site=@"
         )
         assert right == "Données au 10/11/2026 07:00\nPage &P / &N"
+
+
+def test_a_foot_names_the_fields_that_a_page_asks_for_by_id(published: Path, tmp_path: Path) -> None:
+    book = workbook(published, tmp_path, where=["CF5=Lille", "CF4=2025-09-01"], custom_fields=["CF5"], by_id=True)
+
+    foot = book.worksheets[0].oddFooter
+    assert foot is not None
+    told = "Filters: Values of custom fields: Site=Lille, Entrée=2025-09-01; Custom fields shown: Site"
+    assert " ".join(str(foot.left.text).split()) == told
 
 
 def test_a_foot_holds_no_code_of_a_filter_and_no_more_than_excel_takes(tmp_path: Path, published_sql: str) -> None:
