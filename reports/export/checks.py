@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -17,7 +18,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from xlsxwriter.utility import xl_col_to_name
 
-from reports.export.columns import Column, Language
+from reports.export.columns import Column, Kind, Language, Level
 from reports.export.lines import Selection, as_displayed
 from reports.export.totals import TOTALS
 from reports.export.writers import Writer
@@ -34,6 +35,8 @@ DESCRIPTIONS = {
 # A record must fit into a block; nearly all fit into the small one.
 BLOCK_BYTES = (1024**2, 512 * 1024**2)
 ROWS_A_BATCH = 16_384
+MOST_COLUMNS_AT_ONCE = 60
+"""Of more columns the limit of memory has no room for two things side by side."""
 SECONDS_A_DAY = 86_400
 SPREADSHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
@@ -64,10 +67,13 @@ def check_file(
     if isinstance(writer, CsvWriter):
         header = writer.header(columns, language)
         found_header = _header_of_csv(path, writer)
-        cells = [writer.cell(column) for column in columns]
-        # The header is read back as one more line.
-        expected = _fingerprint(db, cells, as_displayed(selection), selection, also=header)
-        records, found = _read_csv(db, path, writer, len(columns))
+        # Side by side: reading a CSV back is the work of one thread.
+        with ThreadPoolExecutor(1) as pool:
+            read = pool.submit(_read_csv, db.cursor(), path, writer, columns)
+            if len(columns) > MOST_COLUMNS_AT_ONCE:
+                read.result()
+            expected = _fingerprint_of_csv(db, writer, columns, header, selection)
+            records, found = read.result()
         lines = records - 1
         values = Check(VALUES, expected, found)
     elif isinstance(writer, ParquetWriter):
@@ -75,13 +81,14 @@ def check_file(
         with pq.ParquetFile(path, pre_buffer=False) as file:
             found_header = list(file.schema_arrow.names)
             typed = [writer.value(column) for column in columns]
-            expected = _fingerprint(db, typed, selection.source, selection)
+            expected = _fingerprint(db, typed, selection)
             # By position: two columns may not bear one name there, but may bear any.
             names = [f"value_{number}" for number in range(len(columns))]
             schema = pa.schema(zip(names, file.schema_arrow.types, strict=True))
             read = file.iter_batches(batch_size=ROWS_A_BATCH, use_threads=False)
             batches = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in read)
-            lines, found = _read_back(db, pa.RecordBatchReader.from_batches(schema, batches))
+            fingerprint = f"hash({', '.join(map(quoted_identifier, names))})"
+            lines, found = _read_back(db, pa.RecordBatchReader.from_batches(schema, batches), fingerprint)
         values = Check(VALUES, expected, found)
     else:
         header = [column.header(language) for column in columns]
@@ -97,40 +104,93 @@ def check_file(
     )
 
 
-def _fingerprint(
-    db: duckdb.DuckDBPyConnection,
-    values: list[str],
-    source: str,
-    selection: Selection,
-    also: list[str] | None = None,
-) -> str:
-    """Return a sum over all rows of a hash of their values, the same for the same rows in any order."""
-    parameters = dict(selection.parameters)
-    if "$display_timezone" in source:
-        parameters["display_timezone"] = selection.display_timezone
-    query = f"select hash({', '.join(values)}) as fingerprint from {source}"
-    if also is not None:
-        places = ", ".join(f"$also_{number}" for number in range(len(also)))
-        query += f" union all select hash({places})"
-        parameters |= {f"also_{number}": text for number, text in enumerate(also)}
-    found = db.execute(f"select sum(cast(fingerprint as hugeint)) from ({query})", parameters).fetchall()
+def _fingerprint(db: duckdb.DuckDBPyConnection, values: list[str], selection: Selection) -> str:
+    """Return a sum over all lines of a hash of their values, the same for the same lines in any order."""
+    query = f"select sum(cast(hash({', '.join(values)}) as hugeint)) from {selection.source}"
+    found = db.execute(query, selection.parameters).fetchall()
     return str(found[0][0] or 0)
 
 
-def _read_back(db: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader) -> tuple[int, str]:
-    """Return the number of rows that `reader` gives, and their fingerprint."""
+def _fingerprint_of_csv(
+    db: duckdb.DuckDBPyConnection,
+    writer: CsvWriter,
+    columns: tuple[Column, ...],
+    header: list[str],
+    selection: Selection,
+) -> str:
+    """Return the fingerprint that the records of a CSV file are to have, the header's among them.
+
+    To print a cell takes longer than to hash what it is made of. So lines that hold the same values in the columns of
+    one level, by their hash, take that level's printed hash from one place; a line like no other is printed itself.
+    """
+    names, joins, printed = [], [], []
+    for number, places in enumerate(_levels(columns)):
+        of_level = [columns[place] for place in places]
+        cells = f"hash({', '.join(writer.cell(column) for column in of_level)})"
+        # Nearly every line has another instant.
+        if any(column.kind is Kind.INSTANT for column in of_level) or len(columns) > MOST_COLUMNS_AT_ONCE:
+            printed.append(cells)
+            continue
+        values = ", ".join(f"fact.{quoted_identifier(name)}" for name in dict.fromkeys(one.name for one in of_level))
+        # No custom field's column begins with a blank.
+        name = quoted_identifier(f" values_{number}")
+        names.append(f"hash({values}) as {name}")
+        is_learners = of_level[0].level is Level.LEARNER
+        one_each = (
+            "dim_learners as fact" if is_learners else f"(select distinct {values} from {selection.source}) as fact"
+        )
+        joins.append(
+            f"left join (select hash({values}) as {name}, any_value({cells}) as printed from {one_each} "
+            f"group by {name}) as level_{number} on fact.{name} = level_{number}.{name}"
+        )
+        printed.append(f"coalesce(level_{number}.printed, {cells})")
+    of_header = [f"hash({', '.join(f'$header_{place}' for place in places)})" for places in _levels(columns)]
+    found = db.execute(
+        f"""
+        select sum(cast(fingerprint as hugeint))
+        from (
+            select hash({", ".join(printed)}) as fingerprint
+            from (select {", ".join(["fact.*", *names])} from {as_displayed(selection)}) as fact
+            {" ".join(joins)}
+            union all
+            select hash({", ".join(of_header)})
+        )
+        """,
+        {
+            **selection.parameters,
+            "display_timezone": selection.display_timezone,
+            **{f"header_{place}": text for place, text in enumerate(header)},
+        },
+    ).fetchall()
+    return str(found[0][0])
+
+
+def _levels(columns: tuple[Column, ...]) -> list[list[int]]:
+    """Return the places of the columns, those of one level together; each of a connection's by itself."""
+    levels: dict[object, list[int]] = {}
+    for place, column in enumerate(columns):
+        levels.setdefault(place if column.level is Level.CONNECTION else column.level, []).append(place)
+    return list(levels.values())
+
+
+def _read_back(db: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader, fingerprint: str) -> tuple[int, str]:
+    """Return the number of rows that `reader` gives, and the sum of their `fingerprint`, SQL over its columns."""
     db.register("export_file", reader)
     try:
-        names = ", ".join(map(quoted_identifier, reader.schema.names))
-        rows, found = db.execute(f"select count(*), sum(cast(hash({names}) as hugeint)) from export_file").fetchall()[0]
+        query = f"select count(*), sum(cast({fingerprint} as hugeint)) from export_file"
+        rows, found = db.execute(query).fetchall()[0]
     finally:
         db.unregister("export_file")
     return rows, str(found or 0)
 
 
-def _read_csv(db: duckdb.DuckDBPyConnection, path: Path, writer: CsvWriter, width: int) -> tuple[int, str]:
+def _read_csv(
+    db: duckdb.DuckDBPyConnection, path: Path, writer: CsvWriter, columns: tuple[Column, ...]
+) -> tuple[int, str]:
     """Return the number of records of a CSV file, the header's included, and their fingerprint."""
-    names = [f"cell_{number}" for number in range(width)]
+    names = [f"cell_{number}" for number in range(len(columns))]
+    levels = (f"hash({', '.join(names[place] for place in places)})" for places in _levels(columns))
+    fingerprint = f"hash({', '.join(levels)})"
     for block_bytes in BLOCK_BYTES:
         try:
             with pyarrow.csv.open_csv(
@@ -139,7 +199,7 @@ def _read_csv(db: duckdb.DuckDBPyConnection, path: Path, writer: CsvWriter, widt
                 parse_options=pyarrow.csv.ParseOptions(delimiter=writer.delimiter, newlines_in_values=True),
                 convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
             ) as reader:
-                return _read_back(db, reader)
+                return _read_back(db, reader, fingerprint)
         except (pa.ArrowInvalid, duckdb.Error):
             # A record that is longer than a block.
             if block_bytes == BLOCK_BYTES[-1]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -203,7 +204,10 @@ def _written(
         written = writer.write(
             WriterInput(db, selection, columns, options.language, filters, count.data_as_of, about, progress), file
         )
-        checks = check_file(db, file, writer, columns, options.language, selection)
+        with ThreadPoolExecutor(1) as pool:
+            # Side by side with the checks, which it is no part of.
+            checksum = pool.submit(sha256_of, file)
+            checks = check_file(db, file, writer, columns, options.language, selection)
         if not all(check.passed for check in checks):
             raise FileNotSoundError(output, checks)
         summary = ExportSummary(
@@ -211,7 +215,7 @@ def _written(
             path=output,
             json_path=json_path,
             bytes=file.stat().st_size,
-            sha256=sha256_of(file),
+            sha256=checksum.result(),
             display_timezone=selection.display_timezone,
             cut_cells=len(written.cut_cells),
             checks=checks,

@@ -123,6 +123,20 @@ def test_two_names_of_one_course_are_noticed(tmp_path: Path, published_sql: str)
     assert list((tmp_path / "out").iterdir()) == []
 
 
+@pytest.mark.parametrize("column", ["last_name", "session_name", '"Site"', "labels"])
+def test_a_line_that_says_otherwise_than_its_learner_or_session_is_noticed(
+    tmp_path: Path, published_sql: str, column: str
+) -> None:
+    warehouse = tmp_path / "opco.duckdb"
+    other = "['autre']" if column == "labels" else "'Autre'"
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute(published_sql)
+        connection.execute(f"update fct_opco_connections set {column} = {other} where connection_id = 'c10'")
+
+    with pytest.raises(FileNotSoundError, match="values"):
+        write_export(warehouse, tmp_path / "out" / "export.csv", ExportFilters(), ExportOptions())
+
+
 def test_groups_that_hold_each_other_in_a_circle(tmp_path: Path, published_sql: str) -> None:
     warehouse = tmp_path / "opco.duckdb"
     with duckdb.connect(str(warehouse)) as connection:
