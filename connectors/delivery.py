@@ -191,11 +191,11 @@ def _require_something(context: PullContext, report: SourceReport, *, allows_emp
 
 
 def _put_prefix(context: PullContext, prefix: str) -> None:
-    """Put the prefix before every id of what the source has just written."""
+    """Put the prefix before every id of what the source has just written; what it kept has it."""
     if not prefix:
         return
     with duckdb.connect() as db:
-        for path in _written(context):
+        for path in set(_written(context)) - context.kept:
             _rewrite(db, path, raw_tables()[path.parent.name], prefix)
 
 

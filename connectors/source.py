@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,6 +32,8 @@ class PullContext:
     staging: Path
     is_full: bool = False
     on_progress: Callable[[str], None] = lambda _step: None
+    kept: set[Path] = field(default_factory=set)
+    """The files that `keep_snapshot` has taken over: they have been through what a delivery does to new ones."""
 
     def snapshot_file(self, table: str) -> Path:
         """Return where this source's part of a snapshot table is written, once a pull."""
@@ -58,6 +61,16 @@ class PullContext:
         """
         return _existing(self.previous, f"{table}/{self.name}.parquet")
 
+    def keep_snapshot(self, table: str) -> None:
+        """Deliver this source's part of a snapshot table as it was last delivered, with its prefix and forgettings."""
+        file = self.snapshot_file(table)
+        os.link(self._previous(f"{table}/{self.name}.parquet"), file)
+        self.kept.add(file)
+
+    def keep_state_file(self, name: str) -> None:
+        """Leave a part of the state as the last delivery has it."""
+        os.link(self._previous(f"_{self.name}-{name}"), self.state_file(name))
+
     def others_snapshots(self, table: str) -> list[Path]:
         """Return the parts of a snapshot table that the other sources of the home deliver, this time or last."""
         return sorted(path for path in (self.staging / table).glob("*.parquet") if path.stem != self.name)
@@ -71,6 +84,11 @@ class PullContext:
     def save_state(self, state: dict[str, Any]) -> None:
         """Keep the state, such as a cursor, with the delivery: it moves when the data move, and never alone."""
         self.state_file("state.json").write_text(json.dumps(state, indent=1, sort_keys=True), encoding="utf-8")
+
+    def _previous(self, name: str) -> Path:
+        if self.previous is None:
+            raise FileNotFoundError(name)
+        return self.previous / name
 
     def _part(self, table: str, name: str) -> Path:
         make_folder(self.staging / table)

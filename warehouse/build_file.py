@@ -68,15 +68,16 @@ def prepare_build_file(
     *,
     incremental: bool = False,
     identities: Mapping[str, int] | None = None,
-) -> None:
+) -> bool:
     """Rewrite schema `raw` of the build file: a view per raw table, what is archived, and what this build is.
+
+    Return whether anything else than growing tables changed since the last build, as `raw.this_build` says it.
 
     `identities` gives accounts (user ids) the number of their learner: accounts of one number are one person.
 
     The views hold every version of every file: what is delivered no more may stay. An `incremental` build keeps what
     the last one made: the views of growing tables hold only versions that were delivered since and that the last build
-    had not read as delivered, those of snapshot tables only what was delivered since, and `raw.this_build` says
-    whether anything else than growing tables changed since.
+    had not read as delivered, those of snapshot tables only what was delivered since.
     Raises OpcoError when the archive misses a file that its manifest names, or the build file is locked.
     """
     manifest = read_manifest(archive)
@@ -95,16 +96,18 @@ def prepare_build_file(
         _create_raw_files(db, archive, manifest, read)
         _create_raw_tables(db, manifest)
         now = _Delivered.by(db, identity.load_number)
+        have_snapshots_changed = not before.same_beside_growing(now) or before.lacks_snapshots_of(manifest)
         _create_this_build(
             db,
             identity,
             earlier_load_number=before.load_number,
-            have_snapshots_changed=not before.same_beside_growing(now) or before.lacks_snapshots_of(manifest),
+            have_snapshots_changed=have_snapshots_changed,
         )
         _create_identities(db, identities or {})
         for table in raw_tables().values():
             _create_view(db, archive, table, [one for one in read if one.table_name == table.name])
         db.execute("commit")
+    return have_snapshots_changed
 
 
 def _is_read(version: FileVersion, number: int, is_current: bool, before: _Delivered) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any, BinaryIO, Protocol
@@ -17,6 +17,7 @@ import pyarrow.csv as pa_csv
 from connectors.moodle.schema import Access
 from connectors.settings import variable_of_secret
 from warehouse.errors import OpcoError, UserError
+from warehouse.sql import quoted_identifier, quoted_literal
 
 CONNECT_TIMEOUT_SECONDS = 8
 """With what connecting takes besides, a server that does not answer is reported within ten seconds."""
@@ -54,8 +55,8 @@ class Database(Protocol):
     def tables_like(self, ending: str) -> list[str]:
         """The tables whose names end so; with their schema where that is not the one that is searched."""
 
-    def access_of(self, table: str, columns: Sequence[str]) -> dict[str, Access]:
-        """Tell of each column of a table whether it can be read, is not granted, or is missing."""
+    def access_of(self, tables: Mapping[str, Iterable[str]]) -> dict[str, dict[str, Access]]:
+        """Tell of columns by table, and of each whether it can be read, is not granted, or is missing."""
 
     def use_schema(self, schema: str) -> None:
         """Search tables in this schema from now on."""
@@ -65,10 +66,6 @@ class Database(Protocol):
 
     def qualified(self, table: str) -> str:
         """The table as a GRANT names it."""
-
-
-def _quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
 
 
 @contextmanager
@@ -114,12 +111,18 @@ _PORT_HINT = (
     "sources.{source}.database?"
 )
 _NAME_HINT = "Check the database's name at the end of the setting sources.{source}.database."
-_TLS_HINT = "Check sslmode (PostgreSQL) or ssl_ca (MariaDB, MySQL) in the setting sources.{source}.database."
+_TLS_HINT = (
+    "Check what the setting sources.{source}.database says of TLS: sslmode and sslrootcert (PostgreSQL), "
+    "ssl_ca and ssl_verify_identity (MariaDB, MySQL)."
+)
+_MARIADB_FILES = ("ssl_ca", "ssl_cert", "ssl_key")
+_MARIADB_PARAMETERS = (*_MARIADB_FILES, "ssl_verify_identity", "unix_socket")
 
 
 class _Postgres:
     engine = "PostgreSQL"
     HINTS = (
+        ("no encryption", _TLS_HINT),
         ("password authentication failed|no password supplied|pg_hba.conf", _SIGN_IN_HINT),
         ("could not translate host name|Name or service not known", _HOST_HINT),
         ("SSL|certificate", _TLS_HINT),
@@ -159,7 +162,7 @@ class _Postgres:
 
     @property
     def grantee(self) -> str:
-        return _quote(self.user) if not re.fullmatch(r"[a-z_][a-z0-9_]*", self.user) else self.user
+        return quoted_identifier(self.user) if not re.fullmatch(r"[a-z_][a-z0-9_]*", self.user) else self.user
 
     def _said(self, error: BaseException) -> str:
         lines = [line.strip() for line in str(error).splitlines() if line.strip()]
@@ -187,7 +190,7 @@ class _Postgres:
     def batches(
         self, table: str, columns: Mapping[str, str], where: str = "", *, has_long_texts: bool = False
     ) -> Iterator[pa.RecordBatch]:
-        selected = ", ".join(map(_quote, columns))
+        selected = ", ".join(map(quoted_identifier, columns))
         query = f"select {selected} from {self.quoted(table)}" + (f" where {where}" if where else "")
         copy = f"copy ({query}) to stdout (format csv)"
 
@@ -203,35 +206,36 @@ class _Postgres:
             "select n.nspname, c.relname from pg_class as c join pg_namespace as n on n.oid = c.relnamespace "
             f"where c.relname like '%{ending}' and c.relkind in ('r', 'p', 'v', 'm') "
             "and n.nspname not in ('pg_catalog', 'information_schema') "
-            + (f"and n.nspname = '{self._schema.replace(chr(39), chr(39) * 2)}'" if self._schema else "")
+            + (f"and n.nspname = {quoted_literal(self._schema)}" if self._schema else "")
         )
         return [f"{schema}.{table}" for schema, table in found]
 
     def use_schema(self, schema: str) -> None:
         self._schema = schema
 
-    def access_of(self, table: str, columns: Sequence[str]) -> dict[str, Access]:
-        found = dict(
-            self.rows(
-                "select a.attname, has_column_privilege(a.attrelid, a.attnum, 'select') "
+    def access_of(self, tables: Mapping[str, Iterable[str]]) -> dict[str, dict[str, Access]]:
+        found = {
+            (table, column): Access.GRANTED if is_granted else Access.DENIED
+            for table, column, is_granted in self.rows(
+                "select c.relname, a.attname, has_column_privilege(a.attrelid, a.attnum, 'select') "
                 "and has_schema_privilege(c.relnamespace, 'usage') "
                 "from pg_attribute as a join pg_class as c on c.oid = a.attrelid "
                 "join pg_namespace as n on n.oid = c.relnamespace "
-                f"where c.relname = '{table}' and n.nspname = {self._schema_literal} "
-                "and a.attnum > 0 and not a.attisdropped"
+                f"where c.relname in ({', '.join(map(quoted_literal, tables))}) "
+                f"and n.nspname = {self._schema_literal} and a.attnum > 0 and not a.attisdropped"
             )
-        )
+        }
         return {
-            column: Access.MISSING if column not in found else Access.GRANTED if found[column] else Access.DENIED
-            for column in columns
+            table: {column: found.get((table, column), Access.MISSING) for column in columns}
+            for table, columns in tables.items()
         }
 
     @property
     def _schema_literal(self) -> str:
-        return "current_schema()" if self._schema is None else "'" + self._schema.replace("'", "''") + "'"
+        return "current_schema()" if self._schema is None else quoted_literal(self._schema)
 
     def quoted(self, table: str) -> str:
-        return (f"{_quote(self._schema)}." if self._schema else "") + _quote(table)
+        return (f"{quoted_identifier(self._schema)}." if self._schema else "") + quoted_identifier(table)
 
     def qualified(self, table: str) -> str:
         return f"{self._schema}.{table}" if self._schema else table
@@ -266,9 +270,11 @@ class _MariaDB:
         self._database = unquote(parts.path.lstrip("/"))
         host = unquote(parts.hostname or "localhost")
         self.place = f"Moodle's database {self._database} at {host}"
-        ssl: dict[str, Any] = {name: given[name] for name in ("ssl_ca", "ssl_cert", "ssl_key") if name in given}
+        self._require_parameters(given, source)
+        ssl: dict[str, Any] = {name: given[name] for name in _MARIADB_FILES if name in given}
         if "ssl_ca" in given:
             ssl["ssl_verify_cert"] = True
+            ssl["ssl_verify_identity"] = given.get("ssl_verify_identity") == "true"
         try:
             self._connection = pymysql.connect(
                 host=host,
@@ -295,6 +301,26 @@ class _MariaDB:
             self.rows(f"set session {variable} = {value}")
         self.rows("set session transaction isolation level repeatable read")
         self.rows("start transaction with consistent snapshot, read only")
+
+    def _require_parameters(self, given: Mapping[str, str], source: str) -> None:
+        """Raise where what stands behind the question mark would be passed over: who asks for TLS has to get it."""
+        where = f"of the setting sources.{source}.database"
+        if unknown := sorted(given.keys() - set(_MARIADB_PARAMETERS)):
+            raise UserError(
+                f"{self.place} cannot be read: {', '.join(unknown)} {where} is unknown. MariaDB and MySQL have "
+                f"{', '.join(_MARIADB_PARAMETERS)}."
+            )
+        if given.get("ssl_verify_identity", "false") not in ("true", "false") or (
+            given.get("ssl_verify_identity") == "true" and "ssl_ca" not in given
+        ):
+            raise UserError(
+                f"{self.place} cannot be read: ssl_verify_identity {where} is true or false, and needs ssl_ca beside."
+            )
+        for name in _MARIADB_FILES:
+            if name in given and not os.access(given[name], os.R_OK):
+                raise UserError(
+                    f"{self.place} cannot be read: there is no readable file {given[name]} ({name} {where})."
+                )
 
     @property
     def grantee(self) -> str:
@@ -355,17 +381,20 @@ class _MariaDB:
     def use_schema(self, schema: str) -> None:
         raise NotImplementedError(f"{self.engine} has no schemas beside databases: {schema}")
 
-    def access_of(self, table: str, columns: Sequence[str]) -> dict[str, Access]:
+    def access_of(self, tables: Mapping[str, Iterable[str]]) -> dict[str, dict[str, Access]]:
+        return {table: self._access_of(table, list(columns)) for table, columns in tables.items()}
+
+    def _access_of(self, table: str, columns: Sequence[str]) -> dict[str, Access]:
         # information_schema hides what is not granted: only a query's error tells it from what is missing.
-        whole = self._access(table, ", ".join(map(_quote, columns)))
+        whole = self._access(table, ", ".join(map(quoted_identifier, columns)))
         if whole is Access.GRANTED:
             return dict.fromkeys(columns, whole)
-        return {column: self._access(table, _quote(column)) for column in columns}
+        return {column: self._access(table, quoted_identifier(column)) for column in columns}
 
     def _access(self, table: str, columns: str) -> Access:
         try:
             with self._connection.cursor() as cursor:
-                cursor.execute(f"select {columns} from {_quote(table)} limit 0")
+                cursor.execute(f"select {columns} from {quoted_identifier(table)} limit 0")
         except self._errors.MySQLError as error:
             if error.args[0] in (1142, 1143):
                 return Access.DENIED
@@ -375,7 +404,7 @@ class _MariaDB:
         return Access.GRANTED
 
     def quoted(self, table: str) -> str:
-        return _quote(table)
+        return quoted_identifier(table)
 
     def qualified(self, table: str) -> str:
         return f"{self._database}.{table}"
@@ -393,7 +422,7 @@ class _MariaDB:
 
 
 def _csv_cell(column: str, kind: str) -> str:
-    name = _quote(column)
+    name = quoted_identifier(column)
     if kind == "text":
         return f"""ifnull(concat('"', replace({name}, '"', '""'), '"'), '')"""
     return f"ifnull({name}, '')"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -11,12 +12,16 @@ from typing import Any, Self
 
 import duckdb
 
-from connectors.moodle.schema import TABLES
+from connectors.moodle.schema import LOG, TABLES
 from warehouse.sql import quoted_literal
 
 FOLDER = Path(__file__).parent
-STEPS = ("people", "memberships", "mode", "sessions", "courses", "progress")
+STEPS = ("people", "marks", "memberships", "mode", "sessions", "courses", "progress")
 """What is made of the landed tables before the events, in this order; `mode` is the session mode's file."""
+SESSION_STEPS = ("memberships", "mode", "sessions")
+"""Those of them in whose place `known_sessions` takes the candidates of the last pull, where they would be the same."""
+RESULT_TABLES = ("course_modules_completion", "course_completions", "grade_grades", "quiz_attempts")
+"""What of Moodle only the tables of `COMPARED` rest on."""
 SNAPSHOTS = (
     "users",
     "custom_fields",
@@ -43,7 +48,7 @@ PREVIOUS = {
     "begins_at bigint, left_at bigint",
     "read_ids": "id bigint",
     "digests": "id varchar, digest varchar",
-    "users": "user_id varchar, email varchar, status varchar",
+    "users": "user_id varchar, email varchar",
     "user_custom_field_values": "user_id varchar, custom_field_id varchar, value varchar",
 }
 """What the last pull left, and the columns of it that are read."""
@@ -103,15 +108,23 @@ class MoodleMapping:
             self.db.execute(f"set temp_directory = {quoted_literal(folder / 'duckdb')}")
         self.db.execute("set timezone = 'UTC'; set preserve_insertion_order = false")
         self._options = options
-        for name, value in self._variables().items():
-            self.db.execute(f"set variable {name} = $1", [value])
-        self.db.execute("create schema moodle; create schema previous")
-        for name, columns in PREVIOUS.items():
-            self._relation("previous", name, previous.get(name), columns, id_prefix)
-        self.db.execute("create view previous_candidates as from previous.candidates")
-        for name, columns in TABLE_COLUMNS.items():
-            self.land(name, landed.get(name), columns)
-        self.db.execute("create table session_dates (session_id varchar, starts_on date, ends_on date)")
+        self._id_prefix = id_prefix
+        # One call: each has its price, and there are dozens of them.
+        self.db.execute(
+            ";\n".join(
+                [
+                    *(f"set variable {name} = {_literal(value)}" for name, value in self._variables().items()),
+                    "create schema moodle; create schema previous",
+                    *(
+                        _view(f'previous."{name}"', previous.get(name), columns, id_prefix)
+                        for name, columns in PREVIOUS.items()
+                    ),
+                    "create view previous_candidates as from previous.candidates",
+                    *(_view(f'moodle."{name}"', landed.get(name), columns) for name, columns in TABLE_COLUMNS.items()),
+                    "create table session_dates (session_id varchar, starts_on date, ends_on date)",
+                ]
+            )
+        )
         if options.session_dates:
             self.db.executemany(
                 "insert into session_dates values ($1, $2, $3)",
@@ -119,7 +132,7 @@ class MoodleMapping:
             )
         self.run("macros")
 
-    def _variables(self) -> dict[str, Any]:
+    def _variables(self) -> dict[str, str | int | Collection[str]]:
         options = self._options
         yes, no = WORDS.get(options.language, WORDS["en"])
         return {
@@ -131,34 +144,44 @@ class MoodleMapping:
             "language": options.language,
             "yes": yes,
             "no": no,
-            "learner_roles": list(options.learner_roles),
+            "learner_roles": options.learner_roles,
             "restored_events": options.restored_events,
             "cohort_labels": options.cohort_labels,
             "course_groups": options.course_groups,
             "started_at": options.started_at,
             "low": options.low,
-            "observed_kinds": list(options.observed_kinds),
+            "observed_kinds": options.observed_kinds,
         }
 
-    def land(self, table: str, landed: Path | None, columns: str) -> None:
-        """Make `moodle.TABLE` of a Parquet file; without one it has no rows."""
-        self._relation("moodle", table, landed, columns)
+    def land_log(self, files: Path) -> None:
+        """Take the rows of other files, named by a pattern, for the log."""
+        self.db.execute(_view(f'moodle."{LOG}"', files, TABLE_COLUMNS[LOG]))
 
-    def _relation(self, schema: str, name: str, file: Path | None, columns: str, id_prefix: str = "") -> None:
-        place = f'{schema}."{name}"'
-        if file is None:
-            self.db.execute(f"create or replace view {place} as from (select {_nulls(columns)}) limit 0")
-        else:
-            # Ids of a delivered table have the prefix that the delivery put before them.
-            bare = ", ".join(
-                f"substr({column}, {len(id_prefix) + 1}) as {column}"
-                for column in re.findall(r"\b(?:user_id|custom_field_id)\b(?= varchar)", columns)
-            )
-            replaced = f" replace ({bare})" if id_prefix and bare else ""
-            self.db.execute(
-                f"create or replace view {place} as select *{replaced} "
-                f"from read_parquet({quoted_literal(file)}, union_by_name = true)"
-            )
+    def content(self) -> dict[str, str]:
+        """Return what tells whether anything changed: of each table but the log its rows as one number, in any order.
+
+        Beside them, as `mapping`, what else the raw tables rest on: settings and statements.
+        """
+        sums = (
+            f"select '{name}', concat(count(*), ' ', sum(hash(t))) from moodle.\"{name}\" as t"
+            for name in TABLE_COLUMNS
+            if name != LOG
+        )
+        found = dict(self.rows(" union all ".join(sums)))
+        settings = {**self._variables(), "dates": self._options.session_dates, "started_at": 0, "low": 0}
+        statements = sorted((FOLDER / "sql").rglob("*.sql")) + sorted((FOLDER / "sessions").glob("*.sql"))
+        digest = hashlib.sha256(repr((duckdb.__version__, self._id_prefix, sorted(settings.items()))).encode())
+        for file in statements:
+            digest.update(file.read_bytes())
+        return {"mapping": digest.hexdigest(), **found}
+
+    def has_new_marks(self) -> bool:
+        """Whether the log tells of a membership that the last pull did not know; after the step `marks`."""
+        ((found,),) = self.rows(
+            "select exists (from logged_marks where log_id not in "
+            "(select log_id from previous.marks where log_id is not null))"
+        )
+        return bool(found)
 
     def run(self, step: str) -> None:
         """Run the statements of a step."""
@@ -203,10 +226,32 @@ class MoodleMapping:
         self.close()
 
 
+def _view(place: str, file: Path | None, columns: str, id_prefix: str = "") -> str:
+    """The statement that makes a view of a Parquet file; without one it has no rows."""
+    if file is None:
+        return f"create or replace view {place} as from (select {_nulls(columns)}) limit 0"
+    # Ids of a delivered table have the prefix that the delivery put before them.
+    bare = ", ".join(
+        f"substr({column}, {len(id_prefix) + 1}) as {column}"
+        for column in re.findall(r"\b(?:user_id|custom_field_id)\b(?= varchar)", columns)
+    )
+    replaced = f" replace ({bare})" if id_prefix and bare else ""
+    return f"create or replace view {place} as select *{replaced} from read_parquet({quoted_literal(file)})"
+
+
 def _nulls(columns: str) -> str:
     """One null a column, typed."""
     named = (column.strip().rsplit(" ", 1) for column in columns.split(","))
     return ", ".join(f"cast(null as {kind}) as {name}" for name, kind in named)
+
+
+def _literal(value: str | int | Collection[str]) -> str:
+    """A setting as SQL."""
+    if isinstance(value, str):
+        return quoted_literal(value)
+    if isinstance(value, int):
+        return str(value)
+    return f"cast([{', '.join(map(quoted_literal, value))}] as varchar[])"
 
 
 def not_by_the_user() -> list[str]:

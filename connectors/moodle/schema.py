@@ -154,8 +154,14 @@ ROWS_READ = {
     "customfield_data": "instanceid > 0",
 }
 """Which rows of a table are read, where not all are."""
-KEYS = {"grade_grades": "itemid in (select id from {grade_items} where itemtype = 'course')"}
-"""The same, in terms of another table, whose place `{name}` takes."""
+ROWS_OF_OTHERS = {
+    "grade_grades": (
+        "grade_items",
+        frozenset({"id", "itemtype"}),
+        "itemid in (select id from {} where itemtype = 'course')",
+    )
+}
+"""The same by another table, where these columns of it can be read: the condition has a place for its name."""
 
 
 @dataclass(frozen=True)
@@ -238,7 +244,7 @@ def find_schema(database: Database, prefix: str | None, log_table: str | None) -
             )
         if not found:
             # MariaDB and MySQL hide the tables that are not granted.
-            if Access.DENIED in database.access_of(f"mdl_{LOG}", ["id"]).values():
+            if Access.DENIED in database.access_of({f"mdl_{LOG}": ["id"]})[f"mdl_{LOG}"].values():
                 found = [f"mdl_{LOG}"]
             elif log_table is None:
                 raise UserError(
@@ -253,7 +259,8 @@ def find_schema(database: Database, prefix: str | None, log_table: str | None) -
         prefix = name.removesuffix(LOG)
     log = log_table or f"{prefix}{LOG}"
     names = {table: log if table == LOG else f"{prefix}{table}" for table in TABLES}
-    access = {table: database.access_of(names[table], list(TABLES[table].columns)) for table in TABLES}
+    found_access = database.access_of({names[table]: TABLES[table].columns for table in TABLES})
+    access = {table: found_access[names[table]] for table in TABLES}
     release = ""
     if access["config"].get("value") is Access.GRANTED:
         rows = database.rows(f"select value from {database.quoted(names['config'])} where name = 'release'")

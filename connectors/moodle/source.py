@@ -14,7 +14,7 @@ from typing import Any
 
 from connectors.moodle import mapping as mapped
 from connectors.moodle.connection import Database, ReplicaConflictError, open_database
-from connectors.moodle.landing import land, land_activity_names
+from connectors.moodle.landing import land, land_activity_names, tables_with_rows
 from connectors.moodle.mapping import MappingOptions, MoodleMapping
 from connectors.moodle.schema import LOG, MODES, TABLES, Access, Schema, find_schema
 from connectors.moodle.settings import MoodleSettings
@@ -64,6 +64,26 @@ class _Findings:
 
 
 @dataclass(frozen=True)
+class _Kept:
+    """What stays as the last pull left it, with the rows that its snapshot tables had.
+
+    `content` is that of `MoodleMapping.content` now.
+    """
+
+    content: Mapping[str, str]
+    rows: Mapping[str, int]
+    has_sessions: bool
+    has_results: bool
+
+    @property
+    def named(self) -> str:
+        """What stays, in words."""
+        return ", ".join(
+            (["people, sessions and courses"] if self.has_sessions else []) + (["results"] if self.has_results else [])
+        )
+
+
+@dataclass(frozen=True)
 class MoodleSource:
     """A Moodle, read through its database."""
 
@@ -102,11 +122,7 @@ class MoodleSource:
             }
             self._check_access(database, schema, findings)
             folder = Path(temporary)
-            landed = {
-                table: self._land(database, schema, table, folder)
-                for table in CHECKED_TABLES
-                if schema.is_readable(table)
-            }
+            landed = self._land(database, schema, CHECKED_TABLES, folder)
             if schema.access[LOG].get("id") is Access.GRANTED:
                 log = _log(database, schema)
                 facts["Log"] = f"{_day(log.first_at)} to {_day(log.last_at)}" if log.last_at else "empty"
@@ -143,18 +159,21 @@ class MoodleSource:
             schema.require(database, self.settings.sessions)
             self._check_access(database, schema, findings)
             context.on_progress("reading tables")
-            landed = {table: self._land(database, schema, table, folder) for table in TABLES if table != LOG}
-            landed["activity_names"] = land_activity_names(
-                database, schema, folder / "activity_names.parquet", is_wanted=self.settings.activities == "activity"
-            )
+            landed = self._land(database, schema, [table for table in TABLES if table != LOG], folder)
+            if self.settings.activities == "activity":
+                names = folder / "activity_names.parquet"
+                land_activity_names(database, schema, names)
+                if names.exists():
+                    landed["activity_names"] = names
             log = _log(database, schema)
             self._check_log(database, log, landed, findings)
             site = _site(landed)
             low = self._first_new_id(database, schema, log, site, context, findings)
             is_new_reading = low == 0
             context.on_progress("reading the log")
-            landed[LOG] = folder / f"{LOG}-1.parquet"
-            land(database, schema, LOG, landed[LOG], [f"id >= {low}"] if low else [])
+            new_rows = folder / f"{LOG}-1.parquet"
+            if land(database, schema, LOG, new_rows, [f"id >= {low}"] if low else []):
+                landed[LOG] = new_rows
             mapping = MoodleMapping(
                 landed,
                 self._previous(context, is_new_reading),
@@ -164,13 +183,12 @@ class MoodleSource:
             )
             try:
                 context.on_progress("mapping")
-                for step in mapped.STEPS:
-                    mapping.run(step)
+                kept = self._map(mapping, context, {} if is_new_reading else state)
                 if not is_new_reading:
                     self._land_changed_users(database, schema, mapping, folder, low)
                 mapping.run("events")
-                rows = self._write(mapping, context)
-                self._write_state(mapping, context, started_at)
+                rows = self._write(mapping, context, kept)
+                self._write_state(mapping, context, started_at, kept)
                 self._report_mapping(mapping, findings)
                 last_activity = mapping.rows(
                     "select max(s.at) from shown as s where s.user_id in (select id from people)"
@@ -185,6 +203,8 @@ class MoodleSource:
                 "started_at": started_at,
                 "fingerprint": self._fingerprint(),
                 "last_activity": known_activity or 0,
+                "content": kept.content,
+                "rows": {table: rows[table] for table in mapped.SNAPSHOTS},
             }
         )
         return SourceReport(
@@ -195,15 +215,16 @@ class MoodleSource:
                 "Moodle": schema.release or "release unknown",
                 "Log": f"{_day(log.first_at)} to {_day(log.last_at)}" if log.last_at else "empty",
                 "Read": "the whole log" if is_new_reading else f"the log from id {low} on",
+                **({"Unchanged": kept.named} if kept.named else {}),
             },
         )
 
     # What is read.
 
-    def _land(self, database: Database, schema: Schema, table: str, folder: Path) -> Path:
-        file = folder / f"{table}.parquet"
-        land(database, schema, table, file)
-        return file
+    def _land(self, database: Database, schema: Schema, tables: Iterable[str], folder: Path) -> dict[str, Path]:
+        """The files of those of the tables that have rows to read."""
+        files = {table: folder / f"{table}.parquet" for table in tables_with_rows(database, schema, tables)}
+        return {table: file for table, file in files.items() if land(database, schema, table, file)}
 
     def _first_new_id(
         self,
@@ -260,17 +281,12 @@ class MoodleSource:
         if not users:
             return
         file = folder / f"{LOG}-2.parquet"
-        land(
-            database,
-            schema,
-            LOG,
-            file,
-            [
-                f"id < {low} and userid in ({', '.join(map(str, users[start : start + USERS_A_QUERY]))})"
-                for start in range(0, len(users), USERS_A_QUERY)
-            ],
-        )
-        mapping.land(LOG, folder / f"{LOG}-*.parquet", mapped.TABLE_COLUMNS[LOG])
+        conditions = [
+            f"id < {low} and userid in ({', '.join(map(str, users[start : start + USERS_A_QUERY]))})"
+            for start in range(0, len(users), USERS_A_QUERY)
+        ]
+        if land(database, schema, LOG, file, conditions):
+            mapping.land_log(folder / f"{LOG}-*.parquet")
 
     def _previous(self, context: PullContext, is_new_reading: bool) -> dict[str, Path]:
         """What the last pull left; memberships also where everything is read again, as Moodle forgets them."""
@@ -311,9 +327,40 @@ class MoodleSource:
 
     # What is written.
 
-    def _write(self, mapping: MoodleMapping, context: PullContext) -> dict[str, int]:
-        rows = {table: mapping.write(table, context.snapshot_file(table)) for table in mapped.SNAPSHOTS}
+    def _map(self, mapping: MoodleMapping, context: PullContext, state: Mapping[str, Any]) -> _Kept:
+        """Map what comes before the events, and of that nothing which would be as the last pull left it in `state`."""
+        content = mapping.content()
+        is_whole = all(
+            [
+                *map(context.previous_snapshot, mapped.SNAPSHOTS),
+                *(context.previous_state_file(f"{name}.parquet") for name in mapped.STATE_FILES),
+            ]
+        )
+        before = state.get("content", {}) if is_whole else {}
+        changed = {name for name, digest in content.items() if digest != before.get(name)}
+        mapping.run("people")
+        mapping.run("marks")
+        keeps_sessions = not changed.difference(mapped.RESULT_TABLES) and not mapping.has_new_marks()
+        for step in ("known_sessions",) if keeps_sessions else mapped.SESSION_STEPS:
+            mapping.run(step)
+        mapping.run("courses")
+        keeps_results = keeps_sessions and not changed
+        if not keeps_results:
+            mapping.run("progress")
+        return _Kept(content, state.get("rows", {}), keeps_sessions, keeps_results)
+
+    def _write(self, mapping: MoodleMapping, context: PullContext, kept: _Kept) -> dict[str, int]:
+        rows = {}
+        for table in mapped.SNAPSHOTS:
+            if kept.has_sessions:
+                context.keep_snapshot(table)
+                rows[table] = kept.rows[table]
+            else:
+                rows[table] = mapping.write(table, context.snapshot_file(table))
         for table in (*mapped.COMPARED, "learning_events"):
+            if kept.has_results and table in mapped.COMPARED:
+                rows[table] = 0
+                continue
             file = context.growing_file(table)
             rows[table] = mapping.write(table, file)
             if not rows[table] and context.previous is not None:
@@ -325,14 +372,21 @@ class MoodleSource:
         mapping: MoodleMapping,
         context: PullContext,
         started_at: int,
+        kept: _Kept,
     ) -> None:
-        mapping.copy("from marks", context.state_file("marks.parquet"))
-        mapping.copy("from candidates", context.state_file("candidates.parquet"))
+        for name in ("marks", "candidates"):
+            if kept.has_sessions:
+                context.keep_state_file(f"{name}.parquet")
+            else:
+                mapping.copy(f"from {name}", context.state_file(f"{name}.parquet"))
         mapping.copy(
             "select id from activity where id >= "
             f"(select min(a.id) from activity as a where a.at >= {started_at - LATE_COMMIT_SECONDS})",
             context.state_file("read_ids.parquet"),
         )
+        if kept.has_results:
+            context.keep_state_file("digests.parquet")
+            return
         mapping.copy(
             " union all ".join(
                 f"select {key} as id, md5(cast(t as varchar)) as digest from {table} as t"
@@ -532,7 +586,7 @@ def _rows(file: Path | None) -> list[dict[str, Any]]:
 
 
 def _site(landed: Mapping[str, Path]) -> str:
-    return next((str(row["value"]) for row in _rows(landed["config"]) if row["name"] == "siteidentifier"), "")
+    return next((str(row["value"]) for row in _rows(landed.get("config")) if row["name"] == "siteidentifier"), "")
 
 
 def _instant(epoch: int | None) -> datetime | None:

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
+from weakref import WeakKeyDictionary
 
 import dagster as dg
 
@@ -43,14 +45,19 @@ from dagster._core.storage.tags import WILL_RETRY_TAG as WILL_RETRY_TAG
 from dagster_shared.error import SerializableErrorInfo as SerializableErrorInfo
 
 if TYPE_CHECKING:
+    from dagster._core.storage.event_log import SqliteEventLogStorage
     from dagster._core.storage.event_log.sql_event_log import SqlEventLogStorage
     from dagster._daemon.types import DaemonStatus
+    from sqlalchemy.engine import Connection
     from starlette.types import ASGIApp
 
 # Part of an instance's settings: what steps print is not captured, which costs a process a step.
 NO_CAPTURE = {
     "compute_logs": {"module": "dagster._core.storage.noop_compute_log_manager", "class": "NoOpComputeLogManager"}
 }
+
+
+_KEPT: WeakKeyDictionary[object, _KeptConnections] = WeakKeyDictionary()
 
 
 def event_texts(instance: dg.DagsterInstance, run_id: str) -> Iterator[str]:
@@ -64,47 +71,99 @@ def event_texts(instance: dg.DagsterInstance, run_id: str) -> Iterator[str]:
         yield from connection.execute(query).scalars()
 
 
+class _KeptConnections:
+    """The connections to SQLite of a storage of events, one a shard, each with one transaction at a time."""
+
+    def __init__(self, storage: SqliteEventLogStorage) -> None:
+        self.storage = storage
+        self.connections: dict[str, Connection] = {}
+        self.is_one_transaction = False
+
+    @contextmanager
+    def connect(self, shard: str) -> Iterator[Connection]:
+        """Yield a connection in a transaction, in place of Dagster's own way, which opens one each time."""
+        if shard not in self.connections:
+            # Dagster's own way makes the tables of a run that is new.
+            with type(self.storage)._connect(self.storage, shard):
+                pass
+        # One at a time, as Dagster has it.
+        with self.storage._db_lock:
+            if shard not in self.connections:
+                self.connections[shard] = self._open(shard)
+            connection = self.connections[shard]
+            if not self.is_one_transaction:
+                with connection.begin():
+                    yield connection
+                return
+            if not connection.in_transaction():
+                connection.begin()
+            yield connection
+
+    def _open(self, shard: str) -> Connection:
+        from sqlalchemy import create_engine
+        from sqlalchemy.pool import StaticPool
+
+        engine = create_engine(
+            self.storage.conn_string_for_shard(shard),
+            poolclass=StaticPool,
+            connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
+        )
+        return engine.connect()
+
+    def commit(self) -> None:
+        """End what `is_one_transaction` left open."""
+        with self.storage._db_lock:
+            for connection in self.connections.values():
+                if connection.in_transaction():
+                    connection.commit()
+
+    def close(self) -> None:
+        """Close all connections."""
+        for connection in self.connections.values():
+            connection.close()
+            connection.engine.dispose()
+
+
 @contextmanager
 def kept_connections(instance: dg.DagsterInstance) -> Iterator[None]:
     """Keep the connections to SQLite in which events of runs are stored, which Dagster opens anew for each event.
 
-    A build stores some hundred, each in up to four transactions: more time than its data take.
+    A build stores some hundred, each in up to four transactions, and asks for each which tables there are: more time
+    than its data take.
     """
     from dagster._core.storage.event_log import SqliteEventLogStorage
-    from sqlalchemy import create_engine
-    from sqlalchemy.engine import Connection, Engine
-    from sqlalchemy.pool import StaticPool
 
     storage = instance.event_log_storage
     if not isinstance(storage, SqliteEventLogStorage):
         yield
         return
-    engines: dict[str, Engine] = {}
-
-    @contextmanager
-    def connect(shard: str) -> Iterator[Connection]:
-        if shard not in engines:
-            # Dagster's own way makes the tables of a run that is new.
-            with type(storage)._connect(storage, shard):
-                pass
-        # One transaction at a time, as Dagster has it.
-        with storage._db_lock:
-            if shard not in engines:
-                engines[shard] = create_engine(
-                    storage.conn_string_for_shard(shard),
-                    poolclass=StaticPool,
-                    connect_args={"timeout": SQLITE_BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
-                )
-            with engines[shard].connect() as connection, connection.begin():
-                yield connection
-
-    storage._connect = connect  # type: ignore[method-assign]
+    kept = _KeptConnections(storage)
+    storage._connect = kept.connect  # type: ignore[method-assign]
+    storage.has_table = cache(storage.has_table)  # type: ignore[method-assign]
+    _KEPT[storage] = kept
     try:
         yield
     finally:
-        del storage._connect
-        for engine in engines.values():
-            engine.dispose()
+        del storage._connect, storage.has_table, _KEPT[storage]
+        kept.close()
+
+
+@contextmanager
+def written_together(instance: dg.DagsterInstance) -> Iterator[None]:
+    """Store the events that follow in one transaction, where `kept_connections` holds: they come in one go.
+
+    Nothing that takes long may stand in it: other processes wait for their turn to write.
+    """
+    kept = _KEPT.get(instance.event_log_storage)
+    if kept is None:
+        yield
+        return
+    kept.is_one_transaction = True
+    try:
+        yield
+    finally:
+        kept.is_one_transaction = False
+        kept.commit()
 
 
 def database_of_run(instance: dg.DagsterInstance, run_id: str) -> Path | None:

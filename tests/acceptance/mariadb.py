@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -13,8 +12,10 @@ from pathlib import Path
 
 import pymysql
 import pymysql.cursors
+import trustme
 
-from tests.acceptance.postgres import as_ordinary_user, own_folder
+from tests.acceptance.postgres import as_ordinary_user, own_folder, write_certificate
+from tests.mail import free_port
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class MariaDB:
 
 
 @contextmanager
-def mariadb() -> Iterator[MariaDB]:
-    """Run a server with empty tables of its own."""
+def mariadb(authority: trustme.CA | None = None) -> Iterator[MariaDB]:
+    """Run a server with empty tables of its own; with an authority, one that has a certificate of `localhost`."""
     with own_folder() as folder:
         data = folder / "data"
         made = subprocess.run(
@@ -54,9 +55,11 @@ def mariadb() -> Iterator[MariaDB]:
             check=False,
         )
         assert made.returncode == 0, made.stderr + made.stdout
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
+        tls: list[str] = []
+        if authority is not None:
+            certificate, key = write_certificate(folder, authority)
+            tls = [f"--ssl-cert={certificate}", f"--ssl-key={key}"]
         log = folder / "log"
         with (
             log.open("w") as stream,
@@ -70,6 +73,7 @@ def mariadb() -> Iterator[MariaDB]:
                     "--bind-address=127.0.0.1",
                     f"--pid-file={folder / 'pid'}",
                     "--innodb-flush-log-at-trx-commit=0",
+                    *tls,
                 ),
                 stdout=stream,
                 stderr=stream,

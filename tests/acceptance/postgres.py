@@ -12,6 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import trustme
+
+from tests.mail import free_port
+
 ORDINARY = 65534
 """The user `nobody`, as whom things run where the tests run as root."""
 
@@ -74,9 +78,25 @@ class Database:
         return done.stdout.strip()
 
 
+def write_certificate(folder: Path, authority: trustme.CA) -> tuple[Path, Path]:
+    """Write a certificate of `localhost` and its key where a server of the ordinary user reads them."""
+    issued = authority.issue_cert("localhost")
+    certificate, key = folder / "server.crt", folder / "server.key"
+    certificate.write_bytes(b"".join(blob.bytes() for blob in issued.cert_chain_pems))
+    key.write_bytes(issued.private_key_pem.bytes())
+    key.chmod(0o600)
+    if os.getuid() == 0:
+        for path in (certificate, key):
+            os.chown(path, ORDINARY, ORDINARY)
+    return certificate, key
+
+
 @contextmanager
-def postgres() -> Iterator[Database]:
-    """Run a server with the database `dagster` of the user `opco`, let in by password."""
+def postgres(authority: trustme.CA | None = None) -> Iterator[Database]:
+    """Run a server with the database `dagster` of the user `opco`, let in by password.
+
+    With an authority it is also there by TCP, on the port that its URL names, by TLS alone.
+    """
     password = "p@ss/word:of opco"
     with own_folder() as folder:
         secret, data, log = folder / "password", folder / "data", folder / "log"
@@ -106,6 +126,17 @@ def postgres() -> Iterator[Database]:
             "fsync=off",
         ]
         environment = {**os.environ, "PGPASSWORD": password, "PGHOST": str(folder), "PGUSER": "opco"}
+        place = f"host={folder}"
+        if authority is not None:
+            certificate, key = write_certificate(folder, authority)
+            port = free_port()
+            (data / "pg_hba.conf").write_text(
+                "local all all scram-sha-256\nhostssl all all 127.0.0.1/32 scram-sha-256\n", encoding="ascii"
+            )
+            command += ["-c", "listen_addresses=127.0.0.1", "-p", str(port), "-c", "ssl=on"]
+            command += ["-c", f"ssl_cert_file={certificate}", "-c", f"ssl_key_file={key}"]
+            environment["PGPORT"] = str(port)
+            place += f"&port={port}"
         with (
             log.open("w") as stream,
             subprocess.Popen(as_ordinary_user(*command), stdout=stream, stderr=stream) as server,
@@ -119,7 +150,7 @@ def postgres() -> Iterator[Database]:
                         break
                     assert server.poll() is None, log.read_text()
                     time.sleep(0.1)
-                yield Database(f"postgresql://opco@/dagster?host={folder}", password)
+                yield Database(f"postgresql://opco@/dagster?{place}", password)
             finally:
                 server.terminate()
                 server.wait(30)

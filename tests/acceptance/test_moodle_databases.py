@@ -10,6 +10,7 @@ from typing import Any
 
 import duckdb
 import pytest
+import trustme
 
 from connectors.delivery import current_delivery, deliver
 from connectors.moodle import landing as landing_module
@@ -33,14 +34,19 @@ KEYS = {"learning_events": "event_id", "assessment_results": "result_id", "cours
 
 
 @pytest.fixture(scope="module")
-def postgres_server() -> Iterator[Database]:
-    with postgres() as server:
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def postgres_server(authority: trustme.CA) -> Iterator[Database]:
+    with postgres(authority) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
-def mariadb_server() -> Iterator[MariaDB]:
-    with mariadb() as server:
+def mariadb_server(authority: trustme.CA) -> Iterator[MariaDB]:
+    with mariadb(authority) as server:
         yield server
 
 
@@ -102,6 +108,8 @@ def test_four_pulls_are_one(opened: Opened, tmp_path: Path, mode: str) -> None:
         for day, step in enumerate(STEPS):
             step(site)
             pull(tmp_path / "parts", site.settings(sessions=mode), day)
+        # Nothing has changed since: what the last pull left is what this one would make.
+        assert "Unchanged" in pull(tmp_path / "parts", site.settings(sessions=mode), len(STEPS)).facts
         pull(tmp_path / "whole", site.settings(sessions=mode), len(STEPS) - 1)
     parts, whole = raw(tmp_path / "parts"), raw(tmp_path / "whole")
     assert parts.keys() == whole.keys()
@@ -145,6 +153,41 @@ def test_both_engines_give_the_same_bytes(postgres_server: Database, mariadb_ser
     assert moodle_sites.ODD in users["10"]
     assert users["11"][3:5] == ("", "NULL")
     assert len(users["10"][5]) == 40_000
+
+
+def test_what_did_not_change_is_delivered_as_it_was(site: Site, tmp_path: Path) -> None:
+    def kept(day: int, **settings: Any) -> tuple[str, bool]:
+        """What the report of a pull says is unchanged, and whether the users are the file of the pull before."""
+        before = current_delivery(tmp_path)
+        report = pull(tmp_path, site.settings(id_prefix="m-", **settings), day)
+        after = current_delivery(tmp_path)
+        files = [folder / "users/moodle.parquet" for folder in (before, after) if folder]
+        assert report.rows["users"] == 6
+        assert {row[0][:2] for row in raw(tmp_path)["users"][1:]} == {"m-"}
+        return report.facts.get("Unchanged", ""), files[0].samefile(files[-1])
+
+    pull(tmp_path, site.settings(id_prefix="m-"), 0)
+    site.log({"id": 80, "timecreated": NOON + 300})
+    assert kept(1) == ("people, sessions and courses, results", True)
+    assert "m-80" in [row[0] for row in raw(tmp_path)["learning_events"][1:]]
+    # Grades are what the results rest on, and nothing else.
+    site.execute(f"update {site.name('grade_grades')} set finalgrade = 10 where id = 1")
+    assert kept(2) == ("people, sessions and courses", True)
+    (attempt,) = [row for row in raw(tmp_path)["course_attempts"][1:] if row[0] == "m-ca-10-2"]
+    assert attempt[-1] == 50
+    site.execute(f"update {site.name('user')} set lastname = 'X' where id = 10")
+    assert kept(3) == ("", False)
+    assert "X" in [row[4] for row in raw(tmp_path)["users"][1:]]
+    # Who joined and left between two pulls is in the log alone.
+    role = {"objectid": 5, "relateduserid": 12, "courseid": 3, "origin": "cli", "userid": 2}
+    site.log(
+        {"id": 81, "timecreated": NOON + 3 * DAY, "eventname": r"\core\event\role_assigned", **role},
+        {"id": 82, "timecreated": NOON + 3 * DAY + 60, "eventname": r"\core\event\role_unassigned", **role},
+    )
+    assert kept(4) == ("", False)
+    assert ("m-c3", "m-12") in {row[1:3] for row in raw(tmp_path)["enrollments"][1:]}
+    assert kept(5) == ("people, sessions and courses, results", True)
+    assert kept(6, language="en") == ("", False)
 
 
 def test_a_row_that_is_committed_late_is_not_lost(site: Site, tmp_path: Path) -> None:
@@ -248,6 +291,20 @@ def test_the_prefix_is_found_and_two_are_named(opened: Opened, tmp_path: Path) -
         assert pull(tmp_path, site.settings(prefix="m2_"), 0).rows["users"] == 6
 
 
+def test_a_course_may_be_an_activity_and_the_log_another_table(site: Site, tmp_path: Path) -> None:
+    site.log({"id": 90, "timecreated": NOON + 600, "contextlevel": 70, "contextinstanceid": 50})
+    site.execute(f"update {site.name('config_plugins')} set value = 'logstore_database' where name = 'enabled_stores'")
+    site.execute(f"alter table {site.name(LOG)} rename to {site.name('log_elsewhere')}")
+    site.grant_what_there_is()
+    pull(tmp_path, site.settings(activities="activity", log_table="mdl_log_elsewhere"), 0)
+    tables = raw(tmp_path)
+    assert {row[0]: row[1] for row in tables["courses"][1:] if "-" in row[0]} == {
+        "activity-50": "Test – Excel",
+        "activity-51": "quiz 51 – Excel",
+    }
+    assert {row[0]: row[3] for row in tables["learning_events"][1:]}["90"] == "activity-50"
+
+
 def test_a_restored_database_stops_the_pull(site: Site, tmp_path: Path) -> None:
     pull(tmp_path, site.settings(), 0)
     before = current_delivery(tmp_path)
@@ -318,6 +375,40 @@ def test_what_is_wrong_with_the_connection_is_said_at_once(site: Site, tmp_path:
     assert "wrong" not in str(error.value)
     assert current_delivery(tmp_path) is None
     assert not [path for path in tmp_path.iterdir() if path.name != ".lock"]
+
+
+def test_tls_is_what_the_url_asks_for(
+    site: Site, request: pytest.FixtureRequest, authority: trustme.CA, tmp_path: Path
+) -> None:
+    right, wrong = tmp_path / "ca.pem", tmp_path / "other.pem"
+    authority.cert_pem.write_to_path(right)
+    trustme.CA().cert_pem.write_to_path(wrong)
+    if site.engine == "postgresql":
+        port = site.url.partition("&port=")[2]
+        url, verify, ca = f"postgresql://reader@{{}}:{port}/moodle?", "sslmode=verify-full&", "sslrootcert"
+        is_encrypted = "select ssl from pg_stat_ssl where pid = pg_backend_pid()"
+        refused = ("sslmode=disable", "no encryption")
+    else:
+        port = str(request.getfixturevalue("mariadb_server").port)
+        url, verify, ca = f"mysql://reader@{{}}:{port}/moodle?", "ssl_verify_identity=true&", "ssl_ca"
+        is_encrypted = (
+            "select variable_value <> '' from information_schema.session_status where variable_name = 'ssl_cipher'"
+        )
+        refused = ("sslmode=require", "sslmode of the setting sources.moodle.database is unknown")
+    with open_database(f"{url.format('localhost')}{verify}{ca}={right}", PASSWORD) as database:
+        assert database.rows(is_encrypted)[0][0]
+    for host, parameters, said in (
+        ("localhost", f"{verify}{ca}={wrong}", "certificate"),
+        ("127.0.0.1", f"{verify}{ca}={right}", "127.0.0.1"),
+        ("localhost", f"{verify}{ca}={tmp_path}/none.pem", "none.pem"),
+        ("localhost", *refused),
+    ):
+        with pytest.raises(UserError) as error, open_database(url.format(host) + parameters, PASSWORD):
+            pass
+        assert said in str(error.value)
+        assert "ssl" in str(error.value)
+        assert "sources.moodle.database" in str(error.value)
+        assert "Check the user" not in str(error.value)
 
 
 def test_a_connection_that_dies_half_way_delivers_nothing(

@@ -116,6 +116,26 @@ def test_what_fails_leaves_the_delivery_before(tmp_path: Path, pull: Deliver) ->
     assert source.seen[-1] == {"cursor": 1}
 
 
+def test_a_kept_snapshot_is_prefixed_once_and_stays_forgotten(tmp_path: Path, pull: Deliver) -> None:
+    class Keeping(ListSource):
+        def pull(self, context: PullContext) -> SourceReport:
+            if context.previous is None:
+                return super().pull(context)
+            context.keep_snapshot("users")
+            context.keep_state_file("state.json")
+            return SourceReport(rows={"users": len(self.users)})
+
+    source = Keeping(users=("1", "2"), id_prefix="x-")
+    first, second = pull({"lms": source}), pull({"lms": source})
+    assert ids(second.folder, "users", "user_id") == ["x-1", "x-2"]
+    assert (second.folder / "users/lms.parquet").samefile(first.folder / "users/lms.parquet")
+    assert (second.folder / "_lms-state.json").samefile(first.folder / "_lms-state.json")
+    third = pull({"lms": source}, forgotten=["x-1"])
+    assert ids(third.folder, "users", "email") == ["2@x.fr", None]
+    # The delivery before keeps what it had: `opco forget` goes through it itself.
+    assert ids(second.folder, "users", "email") == ["1@x.fr", "2@x.fr"]
+
+
 def test_two_sources_share_a_home(tmp_path: Path, pull: Deliver) -> None:
     one, other = ListSource(("1", "2")), ListSource(("3",))
     pull({"one": one, "other": other})

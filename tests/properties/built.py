@@ -254,7 +254,7 @@ def _compiled(home: Home, settings: Settings) -> dict[str, dict[str, Any]]:
     with pytest.MonkeyPatch.context() as patch:
         for name, value in dbt_environment(home, settings).items():
             patch.setenv(name, value)
-        result = run_dbt(["compile", *dbt_variables(settings)], project.parsed, home.build / "dbt.log", lambda: None)
+        result = run_dbt(["compile", *dbt_variables(settings)], project.parsed, home.build / "dbt.log", lambda _: None)
     assert result.is_success, result
     compiled = {node.unique_id: node.query for node in result.nodes}
     return {name: {**node, "compiled_code": compiled.get(name, "")} for name, node in nodes.items()}

@@ -10,4 +10,4 @@ from shown as a
 inner join event_sessions as s on a.id = s.id
 left join event_sessions_before as b on a.id = b.id
 left join course_items as i on a.course_module_id = i.course_module_id and a.course_id = i.course_id
-where a.is_new or b.session_id is distinct from s.session_id
+where a.is_new or (b.id is not null and b.session_id is distinct from s.session_id)

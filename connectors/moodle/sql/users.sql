@@ -23,5 +23,5 @@ select
     blank_as_null(u.lang) as language,
     blank_as_null(u.institution) as employer
 from people as u
-left join previous.users as before on cast(u.id as varchar) = before.user_id and before.status is distinct from 'deleted'
+left join previous.users as before on cast(u.id as varchar) = before.user_id
 order by u.id

@@ -19,14 +19,17 @@ from orchestration.defs.attestations.partitions import keep_in_step
 from orchestration.defs.raw.archive_check import require_known_archive
 from orchestration.defs.warehouse.dbt_project import (
     Relation,
+    build_arguments,
+    compiled_file,
     damage_in,
     dbt_environment,
     dbt_log,
-    dbt_variables,
     explain_memory_shortage,
     failures,
+    keep_compiled,
     parsed_project,
     project_stamp,
+    read_compiled,
     relations,
 )
 from orchestration.defs.warehouse.dbt_run import DbtResult, NodeResult, run_dbt
@@ -34,6 +37,7 @@ from orchestration.home.clock import clock
 from orchestration.home.identities import identities_digest, read_identities
 from orchestration.home.paths import Home
 from orchestration.home.settings import Settings
+from orchestration.runs.dagster_internals import written_together
 from orchestration.runs.dead_runs import require_on_record
 from orchestration.runs.mistakes import tells_mistakes
 from orchestration.runs.progress import Progress
@@ -208,7 +212,9 @@ def _build(
     if failure is not None and damage is not None:
         # Nothing of it can be read, and the next build removes it.
         raise failure
-    yield from _events(context, result, manifest, relations(paths.build_file))
+    events = list(_events(context, result, manifest, relations(paths.build_file)))
+    with written_together(context.instance):
+        yield from events
     if failure is not None:
         raise failure
     if not context.is_subset:
@@ -235,7 +241,7 @@ def _attempt(
         progress.stage("Reading the archive's checksums")
         require_whole_files(paths.archive, delivered, progress.at)
         remove_build_file(paths.build_file)
-    prepare_build_file(
+    have_snapshots_changed = prepare_build_file(
         paths.archive, paths.build_file, identity, incremental=full_refresh_reason is None, identities=identities
     )
     context.log.info(f"Full refresh: {full_refresh_reason}" if full_refresh_reason else "Incremental build")
@@ -244,14 +250,24 @@ def _attempt(
     # Those that Dagster was asked for, where it is not all of them.
     chosen = get_updated_cli_invocation_params_for_context(context, manifest, Translator())
     arguments = [
-        *("build", "--exclude-resource-type", "unit_test"),
-        *(["--full-refresh"] if full_refresh_reason else []),
-        *dbt_variables(settings),
+        *build_arguments(settings, is_full_refresh=full_refresh_reason is not None),
         *chosen.selection_args,
         *(["--indirect-selection", chosen.indirect_selection] if chosen.indirect_selection else []),
     ]
-    result = run_dbt(arguments, parsed_project(paths).parsed, dbt_log(paths), progress.step)
+    project = parsed_project(paths)
+    kept = compiled_file(
+        project,
+        paths,
+        settings,
+        is_full_refresh=full_refresh_reason is not None,
+        have_snapshots_changed=have_snapshots_changed,
+    )
+    # Of a part of the models, nothing says which tables of the others stand.
+    compiled = {} if context.is_subset else read_compiled(kept)
+    result = run_dbt(arguments, project.parsed, dbt_log(paths), progress.step, compiled)
     if result.is_success:
+        if not context.is_subset and not compiled:
+            keep_compiled(kept, result.nodes, manifest)
         return result, None, None
     failure = OpcoError(_why_dbt_stopped(paths, settings, result))
     return result, failure, damage_in(str(failure))

@@ -10,10 +10,11 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import duckdb
 
@@ -32,6 +33,11 @@ from warehouse.wording import counted
 DAMAGE = re.compile(r"[^\n]*(?:Corrupt database file|ailed to deserialize|not a valid DuckDB database)[^\n]*")
 # Beside the project, as dbt has it; no part of it.
 PARSED_DIR = PROJECT_DIR / "target" / "parsed"
+# The one macro that models call and that reads the build file while they are compiled.
+ASKS_THE_DATABASE = "macro.opco_warehouse.custom_field_columns"
+JINJA = re.compile(r"\{[{%#]")
+# Sets of settings, in full and in incremental builds, whose compiled nodes are kept.
+COMPILED_KEPT = 16
 # What dbt makes of the project, and what it reads again.
 ARTIFACTS = ("manifest.json", "partial_parse.msgpack")
 DBT_ENVIRONMENT = {
@@ -70,6 +76,12 @@ def dbt_variables(settings: Settings) -> list[str]:
     """Return dbt's arguments that carry the settings of the rules, and the limits beyond which data tests warn."""
     limits = {"max_rejected_rows": settings.alerts.rejected_rows, "max_rejected_pct": settings.alerts.rejected_pct}
     return ["--vars", json.dumps(settings.of_the_models() | limits)]
+
+
+def build_arguments(settings: Settings, *, is_full_refresh: bool) -> list[str]:
+    """Return dbt's arguments of a build of all models, with their data tests."""
+    full_refresh = ["--full-refresh"] if is_full_refresh else []
+    return ["build", "--exclude-resource-type", "unit_test", *full_refresh, *dbt_variables(settings)]
 
 
 def dbt_environment(home: Home, settings: Settings) -> dict[str, str]:
@@ -134,6 +146,51 @@ def parsed_project(home: Home) -> ParsedProject:
             with written_atomically(path) as temporary:
                 temporary.write_bytes((Path(target) / path.name).read_bytes())
     return kept
+
+
+def compiled_file(
+    project: ParsedProject, home: Home, settings: Settings, *, is_full_refresh: bool, have_snapshots_changed: bool
+) -> Path:
+    """Return the file that holds what dbt compiles the nodes to in such a build of all models.
+
+    Beside the project and dbt's arguments, the code of a node hangs on the build file's name, and on whether snapshots
+    changed since the last build (`should_full_refresh`).
+    """
+    arguments = build_arguments(settings, is_full_refresh=is_full_refresh)
+    known = json.dumps([arguments, home.build_file.stem, have_snapshots_changed])
+    return project.parsed.with_name(f"compiled-{hashlib.sha256(known.encode()).hexdigest()[:16]}.json")
+
+
+def read_compiled(path: Path) -> dict[str, str]:
+    """Return the compiled SQL of nodes by unique id; nothing where none is kept that can be read."""
+    try:
+        compiled: dict[str, str] = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return compiled
+
+
+def keep_compiled(path: Path, nodes: Sequence[NodeResult], manifest: Mapping[str, Any]) -> None:
+    """Keep the compiled SQL of nodes for builds to come, but for those that asked the database while compiled."""
+    compiled = {
+        node.unique_id: node.query
+        for node in nodes
+        if node.query
+        and ASKS_THE_DATABASE not in manifest["nodes"][node.unique_id]["depends_on"]["macros"]
+        and not JINJA.search(node.query)
+    }
+    if os.access(path.parent, os.W_OK):
+        for older in sorted(path.parent.glob("compiled-*.json"), key=_written_at)[: 1 - COMPILED_KEPT]:
+            older.unlink(missing_ok=True)
+        with written_atomically(path) as temporary:
+            temporary.write_text(json.dumps(compiled), encoding="utf-8")
+
+
+def _written_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0
 
 
 def failures(nodes: Sequence[NodeResult], build_file: Path) -> list[str]:

@@ -5,7 +5,7 @@ dbt's package is loaded by the functions that need it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,21 +48,37 @@ class DbtResult:
         return self.error is None and not any(node.status in ("error", "fail") for node in self.nodes)
 
 
-def run_dbt(arguments: Sequence[str], parsed: Path, log: Path, on_node: Callable[[], None]) -> DbtResult:
-    """Run dbt with `arguments` on the project as `parsed` has it, and call `on_node` after each node.
+def run_dbt(
+    arguments: Sequence[str],
+    parsed: Path,
+    log: Path,
+    on_node: Callable[[str], None],
+    compiled: Mapping[str, str] | None = None,
+) -> DbtResult:
+    """Run dbt with `arguments` on the project as `parsed` has it.
 
-    `parsed` is a file of dbt's own, `partial_parse.msgpack`, that no file of the project has outrun. dbt takes the rest
-    from the environment, as `dbt_environment` says it. Nothing is printed; the file `log` is written anew with what
-    dbt says of this run; the database is closed afterwards.
+    `on_node` is called after each node, with the names of those that are at work then.
+
+    `parsed` is a file of dbt's own, `partial_parse.msgpack`, that no file of the project has outrun; `compiled` the SQL
+    of nodes, by unique id, that dbt would compile to just that again. dbt takes the rest from the environment, as
+    `dbt_environment` says it. Nothing is printed; the file `log` is written anew with what dbt says of this run; the
+    database is closed afterwards.
     """
     from dbt.cli.main import dbtRunner
     from dbt.contracts.graph.manifest import Manifest
     from dbt_common.invocation import get_invocation_id
 
+    at_work: list[str] = []
+
     def at_event(event: EventMsg) -> None:
         info: Any = event.info
-        if info.name == "NodeFinished":
-            on_node()
+        if info.name in ("NodeStart", "NodeFinished"):
+            name = event.data.node_info.node_name
+            if info.name == "NodeStart":
+                at_work.append(name)
+            else:
+                at_work.remove(name)
+                on_node(", ".join(at_work))
         if info.level != "debug":
             lines.write(f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {info.level:5} {info.msg}\n")
 
@@ -72,9 +88,15 @@ def run_dbt(arguments: Sequence[str], parsed: Path, log: Path, on_node: Callable
     quiet = ["--quiet", "--log-level", "none", "--log-level-file", "none", "--no-write-json"]
     manifest = Manifest.from_msgpack(parsed.read_bytes())
     manifest.build_flat_graph()
+    for unique_id, query in (compiled or {}).items():
+        _hand_over(manifest.nodes[unique_id], query)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("w", encoding="utf-8") as lines, _database_closed_afterwards():
-        ended = dbtRunner(manifest, [at_event]).invoke([arguments[0], *project, *quiet, *arguments[1:]])
+        ended = dbtRunner(manifest, [at_event]).invoke(
+            [arguments[0], *project, *quiet, *arguments[1:]],
+            # No model is ephemeral; with them, dbt would also write what each node is compiled to.
+            inject_ephemeral_ctes=False,
+        )
     if isinstance(ended.exception, KeyboardInterrupt | SystemExit):
         raise ended.exception
     results: list[Any] = getattr(ended.result, "results", None) or []
@@ -83,6 +105,14 @@ def run_dbt(arguments: Sequence[str], parsed: Path, log: Path, on_node: Callable
         tuple(map(_node_result, results)),
         str(ended.exception) if ended.exception else None,
     )
+
+
+def _hand_over(node: Any, query: str) -> None:
+    """Make a node's compiled SQL its code: without a macro in it, dbt takes it as it is."""
+    node.raw_code = query
+    if node.resource_type == "test" and getattr(node, "test_metadata", None) is not None:
+        # The arguments of a generic test are rendered one by one, each with all macros at hand.
+        node.test_metadata.kwargs = {}
 
 
 @contextmanager

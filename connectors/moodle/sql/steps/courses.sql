@@ -26,13 +26,6 @@ left join moodle.course_sections as s on m.section = s.id
 left join moodle.activity_names as n on n.module = t.name and n.id = m.instance
 where getvariable('activities') <> 'course';
 
-create table template_courses as
-select s.program_template_id, sc.course_id, r.course_number
-from sessions as s
-inner join session_courses as sc using (session_id)
-inner join course_rank as r using (course_id)
-group by all;
-
 create table course_quizzes as
 select
     q.id as quiz_id,

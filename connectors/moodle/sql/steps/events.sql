@@ -43,10 +43,11 @@ where left_out is null;
 create table event_sessions as
 from session_of('shown', 'candidates');
 
--- The session as the last pull had it, of events that it delivered.
+-- The session as the last pull had it, of events that it delivered, where it may be another one now.
 create view shown_before as
+select *
 from shown
-where not is_new;
+where not is_new and user_id in (select user_id from changed_users);
 
 create table event_sessions_before as
 from session_of('shown_before', 'previous_candidates');

@@ -1,35 +1,4 @@
--- Who was when a member of what (cohort, group, role in a course): Moodle forgets, its log remembers.
-create table membership_events as
-from (
-    values
-        ('\core\event\cohort_member_added', 'cohort', 'added'),
-        ('\core\event\cohort_member_removed', 'cohort', 'removed'),
-        ('\core\event\group_member_added', 'group', 'added'),
-        ('\core\event\group_member_removed', 'group', 'removed'),
-        ('\core\event\role_assigned', 'role', 'added'),
-        ('\core\event\role_unassigned', 'role', 'removed'),
-        ('\core\event\user_deleted', 'user', 'deleted')
-) as t (eventname, kind, mark);
-
--- One row a mark: of the log, which counts whatever its origin, now or in an earlier pull; or an observation of an
--- earlier pull (log_id is null).
-create table logged_marks as
-select
-    l.id as log_id,
-    e.kind,
-    case e.kind when 'role' then l.courseid else l.objectid end as thing_id,
-    case e.kind when 'role' then l.objectid end as role_id,
-    case e.kind when 'user' then l.objectid else l.relateduserid end as user_id,
-    e.mark,
-    l.timecreated as marked_at
-from moodle.logstore_standard_log as l
-inner join membership_events as e on l.eventname = e.eventname
-where e.kind <> 'role' or l.contextlevel = 50
-union
-select log_id, kind, thing_id, role_id, user_id, mark, marked_at
-from previous.marks
-where log_id is not null;
-
+-- Who was when a member of what, by the marks of the log and by what the pulls saw.
 -- The log is written when a request ends: a member may be seen before the event that tells of it.
 create table observed_marks as
 select o.log_id, o.kind, o.thing_id, o.role_id, o.user_id, o.mark, o.marked_at
@@ -67,25 +36,10 @@ with all_marks as (
 ordered as (
     select
         *,
-        row_number() over membership as mark_number,
-        lag(mark) over membership as previous_mark
+        lag(mark) over membership as previous_mark,
+        min(marked_at) filter (where mark = 'removed') over (membership rows between 1 following and unbounded following) as removed_at
     from all_marks
     window membership as (partition by kind, thing_id, role_id, user_id order by marked_at, log_id nulls last)
-),
-
-changes as (
-    select *
-    from ordered
-    where mark is distinct from previous_mark
-),
-
-paired as (
-    select
-        *,
-        lead(marked_at) over (
-            partition by kind, thing_id, role_id, user_id order by mark_number
-        ) as next_at
-    from changes
 )
 
 select
@@ -94,10 +48,10 @@ select
     role_id,
     user_id,
     case when mark = 'added' then marked_at end as begins_at,
-    case when mark = 'added' then next_at else marked_at end as ends_at,
-    mark = 'added' and next_at is null as is_open
-from paired
-where mark = 'added' or (previous_mark is null and log_id is not null);
+    case when mark = 'added' then removed_at else marked_at end as ends_at,
+    mark = 'added' and removed_at is null as is_open
+from ordered
+where mark is distinct from previous_mark and (mark = 'added' or (previous_mark is null and log_id is not null));
 
 create table current_members as
 select 'cohort' as kind, cohortid as thing_id, null::bigint as role_id, userid as user_id, timeadded as since
