@@ -21,6 +21,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from multiprocessing import Process, Queue
 from pathlib import Path
 from queue import Empty
@@ -31,6 +32,8 @@ from benchmarks.generate import generate
 from orchestration.home.paths import Home
 from orchestration.home.settings import load_settings
 from portal.identity.service import Identity
+from reports.attestation.inputs import AttestationInputs
+from reports.attestation.parts import printed_inputs
 from reports.issuing.manifest import Manifest
 from reports.issuing.naming import session_folder
 from warehouse.files import sha256_of
@@ -90,7 +93,7 @@ def issue_some(home: Home, size: Size) -> None:
             data_as_of="2026-11-10T06:00:00.000000Z",
             build_id="",
             opco_version="",
-            inputs={},
+            inputs=printed_inputs(AttestationInputs(), {}),
             settings={},
             **empty,  # type: ignore[arg-type]
         )
@@ -138,8 +141,9 @@ def pages(size: Size, chance: random.Random) -> dict[str, str]:
     """Return an address of each page, another one each time."""
     session = f"S-{chance.randrange(size.sessions)}"
     learner = chance.randrange(size.learners)
-    month = f"2024-{chance.randrange(1, 13):02d}"
+    month = f"{datetime.now(UTC) - timedelta(days=chance.randrange(30, 700)):%Y-%m}"
     sort = chance.choice(["name", "time", "activity", "issued", "starts"])
+    by = chance.choice(["name", "session", "status", "time", "activity"])
     return {
         "floor (/health)": "/health",
         "dashboard": "/",
@@ -147,6 +151,11 @@ def pages(size: Size, chance: random.Random) -> dict[str, str]:
         "sessions, searched": f"/sessions?q=groupe+{chance.randrange(100)}",
         "session": f"/sessions/{session}",
         "flag's lines": f"/sessions/{session}/flags/overlap",
+        "learners": f"/learners?sort={by}&page={chance.randrange(1, 100)}",
+        "learners, searched": f"/learners?q=martin+{chance.randrange(100)}&sort={by}",
+        "learners to chase": f"/learners?status=to_chase&only=running&sort={by}",
+        "learner": f"/learners/u-{learner}",
+        "learner, a flag": f"/learners/u-{learner}?flag=overlap",
         "attestations form": f"/sessions/{session}/attestations",
         "statistics": f"/statistics?sessions={session}",
         "statistics, a month": f"/statistics?date_from={month}-01&date_to={month}-28",

@@ -18,12 +18,13 @@ select
     'S-' || n as session_id,
     ['Manager à distance', 'Tableur', 'Cybersécurité', 'Anglais', 'Écrire pour être lu'][1 + n % 5] || ', groupe ' || n
         as session_name,
-    timestamp '2024-01-08 08:00:00' + to_days((hash(n) % 700)::integer) as starts_at,
+    -- the last ones begin in some weeks
+    date_trunc('day', now()::timestamp) + interval 8 hours - to_days((hash(n) % 700)::integer - 20) as starts_at,
     starts_at + to_days(60 + (hash(n * 3) % 60)::integer) as ends_at,
     'T-' || n % 5 as program_template_id,
     ['Manager à distance', 'Tableur', 'Cybersécurité', 'Anglais', 'Écrire pour être lu'][1 + n % 5]
         as program_template_name,
-    false as is_gone, false as is_program_template_gone
+    27000 as planned_duration_seconds, false as is_gone, false as is_program_template_gone
 from range(getvariable('sessions')) as r (n);
 
 create table dim_courses as from demo.dim_courses limit 0;
@@ -64,6 +65,8 @@ select
     connected_at::date as connected_on,
     ['left', 'completed', 'inactivity'][1 + chance % 3] as end_kind,
     'event_pair' as evidence_level,
+    ['work', 'tutored', 'consultation', 'consultation'][1 + chance // 7 % 4] as proof_level,
+    'async' as modality, false as has_delivered_modality,
     seconds as elapsed_seconds, 0 as capped_seconds, least(overlap_seconds, seconds) as overlap_seconds,
     seconds - least(overlap_seconds, seconds) as retained_seconds,
     seconds // 60 as time_spent_minutes,
@@ -85,8 +88,15 @@ select
     count(*) as connection_count,
     count(*) filter (where disconnected_at is null) as open_connection_count, sum(elapsed_seconds) as elapsed_seconds,
     sum(capped_seconds) as capped_seconds, sum(overlap_seconds) as overlap_seconds,
-    sum(retained_seconds) as retained_seconds, min(connected_at) as first_connected_at,
+    sum(retained_seconds) as retained_seconds,
+    coalesce(sum(retained_seconds) filter (where proof_level = 'work'), 0) as work_seconds,
+    coalesce(sum(retained_seconds) filter (where proof_level = 'tutored'), 0) as tutored_seconds,
+    coalesce(sum(retained_seconds) filter (where proof_level = 'consultation'), 0) as consultation_seconds,
+    min(connected_at) as first_connected_at,
     max(disconnected_at) as last_connection_at, count(distinct connected_on) as connection_day_count,
+    min(connected_at) as first_activity_at, max(disconnected_at) as last_activity_at,
+    5 as step_count, 5 as required_step_count, hash(user_id) % 6 as completed_required_step_count,
+    27000 as creditable_seconds, 5400 * completed_required_step_count as credited_seconds,
     (hash(user_id) % 1000)::int / 10 as progress_pct, (hash(user_id || 's') % 1000)::int / 10 as score_pct,
     'platform' as progress_source, 'platform' as score_source
 from fct_opco_connections
@@ -120,6 +130,51 @@ select
 from fct_opco_connections
 group by user_id, session_id, course_id, course_name;
 
+create table fct_credited_activities as from demo.fct_credited_activities limit 0;
+insert into fct_credited_activities by name
+select
+    user_id, session_id, step_type, resource_id, step_number, resource_name, is_optional, planned_duration_seconds,
+    is_started, step_number <= hash(user_id) % 6 as is_completed, retained_seconds, false as is_without_duration,
+    if(is_completed, 5400, 0) as creditable_seconds, creditable_seconds as credited_seconds, false as is_suspicious
+from fct_learner_session_steps;
+
+create table fct_learner_days as from demo.fct_learner_days limit 0;
+insert into fct_learner_days by name
+select
+    user_id, session_id, connected_on as day_on, count(*) as connection_count, sum(retained_seconds) as retained_seconds,
+    0 as night_seconds, 0 as weekend_seconds, 0 as holiday_seconds
+from fct_opco_connections
+group by user_id, session_id, connected_on
+order by hash(user_id);
+
+create table fct_learner_follow_up as from demo.fct_learner_follow_up limit 0;
+insert into fct_learner_follow_up by name
+select
+    user_id, session_id, now()::timestamp as established_at, starts_at <= established_at and ends_at > established_at as is_open,
+    completed_required_step_count = required_step_count as has_completed_steps, true as has_activity,
+    greatest(last_activity_at, starts_at) as silent_since_at,
+    case
+        when has_completed_steps then 'effective'
+        when ends_at < established_at then 'incomplete'
+        when is_open and established_at - silent_since_at > interval 21 days then 'to_chase'
+        else 'in_progress'
+    end as follow_up_status,
+    if(has_completed_steps, ['required_steps_completed'], ['required_steps_missing']) as follow_up_reasons,
+    false as has_abandoned, first_activity_at, last_activity_at, required_step_count, completed_required_step_count
+from fct_learner_sessions
+inner join dim_program_sessions using (session_id);
+
+create table fct_program_session_indicators as from demo.fct_program_session_indicators limit 0;
+insert into fct_program_session_indicators by name
+select
+    session_id, unnest(['completion_rate', 'learners_to_chase']) as measure, 'V10' as reference_version,
+    unnest([
+        count(*) filter (where has_completed_steps), count(*) filter (where follow_up_status = 'to_chase')
+    ]) as numerator,
+    unnest([count(*), count(*) filter (where is_open)]) as denominator
+from fct_learner_follow_up
+group by session_id;
+
 create table bridge_session_instructors as from demo.bridge_session_instructors limit 0;
 insert into bridge_session_instructors by name
 select 'S-' || n as session_id, 'u-' || n % 500 as user_id, true as is_main
@@ -146,3 +201,5 @@ create table connection_flags as from demo.connection_flags;
 create table end_kinds as from demo.end_kinds;
 create table evidence_levels as from demo.evidence_levels;
 create table reject_reasons as from demo.reject_reasons;
+create table follow_up_statuses as from demo.follow_up_statuses;
+create table follow_up_reasons as from demo.follow_up_reasons;

@@ -28,10 +28,10 @@ Endpoint = Callable[[Request], Response] | Callable[[Request], Awaitable[Respons
 
 @dataclass(frozen=True)
 class Who:
-    """Who may use a route; `session_parameter` names the part of its path that is the session's id."""
+    """Who may use a route; `parameter` names the part of its path that is the id of the session or the learner."""
 
-    kind: Literal["public", "signed", "signed_in", "administrator", "session"]
-    session_parameter: str = ""
+    kind: Literal["public", "signed", "signed_in", "administrator", "session", "learner"]
+    parameter: str = ""
 
 
 public = Who("public")
@@ -47,6 +47,15 @@ administrator = Who("administrator")
 def session(parameter: str) -> Who:
     """Return who may see the session whose id is `parameter` in the route's path."""
     return Who("session", parameter)
+
+
+def learner(parameter: str) -> Who:
+    """Return who may see the learner whose id is `parameter` in the route's path.
+
+    Of a learner, who is no administrator sees what was done in the sessions of `visible_sessions`: that is up to the
+    page.
+    """
+    return Who("learner", parameter)
 
 
 @dataclass(frozen=True)
@@ -79,6 +88,23 @@ def may_see(db: duckdb.DuckDBPyConnection, person: Person, session_id: str) -> b
     found = db.execute(
         f"select 1 from ({visible.sql}) where session_id = $asked_session",
         {**visible.parameters, "asked_session": session_id},
+    ).fetchone()
+    return found is not None
+
+
+def may_see_learner(db: duckdb.DuckDBPyConnection, person: Person, user_id: str) -> bool:
+    """Tell whether `person` may see the learner `user_id`, who may not exist.
+
+    An administrator sees all, an instructor the learners of their sessions.
+    """
+    if person.is_administrator:
+        query, parameters = "from dim_learners", {}
+    else:
+        visible = visible_sessions(person)
+        query = f"from fct_learner_sessions semi join ({visible.sql}) as visible using (session_id)"
+        parameters = visible.parameters
+    found = db.execute(
+        f"select 1 {query} where user_id = $asked_learner limit 1", {**parameters, "asked_learner": user_id}
     ).fetchone()
     return found is not None
 
@@ -195,6 +221,7 @@ def _admit(request: Request, db: duckdb.DuckDBPyConnection, who: Who) -> None:
     request.state.db = db
     if who.kind == "administrator" and not person.is_administrator:
         raise HTTPException(403)
-    if who.kind == "session" and not may_see(db, person, request.path_params[who.session_parameter]):
-        # As for a session that does not exist: a guessed id tells nothing.
+    may_see_what = {"session": may_see, "learner": may_see_learner}.get(who.kind)
+    if may_see_what is not None and not may_see_what(db, person, request.path_params[who.parameter]):
+        # As for one that does not exist: a guessed id tells nothing.
         raise HTTPException(404)

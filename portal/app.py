@@ -27,7 +27,7 @@ from portal.identity import pages as identity_pages
 from portal.identity.service import Identity
 from portal.issues import Issues
 from portal.media import media_type
-from portal.pages import attestations, dashboard, documents, exports, issues, sessions
+from portal.pages import attestations, dashboard, documents, exports, issues, learners, sessions
 from portal.prepared import prepare
 from portal.previews import Previews
 from portal.published import PublishedWarehouse
@@ -110,6 +110,7 @@ def make_app(home: Home, settings: Settings, *, now: Callable[[], datetime] = la
         *identity_pages.routes(),
         *dashboard.routes(),
         *sessions.routes(),
+        *learners.routes(),
         *issues.routes(),
         *attestations.routes(),
         *documents.routes(),

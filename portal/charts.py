@@ -1,13 +1,16 @@
-"""Pictures of a session's time, as numbers for the templates to draw: the words beside them are HTML."""
+"""Pictures of time, as numbers for the templates to draw: the words beside them are HTML."""
 
 from __future__ import annotations
 
+from calendar import Calendar
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Literal
+
+from reports.attestation.calendar_sheets import LIMITS
 
 Unit = Literal["day", "week", "month"]
 
@@ -65,29 +68,76 @@ def column_chart(days: Sequence[tuple[date, int]], starts_on: date | None, ends_
     begins = [_begin(first, unit)]
     while (following := _next(begins[-1], unit)) <= last:
         begins.append(following)
-    scale = _scale(max(sums.values()))
+    return _drawn(unit, [(begin, sums[begin]) for begin in begins])
+
+
+def week_chart(weeks: Sequence[tuple[date, int]]) -> ColumnChart | None:
+    """Return the chart of the seconds of each week, given by its Monday, none left out; None where there is no time."""
+    return _drawn("week", weeks) if any(seconds for _, seconds in weeks) else None
+
+
+def _drawn(unit: Unit, steps: Sequence[tuple[date, int]]) -> ColumnChart:
+    """Return the columns of `steps`, each its first day and its seconds; every step of the unit is there, in order."""
+    scale = _scale(max(seconds for _, seconds in steps))
     top = scale[0]
-    width = WIDTH / len(begins)
+    width = WIDTH / len(steps)
     columns = tuple(
         Column(
-            first=begin,
-            last=following - timedelta(days=1),
-            seconds=sums[begin],
+            first=first,
+            last=_next(first, unit) - timedelta(days=1),
+            seconds=seconds,
             x=round(number * width + width * 0.1, 2),
-            y=round(HEIGHT - HEIGHT * sums[begin] / top, 2),
+            y=round(HEIGHT - HEIGHT * seconds / top, 2),
             width=round(width * 0.8, 2),
-            height=round(HEIGHT * sums[begin] / top, 2),
+            height=round(HEIGHT * seconds / top, 2),
         )
-        for number, (begin, following) in enumerate(pairwise([*begins, _next(begins[-1], unit)]))
+        for number, (first, seconds) in enumerate(steps)
     )
     lines = tuple((seconds, round(HEIGHT - HEIGHT * seconds / top, 2)) for seconds in scale)
-    return ColumnChart(unit, columns, lines, begins[0], columns[-1].last)
+    return ColumnChart(unit, columns, lines, columns[0].first, columns[-1].last)
 
 
 def shares(seconds: Sequence[int]) -> list[float]:
     """Return each of `seconds` as a share of the largest, in percent, for the length of its bar."""
     most = max(seconds, default=0)
     return [round(100 * one / most, 2) if most else 0.0 for one in seconds]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A piece of a bar of width 100: where it begins, and how long it is."""
+
+    x: float
+    width: float
+
+
+def pieces(seconds: Sequence[int]) -> list[Piece]:
+    """Return the pieces of a bar that `seconds` make together, in their order."""
+    whole = sum(seconds)
+    ends = [100 * end / whole if whole else 0.0 for end in accumulate(seconds, initial=0)]
+    return [Piece(round(begin, 2), round(end - begin, 2)) for begin, end in pairwise(ends)]
+
+
+@dataclass(frozen=True)
+class Month:
+    """A month as its calendar shows it: `weeks` of seven days from Monday on, None where it is another month's."""
+
+    first: date
+    seconds: int
+    weeks: tuple[tuple[date | None, ...], ...]
+
+
+def month_of(first: date, seconds: int) -> Month:
+    """Return the calendar of the month that begins on `first`, in which `seconds` were spent."""
+    weeks = Calendar().monthdatescalendar(first.year, first.month)
+    return Month(
+        first, seconds, tuple(tuple(day if day.month == first.month else None for day in week) for week in weeks)
+    )
+
+
+def shade(seconds: int) -> int:
+    """Return how dark a day with a connection is drawn, from 0 for no time on, as the attestation's calendar does."""
+    return 1 + sum(seconds >= limit for limit in LIMITS) if seconds else 0
 
 
 def _begin(day: date, unit: Unit) -> date:

@@ -2,7 +2,7 @@
 
 A published file never changes, so neither do these tables: sums of the marts by day, flag and course, and names as they
 are searched. Rows of a session stand together, so that a page reads only these. For five million
-connections that takes about a second and 65 MB.
+connections that takes about a second and a half and 100 MB.
 """
 
 from __future__ import annotations
@@ -12,19 +12,86 @@ import duckdb
 FOUND_AS = "lower(strip_accents({}))"
 """How a text is compared with what is searched for: neither case nor accents count."""
 
+BY_LEARNER = (
+    "fct_learner_sessions",
+    "fct_learner_follow_up",
+    "fct_learner_session_steps",
+    "fct_credited_activities",
+    "fct_learner_days",
+    "fct_opco_connections",
+)
+"""Tables of which a page reads the rows of one learner. Builds write these next to each other."""
+
 TABLES = {
-    # One row per program session, with its totals and how it is sorted and searched.
+    # One row per program session, with its totals, its follow-up, and how it is sorted and searched.
     "sessions": f"""
+        with learners as (
+            select
+                session_id,
+                cast(sum(work_seconds) as bigint) as work_seconds,
+                cast(sum(tutored_seconds) as bigint) as tutored_seconds,
+                cast(sum(consultation_seconds) as bigint) as consultation_seconds
+            from fct_learner_sessions
+            group by session_id
+        ),
+        follow_up as (
+            select
+                session_id,
+                max(numerator) filter (where measure = 'completion_rate') as completed_count,
+                max(denominator) filter (where measure = 'completion_rate') as completable_count,
+                max(numerator) filter (where measure = 'learners_to_chase') as to_chase_count
+            from fct_program_session_indicators
+            group by session_id
+        ),
+        not_started as (
+            select session_id, count(*) as not_started_count
+            from fct_learner_follow_up
+            where follow_up_status = 'not_started'
+            group by session_id
+        )
         select
-            *,
-            {FOUND_AS.format("session_name")} as name_order,
-            {FOUND_AS.format("program_template_name")} as template_order,
-            {FOUND_AS.format("concat_ws(' ', session_name, program_template_name, session_id)")} as found_as
+            fct_program_sessions.*,
+            dim_program_sessions.planned_duration_seconds,
+            dim_program_sessions.planned_duration_seconds * enrolled_count as planned_seconds,
+            coalesce(work_seconds, 0) as work_seconds,
+            coalesce(tutored_seconds, 0) as tutored_seconds,
+            coalesce(consultation_seconds, 0) as consultation_seconds,
+            coalesce(completed_count, 0) as completed_count,
+            coalesce(completable_count, 0) as completable_count,
+            coalesce(to_chase_count, 0) as to_chase_count,
+            coalesce(not_started_count, 0) as not_started_count,
+            {FOUND_AS.format("fct_program_sessions.session_name")} as name_order,
+            {FOUND_AS.format("fct_program_sessions.program_template_name")} as template_order,
+            {
+        FOUND_AS.format(
+            "concat_ws(' ', fct_program_sessions.session_name, fct_program_sessions.program_template_name, session_id)"
+        )
+    } as found_as
         from fct_program_sessions
+        inner join dim_program_sessions using (session_id)
+        left join learners using (session_id)
+        left join follow_up using (session_id)
+        left join not_started using (session_id)
         order by session_id
     """,
     # One row per learner per program session, in the alphabetical order of section E.
     "learners": f"""
+        with named as (
+            select
+                user_id,
+                last_name,
+                first_name,
+                is_deleted,
+                concat_ws(' ', last_name, first_name, email, user_id) as words,
+                row_number() over (
+                    order by
+                        {FOUND_AS.format("last_name")} nulls last,
+                        {FOUND_AS.format("first_name")} nulls last,
+                        length(user_id),
+                        user_id
+                ) as name_order
+            from dim_learners
+        )
         select
             session_id,
             user_id,
@@ -36,22 +103,39 @@ TABLES = {
             connection_count,
             open_connection_count,
             retained_seconds,
+            work_seconds,
+            tutored_seconds,
+            consultation_seconds,
             progress_pct,
             score_pct,
             progress_source,
             score_source,
             last_connection_at,
+            learner_sessions.last_activity_at,
+            follow_up_status,
+            status_rank,
+            silent_since_at,
+            {FOUND_AS.format("concat_ws(' ', words, session_name, session_id)")} as found_as,
+            session_order,
             count(*) over (partition by session_id, last_name, first_name) > 1 as has_namesake,
-            row_number() over (
-                partition by session_id
-                order by
-                    {FOUND_AS.format("last_name")} nulls last,
-                    {FOUND_AS.format("first_name")} nulls last,
-                    length(user_id),
-                    user_id
-            ) as position
-        from fct_learner_sessions
-        inner join (select user_id, last_name, first_name, is_deleted from dim_learners) as learners using (user_id)
+            row_number() over (order by name_order, session_order) as name_order,
+            row_number() over (partition by session_id order by named.name_order) as position
+        from fct_learner_sessions as learner_sessions
+        inner join named using (user_id)
+        inner join (
+            select
+                session_id,
+                session_name,
+                row_number() over (
+                    order by {FOUND_AS.format("session_name")}, length(session_id), session_id
+                ) as session_order
+            from dim_program_sessions
+        ) as sessions using (session_id)
+        left join (
+            select user_id, session_id, follow_up_status, silent_since_at, status_rank
+            from fct_learner_follow_up
+            inner join follow_up_statuses using (follow_up_status)
+        ) as follow_up using (user_id, session_id)
         order by session_id, position
     """,
     # One row per program session per local day with a connection.
@@ -63,6 +147,34 @@ TABLES = {
         from fct_opco_connections
         group by session_id, connected_on
         order by session_id, connected_on
+    """,
+    # One row per learner to chase per program session, in the order in which they stop being so.
+    "to_chase": """
+        select
+            user_id,
+            session_id,
+            learners.last_name,
+            learners.first_name,
+            learners.has_namesake,
+            learners.last_activity_at,
+            learners.silent_since_at,
+            sessions.session_name,
+            sessions.starts_at,
+            sessions.ends_at
+        from prepared.learners as learners
+        inner join prepared.sessions as sessions using (session_id)
+        where learners.follow_up_status = 'to_chase'
+        order by sessions.ends_at nulls last, learners.silent_since_at, learners.name_order
+    """,
+    # One row per week with a connection per program session, from Monday on.
+    "weeks": """
+        select
+            cast(date_trunc('week', connected_on) as date) as week,
+            session_id,
+            cast(sum(retained_seconds) as bigint) as retained_seconds
+        from prepared.days
+        group by week, session_id
+        order by week, session_id
     """,
     # One row per program session per flag.
     "flags": """
@@ -111,9 +223,31 @@ TABLES = {
     """,
 }
 
+# One row per learner per table (its number in `BY_LEARNER`) with a row of theirs: between which rows of the file all of
+# them stand.
+PLACES = """
+create table if not exists prepared.places as
+from ({})
+order by user_id
+"""
+PLACES_OF = """
+select
+    user_id,
+    cast({0} as utinyint) as table_number,
+    cast(min(rowid) as uinteger) as first_row,
+    cast(max(rowid) as uinteger) as last_row
+from {1}
+group by user_id
+"""
+# A custom field may be called so.
+NAMED_ROWID = "select table_name from duckdb_columns() where lower(column_name) = 'rowid'"
+
 
 def prepare(db: duckdb.DuckDBPyConnection) -> None:
     """Make the tables of the schema `prepared`, in memory, for all cursors of the build that is open."""
     db.execute("attach if not exists ':memory:' as prepared (read_write)")
     for table, query in TABLES.items():
         db.execute(f"create table if not exists prepared.{table} as {query}")
+    named = {table for (table,) in db.execute(NAMED_ROWID).fetchall()}
+    places = [PLACES_OF.format(number, table) for number, table in enumerate(BY_LEARNER) if table not in named]
+    db.execute(PLACES.format(" union all ".join(places)))

@@ -89,18 +89,38 @@ select
     played_count,
     connection_count,
     retained_seconds,
+    planned_seconds,
     issue_number,
     total,
 from page
 order by {order}, length(session_id), session_id
 """
 
-SESSION_FOUND = """
-    list_bool_and(list_transform($words::varchar[], lambda word: contains(found_as, strip_accents(word)))) is not false
-"""
+PROOF_LEVELS = ("work", "tutored", "consultation")
+"""What retained time rests on (D2), the strongest first."""
+PROOF_SUMS = "".join(
+    f"cast(coalesce(sum({level}_seconds), 0) as bigint) as {level}_seconds,\n" for level in PROOF_LEVELS
+)
 
-# Over, played by somebody, and without attestations.
-SESSION_WAITS = "ends_at < $now and played_count > 0 and issue_number is null"
+
+def share(part: str, whole: str) -> str:
+    """Return the SQL of a share in percent, cut to six decimals as the marts do; null of nothing."""
+    return f"cast({part} * 100000000 // nullif({whole}, 0) / 1000000 as decimal(9, 6))"
+
+
+PROOF_SHARES = "".join(f"{share(f'{level}_seconds', 'retained_seconds')} as {level}_pct,\n" for level in PROOF_LEVELS)
+
+ENDING_DAYS = 10
+"""A session that ends within so many days can still be looked after."""
+# Begun and not over: a date that is not known has come, or has not.
+SESSION_RUNS = "coalesce(starts_at <= $now, true) and coalesce(ends_at >= $now, true)"
+ONLY = {
+    # Over, played by somebody, and without attestations.
+    "waiting": "ends_at < $now and played_count > 0 and issue_number is null",
+    "running": SESSION_RUNS,
+    "ending": f"{SESSION_RUNS} and ends_at <= $now + interval {ENDING_DAYS} days",
+}
+"""What narrows the list of sessions, with the moment `$now`, UTC."""
 
 SESSION = f"""
 select
@@ -113,7 +133,7 @@ where session_id = $session_id
 
 LEARNERS = """
 select
-    * exclude (last_connection_at, position),
+    * exclude (last_connection_at, last_activity_at, silent_since_at, found_as, name_order, session_order, position),
     timezone($zone, last_connection_at at time zone 'UTC') as last_connection_local,
     count(*) over () as total,
 from prepared.learners
@@ -259,21 +279,23 @@ def list_sessions(
     sort: str = "activity",
     descending: bool = True,
     page: int = 1,
-    waiting_at: datetime | None = None,
+    only: str | None = None,
+    now: datetime,
 ) -> Page:
     """Return a page of the sessions that are visible; `search` holds words that are all in name, template or id.
 
-    `issued` says what was issued: `session_id`, `issue_number`, `issued_at` (UTC). With `waiting_at` (UTC) only those
-    that are over then, were played and have no attestations.
+    `issued` says what was issued: `session_id`, `issue_number`, `issued_at` (UTC). `only`, a key of `ONLY`, leaves
+    those that it says at `now` (UTC).
     """
+    found, words = found_words(search, "found_as")
     return _sessions(
         db,
         visible,
         issued,
         zone,
-        condition=SESSION_FOUND if waiting_at is None else f"{SESSION_FOUND} and {SESSION_WAITS}",
+        condition=f"{found} and {ONLY[only]}" if only else found,
         order=f"{SESSION_SORTS[sort]} {'desc' if descending else 'asc'} nulls last",
-        parameters={"words": search.lower().split(), **_moment(waiting_at)},
+        parameters={**words, **({"now": moment(now)} if only else {})},
         page=page,
         size=SESSIONS_A_PAGE,
     )
@@ -288,9 +310,9 @@ def list_waiting_sessions(
         visible,
         issued,
         zone,
-        condition=SESSION_WAITS,
+        condition=ONLY["waiting"],
         order="ends_at desc",
-        parameters=_moment(now),
+        parameters={"now": moment(now)},
         page=1,
         size=size,
     )
@@ -373,9 +395,7 @@ def find_matches(
 
     Those whose ids are `chosen` already are left out.
     """
-    words = {f"word_{number}": word for number, word in enumerate(search.lower().split()[:MOST_WORDS])}
-    # One condition a word: as a list of words, two of them take half as long again on 100,000 learners.
-    found = " and ".join(f"contains({SEARCHED[kind]}, strip_accents(${name}))" for name in words) or "true"
+    found, words = found_words(search, SEARCHED[kind])
     query = (
         f"select * from ({MATCHES[kind].format(visible=visible.sql, found=found)})"
         f" where not list_contains($chosen::varchar[], id) limit {MATCHES_SHOWN + 1}"
@@ -383,6 +403,13 @@ def find_matches(
     asked = {**words, "all_seen": all_seen, "chosen": list(chosen)}
     matching = rows(db, query, _used(query, visible, asked))
     return Matches(matching[:MATCHES_SHOWN], len(matching) <= MATCHES_SHOWN)
+
+
+def found_words(search: str, text: str) -> tuple[str, dict[str, Any]]:
+    """Return the SQL condition that all words of `search` occur in `text`, a column or an expression, and its words."""
+    words: dict[str, Any] = {f"word_{number}": word for number, word in enumerate(search.lower().split()[:MOST_WORDS])}
+    # One condition a word: as a list of words, two of them take half as long again on 100,000 learners.
+    return " and ".join(f"contains({text}, strip_accents(${name}))" for name in words) or "true", words
 
 
 def find_named(
@@ -425,9 +452,9 @@ def paged(db: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, An
     return Page(found, number, found[0]["total"] if found else 0, size)
 
 
-def _moment(now: datetime | None) -> dict[str, datetime]:
-    """Return the parameter `$now` of `SESSION_WAITS`, as the marts keep instants."""
-    return {} if now is None else {"now": now.replace(tzinfo=None)}
+def moment(now: datetime) -> datetime:
+    """Return an instant, UTC, as the marts keep instants."""
+    return now.replace(tzinfo=None)
 
 
 def _used(query: str, visible: Visible, parameters: Mapping[str, Any]) -> dict[str, Any]:

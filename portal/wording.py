@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from reports.attestation.wording import load_wording
+from reports.documents.wording import load_wording as load_document_wording
 from reports.documents.wording import month_name
 from reports.language import (
     DASH,
@@ -70,6 +71,15 @@ class Words:
         """Return a month (YYYY-MM) as it stands in a sentence."""
         return month_name(load_wording(self.language), value)
 
+    def short_hours(self, seconds: int) -> str:
+        """Return seconds as H:MM, rounded down, where there is no room for more."""
+        return f"{seconds // 3600}:{seconds // 60 % 60:02}"
+
+    @property
+    def weekdays(self) -> tuple[str, ...]:
+        """The days of the week, short, from Monday on."""
+        return load_wording(self.language).weekdays
+
     def period(self, first: date | None, last: date | None) -> str:
         """Return the time from one day to another, of which one may be open."""
         if first and last:
@@ -97,18 +107,24 @@ class Words:
 
 NOUNS = {
     "sessions": ("nav_sessions", "download_filter_sessions"),
-    "session": ("sessions_name",),
+    "session": ("sessions_name", "learners_by_session"),
     "program_template": ("sessions_template",),
     "course": ("course",),
 }
 """The headings in which a noun stands alone, by its setting; sentences keep ours, with which they agree."""
 
 
+OF_DOCUMENTS = ("proof_levels", "proof_work", "proof_tutored", "proof_consultation", "consultation_alone")
+"""Words that documents print of the same figures."""
+
+
 @cache
 def load_words(language: Language, nouns: tuple[tuple[str, str], ...] = ()) -> Words:
     """Read the catalogue of a language; `nouns` are those of the settings [platform] that are set, by name."""
     headings = {key: as_entry(noun) for name, noun in nouns for key in NOUNS[name]}
-    return Words(language, read_catalogue(CATALOGUES, language) | headings)
+    documents = load_document_wording(language).texts
+    shared = {key: documents[key] for key in OF_DOCUMENTS}
+    return Words(language, read_catalogue(CATALOGUES, language) | shared | headings)
 
 
 def preferred_language(accepted: str | None) -> Language:

@@ -39,7 +39,19 @@ BLOCKS = {
     "8": "Données au",
 }
 
-PAGES = ("dashboard", "sessions", "session", "flag", "attestations", "issue", "statistics", "rejected-rows", "sign-in")
+PAGES = (
+    "dashboard",
+    "sessions",
+    "session",
+    "flag",
+    "learners",
+    "learner",
+    "attestations",
+    "issue",
+    "statistics",
+    "rejected-rows",
+    "sign-in",
+)
 SCREEN, GAP = 980, 24  # pixels
 GROUND = "#8a97a5"
 

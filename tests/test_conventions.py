@@ -14,6 +14,7 @@ import yaml
 from orchestration.defs.warehouse.dbt_project import parsed_project
 from orchestration.home.paths import Home
 from warehouse.contract import raw_tables
+from warehouse.metrics import metrics
 from warehouse.project import PROJECT_DIR
 
 pytestmark = pytest.mark.xdist_group("campus")
@@ -75,7 +76,8 @@ def test_names_carry_the_layer(manifest: Manifest) -> None:
 def test_one_staging_model_a_raw_table(manifest: Manifest) -> None:
     staging = {model["name"] for model in nodes(manifest, "model") if model["fqn"][1] == "staging"}
     assert staging == {f"stg_{name}" for name in raw_tables()} | {
-        "stg_raw_files", "stg_raw_deliveries", "stg_raw_tables", "stg_this_build", "stg_identities"
+        "stg_raw_files", "stg_raw_deliveries", "stg_raw_tables", "stg_this_build", "stg_identities",
+        "stg_user_states", "stg_issued_documents"
     }  # fmt: skip
 
 
@@ -104,6 +106,19 @@ def test_every_model_seed_and_source_is_documented_column_by_column(
             assert found[: len(described)] == list(described)
         else:
             assert set(found) == set(described), node["name"]
+
+
+def test_exposures_name_the_marts_that_their_code_reads(manifest: Manifest) -> None:
+    marts = {one["name"] for kind in ("model", "seed") for one in nodes(manifest, kind) if one["schema"] == "marts"}
+    assert len(manifest["exposures"]) >= 6
+    for exposure in manifest["exposures"].values():
+        places = [PROJECT_DIR / place for place in exposure["meta"]["reads_in"]]
+        files = [
+            file for place in places for file in (*place.rglob("*.py"), place.with_suffix(".py")) if file.is_file()
+        ]
+        words = {word for file in files for word in re.findall(r"\w+", file.read_text("utf-8"))}
+        named = {node_id.split(".")[-1] for node_id in exposure["depends_on"]["nodes"]}
+        assert named == marts & words, exposure["name"]
 
 
 def test_every_macro_and_test_is_documented(manifest: Manifest) -> None:
@@ -217,6 +232,37 @@ def test_the_published_file_holds_the_marts_alone(manifest: Manifest, campus_hom
                 and node["resource_type"] in ("model", "seed")}  # fmt: skip
     assert {(schema, name) for schema, name, _ in found} == {("main", name) for name in expected}
     assert all(comment and comment.startswith("One row") for _, _, comment in found)
+    columns = published.execute("select table_name, column_name, comment from duckdb_columns() where not internal")
+    assert [column for *column, comment in columns.fetchall() if not comment] == []
+
+
+def test_dimensions_are_published_with_their_tested_keys(manifest: Manifest, campus_home: Path) -> None:
+    tested = {
+        test["attached_node"].split(".")[-1]: test["test_metadata"]["kwargs"]["unique"]
+        for test in nodes(manifest, "test")
+        if test.get("test_metadata") and "unique" in test["test_metadata"]["kwargs"]
+    }
+    dimensions = {name: key for name, key in tested.items() if name.startswith("dim_") and "," not in key}
+    published = duckdb.connect(str((campus_home / "var/published/opco.duckdb").resolve()), read_only=True)
+    found = published.execute(
+        "select table_name, unnest(constraint_column_names) from duckdb_constraints() "
+        "where constraint_type = 'PRIMARY KEY'"
+    )
+    assert dict(found.fetchall()) == dimensions
+
+
+def test_metrics_are_those_of_dbts_semantic_layer(manifest: Manifest) -> None:
+    known = {metric["name"]: metric for metric in manifest["metrics"].values()}
+    assert list(known) == list(metrics())
+    models = {
+        measure["name"]: model["node_relation"]["alias"]
+        for model in manifest["semantic_models"].values()
+        for measure in model["measures"]
+    }
+    for name, metric in known.items():
+        assert {models[measure["name"]] for measure in metric["type_params"]["input_measures"]} == {
+            metrics()[name].table
+        }
 
 
 def test_every_mart_is_counted_in_the_build(manifest: Manifest, built: duckdb.DuckDBPyConnection) -> None:

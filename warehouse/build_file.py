@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 import duckdb
 
@@ -34,6 +35,34 @@ class BuildIdentity:
     built_at: datetime
     data_as_of: datetime
     load_number: int
+
+
+@dataclass(frozen=True)
+class ListedDocument:
+    """A document as one issue's manifest lists it.
+
+    `event` is what that issue did: `made`, `kept` (a document of an earlier issue) or `cancelled`. Days are ISO dates,
+    instants UTC as text; of a manifest that does not say when it was made, `issued_at` is None. Of a cancelled
+    document, what the manifest no longer says is None.
+    """
+
+    document_kind: str
+    session_id: str
+    month: str | None
+    issue_number: int
+    issued_at: str | None
+    build_id: str
+    rules_edition: int
+    user_id: str
+    document_id: str
+    event: Literal["made", "kept", "cancelled"]
+    issued_on: str
+    attested_seconds: int
+    replaced_document_id: str | None = None
+    cancelled_reason: str | None = None
+    data_as_of: str | None = None
+    page_count: int | None = None
+    pdf_sha256: str | None = None
 
 
 @dataclass(frozen=True)
@@ -68,12 +97,14 @@ def prepare_build_file(
     *,
     incremental: bool = False,
     identities: Mapping[str, int] | None = None,
+    issued: Sequence[ListedDocument] = (),
 ) -> bool:
     """Rewrite schema `raw` of the build file: a view per raw table, what is archived, and what this build is.
 
     Return whether anything else than growing tables changed since the last build, as `raw.this_build` says it.
 
-    `identities` gives accounts (user ids) the number of their learner: accounts of one number are one person.
+    `identities` gives accounts (user ids) the number of their learner: accounts of one number are one person. `issued`
+    is what the manifests of issues list.
 
     The views hold every version of every file: what is delivered no more may stay. An `incremental` build keeps what
     the last one made: the views of growing tables hold only versions that were delivered since and that the last build
@@ -104,6 +135,8 @@ def prepare_build_file(
             have_snapshots_changed=have_snapshots_changed,
         )
         _create_identities(db, identities or {})
+        _create_raw_loads(db, manifest)
+        _create_issued_documents(db, issued)
         for table in raw_tables().values():
             _create_view(db, archive, table, [one for one in read if one.table_name == table.name])
         db.execute("commit")
@@ -173,6 +206,9 @@ def what_is_wrong(build_file: Path) -> str | None:
     try:
         with duckdb.connect(str(build_file), read_only=True) as db:
             db.execute("select load_number from raw.this_build").fetchall()
+            marks = "select 1 from duckdb_tables() where schema_name = 'raw' and table_name = 'built_by_hand'"
+            if db.execute(marks).fetchall():
+                return "dbt was run on the build file by hand"
     except duckdb.Error as error:
         cause = str(error).splitlines()[0]
         if "set lock" in cause:
@@ -334,6 +370,51 @@ def _create_identities(db: duckdb.DuckDBPyConnection, identities: Mapping[str, i
     )
 
 
+def _create_raw_loads(db: duckdb.DuckDBPyConnection, manifest: Manifest) -> None:
+    history = {"users", "user_custom_field_values"}
+    cleaned = [one for one in manifest.files if one.table_name in history and one.removed_at is not None]
+    lacking = {
+        number
+        for version in cleaned
+        for first, last in manifest.delivered_in(version)
+        for number in range(first, last + 1)
+    }
+    db.execute(
+        """
+        create table raw.raw_loads as
+        select
+            unnest(cast($numbers as bigint[])) as load_number,
+            unnest(cast($instants as timestamp[])) as loaded_at,
+            unnest(cast($has_all_users as boolean[])) as has_all_users
+        """,
+        {
+            "numbers": [load.load_number for load in manifest.loads],
+            "instants": [load.loaded_at.rstrip("Z") for load in manifest.loads],
+            "has_all_users": [load.load_number not in lacking for load in manifest.loads],
+        },
+    )
+
+
+def _create_issued_documents(db: duckdb.DuckDBPyConnection, issued: Sequence[ListedDocument]) -> None:
+    types = {
+        "issue_number": "bigint",
+        "issued_at": "timestamp",
+        "rules_edition": "bigint",
+        "issued_on": "date",
+        "data_as_of": "timestamp",
+        "attested_seconds": "bigint",
+        "page_count": "bigint",
+    }
+    columns = [one.name for one in fields(ListedDocument)]
+    unnested = ", ".join(
+        f"unnest(cast(${column} as {types.get(column, 'varchar')}[])) as {column}" for column in columns
+    )
+    db.execute(
+        f"create table raw.issued_documents as select {unnested}",
+        {column: [getattr(one, column) for one in issued] for column in columns},
+    )
+
+
 def _create_this_build(
     db: duckdb.DuckDBPyConnection,
     identity: BuildIdentity,
@@ -406,6 +487,16 @@ def needed_versions(build_file: Path, last_load_number: int) -> set[int]:
     """
     tables = [f"select file_number from staging.stg_{name}" for name in raw_tables()]
     tables.append("select last_present_file_number from staging.stg_users")
+    # What a learner's history is read from: all that the loads delivered in which a state of a learner began.
+    tables.append(
+        """
+        select deliveries.file_number
+        from raw.raw_deliveries as deliveries
+        inner join (select distinct load_number from staging.stg_user_states) as states
+            on states.load_number between deliveries.first_load_number and deliveries.last_load_number
+        where deliveries.table_name in ('users', 'user_custom_field_values')
+        """
+    )
     try:
         with open_build_file(build_file, read_only=True) as db:
             # The marts name their build last: one that stopped half-way is not it.

@@ -27,10 +27,36 @@ from warehouse.published import (
     write_record,
 )
 from warehouse.sql import quoted_identifier, quoted_literal
+from warehouse.views import create_views
 
 # What a file needs beside the blocks of its tables.
 ROOM_TO_SPARE = 16 * 1024 * 1024
 WRITING = 0o222
+# Of the tables that facts point to. Foreign keys would treble the file and take four times as long to write (0174).
+PRIMARY_KEYS = {
+    "dim_assessments": "assessment_id",
+    "dim_courses": "course_id",
+    "dim_custom_fields": "custom_field_id",
+    "dim_dates": "day_on",
+    "dim_groups": "group_id",
+    "dim_learners": "user_id",
+    "dim_program_sessions": "session_id",
+}
+# Tables that have a column for each custom field.
+WITH_CUSTOM_FIELDS = ("dim_learners", "fct_opco_connections")
+# What tells a whole build.
+MARTS_OF_VIEWS = {"dim_dates", "fct_learner_sessions", "fct_opco_connections"}
+FIELDS = """
+select
+    column_name,
+    replace(
+        format('Custom field {} ({}) of the learner, as delivered last; {}.', title, custom_field_id, value_type),
+        chr(0),
+        ''
+    )
+from build.marts.dim_custom_fields
+order by field_position
+"""
 
 
 @dataclass(frozen=True)
@@ -50,10 +76,11 @@ def publish(
 ) -> PublishSummary:
     """Copy schema `marts` of the build file to `published/builds/<build_id>.duckdb` and set the link to it.
 
-    Tables stand in schema `main`, with the models' descriptions as comments. A build whose file is there and whole is
-    only shown again. Its record names `archive_head`, the archive's head that it was made of. The newest `keep` builds
-    stay. Raises OpcoError, with nothing changed for readers, when the build file holds another build than `build_id`,
-    when the disk has no room, or when the copy fails.
+    Tables stand in schema `main`, with the models' descriptions as comments; a dimension has its primary key, and
+    the views of `views/` stand beside them. A build
+    whose file is there and whole is only shown again. Its record names `archive_head`, the archive's head that it was
+    made of. The newest `keep` builds stay. Raises OpcoError, with nothing changed for readers, when the build file
+    holds another build than `build_id`, when the disk has no room, or when the copy fails.
     """
     target = published / BUILDS / f"{build_id}{SUFFIX}"
     make_folder(target.parent)
@@ -121,6 +148,8 @@ def _copy_marts(build_file: Path, target: Path, build_id: str) -> tuple[datetime
             db.execute(f"create table published.main.{name} as from build.marts.{name}")
             counted = db.execute(f"select count(*) from published.main.{name}").fetchone()
             row_counts[table] = counted[0] if counted else 0
+            if key := PRIMARY_KEYS.get(table):
+                db.execute(f"alter table published.main.{name} add primary key ({key})")
             if comment:
                 db.execute(f"comment on table published.main.{name} is {quoted_literal(comment)}")
         for table, column, comment in db.execute(
@@ -130,10 +159,22 @@ def _copy_marts(build_file: Path, target: Path, build_id: str) -> tuple[datetime
             order by table_name, column_index
             """
         ).fetchall():
-            column_name = f"published.main.{quoted_identifier(table)}.{quoted_identifier(column)}"
-            db.execute(f"comment on column {column_name} is {quoted_literal(comment)}")
+            _comment(db, table, column, comment)
+        fields = db.execute(FIELDS).fetchall() if "dim_custom_fields" in row_counts else []
+        for column, comment in fields:
+            for table in WITH_CUSTOM_FIELDS:
+                _comment(db, table, column, comment)
+        if row_counts.keys() >= MARTS_OF_VIEWS:
+            db.execute("use published")
+            create_views(db)
+            db.execute("use memory")
         db.execute("detach published")
     return found[0][1], row_counts
+
+
+def _comment(db: duckdb.DuckDBPyConnection, table: str, column: str, comment: str) -> None:
+    name = f"published.main.{quoted_identifier(table)}.{quoted_identifier(column)}"
+    db.execute(f"comment on column {name} is {quoted_literal(comment)}")
 
 
 def _check_room(db: duckdb.DuckDBPyConnection, folder: Path, tables: list[str]) -> None:

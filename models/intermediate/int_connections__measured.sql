@@ -54,6 +54,7 @@ final as (
         connected_at,
         disconnected_at,
         counted_until,
+        least(counted_until, greatest(connected_at, covered_until)) as counted_from,
         counting_number,
         end_kind,
         evidence_level,
@@ -61,9 +62,7 @@ final as (
         is_ambiguous_hour,
         date_sub('second', connected_at, disconnected_at) as elapsed_seconds,
         date_sub('second', counted_until, disconnected_at) as capped_seconds,
-        date_sub(
-            'second', least(counted_until, greatest(connected_at, covered_until)), counted_until
-        ) as retained_seconds,
+        date_sub('second', counted_from, counted_until) as retained_seconds,
         elapsed_seconds - capped_seconds - retained_seconds as overlap_seconds,
         date_diff('minute', connected_at, disconnected_at) as time_spent_minutes
     from covered

@@ -5,7 +5,15 @@ with final as (
         fields.title,
         fields.value_type,
         field_values.value,
-        field_values.value_date
+        field_values.value_date,
+        case
+            when
+                fields.value_type = 'number'
+                and regexp_full_match(field_values.value, '[+-]?[0-9]{1,15}([.,][0-9]+)?')
+                then cast(
+                    replace(regexp_extract(field_values.value, '^[^.,]+([.,][0-9]{1,6})?'), ',', '.') as decimal(21, 6)
+                )
+        end as number_value
     from {{ ref('stg_user_custom_field_values') }} as field_values
     inner join {{ ref('int_custom_fields__named') }} as fields
         on field_values.custom_field_id = fields.custom_field_id

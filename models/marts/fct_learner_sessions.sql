@@ -152,6 +152,7 @@ final as (
         greatest(
             connections.last_connection_at, progressed.last_activity_at, assisted.last_asked_at
         ) as last_activity_at,
+        program_sessions.planned_duration_seconds,
         coalesce(activities.step_count, 0) as step_count,
         coalesce(activities.required_step_count, 0) as required_step_count,
         coalesce(activities.completed_step_count, 0) as completed_step_count,

@@ -1,7 +1,8 @@
 {%- set marts = [
     'bridge_group_members', 'bridge_learner_custom_fields', 'bridge_session_instructors', 'data_problems',
-    'dim_assessments', 'dim_courses', 'dim_custom_fields', 'dim_groups', 'dim_learners', 'dim_program_sessions',
-    'fct_assessment_results', 'fct_credited_activities', 'fct_learner_follow_up', 'fct_learner_session_steps',
+    'dim_assessments', 'dim_courses', 'dim_custom_fields', 'dim_dates', 'dim_groups', 'dim_learner_history',
+    'dim_learners', 'dim_program_sessions', 'fct_assessment_results', 'fct_credited_activities', 'fct_enrollments',
+    'fct_issued_documents', 'fct_learner_days', 'fct_learner_follow_up', 'fct_learner_session_steps',
     'fct_learner_sessions', 'fct_opco_connections', 'fct_program_session_indicators', 'fct_program_sessions',
     'fct_tutor_interactions', 'gone_rows', 'identity_findings', 'load_reconciliation', 'rejected_rows',
 ] -%}
@@ -42,6 +43,7 @@ final as (
         {{ var("credit").cap_at_program }} as is_credit_capped_at_program,
         cast({{ var("credit").suspicious_below_pct }} as bigint) as credit_suspicious_below_pct,
         cast({{ var("follow_up").silence_days }} as bigint) as follow_up_silence_days,
+        '{{ var("calendar").territory }}' as territory,
         '{{ var("raw_timezone") }}' as raw_timezone,
         '{{ var("display_timezone") }}' as display_timezone,
         this_build.opco_version,

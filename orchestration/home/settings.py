@@ -33,7 +33,7 @@ from orchestration.home.sections.documents import (
 )
 from orchestration.home.sections.kinds import Section, allowed_values
 from orchestration.home.sections.portal import EmailSettings, PortalSettings, RunSettings
-from orchestration.home.sections.proof import CreditSettings, FollowUpSettings
+from orchestration.home.sections.proof import CalendarSettings, CreditSettings, FollowUpSettings
 from orchestration.home.sections.rules import IdentitySettings, RuleSettings
 from orchestration.home.sections.upkeep import (
     AlertSettings,
@@ -78,7 +78,7 @@ SETTLED_NANOSECONDS = 2_000_000_000
 # The table of tables in opco.toml that holds defaults of single program sessions.
 SESSIONS = "sessions"
 # Sections that are a var of the dbt project each, with their defaults; those of the rules are one a setting.
-SECTIONS_OF_MODELS = ("identities", "credit", "follow_up")
+SECTIONS_OF_MODELS = ("identities", "credit", "follow_up", "calendar")
 # Sections that had another name before, with the one they have now.
 RENAMED = {"alarms": "alerts"}
 # What would be wrong of every session but one.
@@ -94,6 +94,7 @@ class Settings(BaseModel):
     identities: IdentitySettings
     credit: CreditSettings
     follow_up: FollowUpSettings
+    calendar: CalendarSettings
     organisation: OrganisationSettings = OrganisationSettings()
     platform: PlatformSettings = PlatformSettings()
     attestations: AttestationSettings = AttestationSettings()

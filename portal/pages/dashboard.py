@@ -1,4 +1,4 @@
-"""What needs attention today, and the rows that were rejected."""
+"""What runs and what needs attention today, and the rows that were rejected."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ from starlette.responses import Response
 
 from orchestration.home.settings import home_sources
 from orchestration.home.sources import source_states
-from portal import access, queries
+from portal import access, dashboard_queries, queries
+from portal.charts import week_chart
 from portal.failed_runs import FailedRuns
 from portal.identity.person import left_administrators
 from portal.identity.service import Identity
 from portal.pages.common import PageRequest
+from portal.pages.learners import proof_levels
 
-WAITING_SHOWN = 10
-FAILED_SHOWN = 10
+SHOWN = 10
+"""So many lines of each list; each leads to all of them."""
 
 
 def routes() -> list[access.GuardedRoute]:
@@ -29,15 +31,16 @@ def routes() -> list[access.GuardedRoute]:
 
 
 def dashboard(request: Request) -> Response:
-    """Show how fresh the data are, what failed, which sessions wait for attestations, what was rejected."""
+    """Show the sessions that run, whom to chase, the hours, what they rest on, and what needs attention."""
     page = PageRequest(request)
     identity: Identity = request.app.state.identity
     zone = page.build.display_timezone
-    latest_runs = list(page.runs.latest(FAILED_SHOWN * 5))
-    own = [
-        run for run in latest_runs if run.status in ("failed", "stopped") and run.order.asked_by == page.person.email
-    ][:FAILED_SHOWN]
-    under_way = [run for run in latest_runs[:20] if not run.is_over and run.order.asked_by == page.person.email]
+    asked_for = [
+        run
+        for run in page.runs.latest(SHOWN * 5)
+        if run.order.asked_by == page.person.email and (run.status in ("failed", "stopped") or not run.is_over)
+    ][:SHOWN]
+    totals = dashboard_queries.read_totals(page.db, page.visible, page.now)
     failed = None
     if page.person.is_administrator:
         runs: FailedRuns = request.app.state.failed_runs
@@ -53,7 +56,7 @@ def dashboard(request: Request) -> Response:
                     "reason": run.reason,
                     "at": _local(run.at, zone),
                 }
-                for run in latest[:FAILED_SHOWN]
+                for run in latest[:SHOWN]
             ]
         )
     return page.render(
@@ -66,9 +69,15 @@ def dashboard(request: Request) -> Response:
             }
             for one in source_states(page.home, home_sources(page.home))
         ],
-        waiting=queries.list_waiting_sessions(page.db, page.visible, page.issued, zone, page.now, WAITING_SHOWN),
-        own=own,
-        under_way=under_way,
+        totals=totals,
+        levels=proof_levels(totals),
+        running=dashboard_queries.list_running_sessions(page.db, page.visible, zone, page.now, SHOWN),
+        to_chase=dashboard_queries.list_to_chase(page.db, page.visible, zone, page.now, SHOWN),
+        chart=week_chart(dashboard_queries.read_weeks(page.db, page.visible, zone, page.now)),
+        weeks=dashboard_queries.WEEKS,
+        ending_days=queries.ENDING_DAYS,
+        waiting=queries.list_waiting_sessions(page.db, page.visible, page.issued, zone, page.now, SHOWN),
+        asked_for=asked_for,
         failed=failed,
         left=left_administrators(page.db, identity.administrators) if page.person.is_administrator else [],
         rejected=queries.read_rejected(page.db, page.words.language) if page.person.is_administrator else [],

@@ -43,7 +43,9 @@ def sessions(request: Request) -> Response:
     if sort not in queries.SESSION_SORTS:
         sort = "activity"
     order = "asc" if request.query_params.get("order") == "asc" else "desc"
-    only = "waiting" if request.query_params.get("only") == "waiting" else None
+    only = request.query_params.get("only")
+    if only not in queries.ONLY:
+        only = None
     listed_sessions = queries.list_sessions(
         page.db,
         page.visible,
@@ -53,7 +55,8 @@ def sessions(request: Request) -> Response:
         sort=sort,
         descending=order == "desc",
         page=page.number(),
-        waiting_at=page.now if only else None,
+        only=only,
+        now=page.now,
     )
 
     def issued_on(session_id: str, number: int) -> str:

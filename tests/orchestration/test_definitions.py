@@ -28,6 +28,7 @@ OTHER_SETTINGS = {
     "credit.cap_at_program": "true",
     "credit.suspicious_below_pct": "5",
     "follow_up.silence_days": "3",
+    "calendar.territory": "la_reunion",
     "alerts.rejected_rows": "3",
     "alerts.rejected_pct": "2",
 }

@@ -10,7 +10,7 @@ import duckdb
 import pytest
 from starlette.testclient import TestClient
 
-from tests.portal.pages_home import ADMINISTRATOR, AWA, OF_BENOIT, SESSION, Pages, pages_of, rows_of, text_of
+from tests.portal.pages_home import ADMINISTRATOR, AWA, OF_BENOIT, SESSION, TOMASZ, Pages, pages_of, rows_of, text_of
 
 pytestmark = pytest.mark.xdist_group("demo")
 
@@ -40,6 +40,10 @@ ODD = (
     f"update fct_opco_connections set retained_seconds = 0 where session_id = '{FOR_EVER}'",
     "update fct_opco_connections set retained_seconds = 5400 where connection_id = ("
     f"select min(connection_id) from fct_opco_connections where session_id = '{FOR_EVER}')",
+    # Two accounts of one person (T5).
+    f"update dim_learners set person_id = '{NAMESAKES[1]}' where user_id in {NAMESAKES}",
+    # A custom field of that title, which DuckDB has a meaning for.
+    "alter table fct_opco_connections add column rowid varchar",
     *(
         f"update {table} set last_name = 'Martin', first_name = 'Jean' where user_id in {NAMESAKES}"
         for table in ("dim_learners", "fct_opco_connections")
@@ -101,6 +105,27 @@ def test_namesakes_are_told_apart(administrator: TestClient) -> None:
     assert {row[0] for row in rows_of(lines) if row[0].startswith("Martin")} <= {
         f"Martin Jean ID {user_id}" for user_id in NAMESAKES
     }
+
+
+def test_the_other_accounts_of_a_person_are_named(odd: Pages, administrator: TestClient) -> None:
+    link = f'<a href="/learners/{NAMESAKES[1]}">'
+    page = administrator.get(f"/learners/{NAMESAKES[0]}").text
+    assert "autre compte de la même personne" in text_of(page)
+    assert link in page
+    # Awa has both among her learners; Tomasz the first alone.
+    assert link in odd.browser(AWA).get(f"/learners/{NAMESAKES[0]}").text
+    assert link not in odd.browser(TOMASZ).get(f"/learners/{NAMESAKES[0]}").text
+
+
+def test_a_custom_field_called_as_the_number_of_a_row_loses_no_connection(
+    odd: Pages, administrator: TestClient
+) -> None:
+    page = administrator.get(f"/learners/{NAMESAKES[0]}").text
+    with odd.warehouse() as build:
+        ((count,),) = build.execute(
+            "select count(*) from fct_opco_connections where user_id = $u", {"u": NAMESAKES[0]}
+        ).fetchall()
+    assert f"Relevé des connexions {count} connexions" in text_of(page).replace("\u202f", " ")
 
 
 def test_a_session_named_as_anothers_id_neither_closes_its_statistics_nor_gets_into_them(odd: Pages) -> None:

@@ -67,13 +67,14 @@ def test_the_list_shows_the_figures_of_the_marts(pages: Pages, administrator: Te
     listed = {row[0].split()[-1]: row for row in rows_of(administrator.get("/sessions").text)[1:]}
     with pages.warehouse() as warehouse:
         expected = warehouse.execute(
-            "select session_id, count(*), sum(connection_count), sum(retained_seconds) "
-            "from fct_learner_sessions group by session_id"
+            "select session_id, count(*), sum(connection_count), sum(retained_seconds), "
+            "count(*) filter (where is_enrolled) * any_value(planned_duration_seconds) // 3600 "
+            "from fct_learner_sessions join dim_program_sessions using (session_id) group by session_id"
         ).fetchall()
     assert len(expected) == 5
     assert {key: row[4:7] for key, row in listed.items()} == {
-        session_id: [str(learners), str(connections), duration(int(seconds))]
-        for session_id, learners, connections, seconds in expected
+        session_id: [str(learners), str(connections), f"{duration(int(seconds))} sur {hours} h prévues"]
+        for session_id, learners, connections, seconds, hours in expected
     }
 
 
@@ -158,7 +159,7 @@ def test_fresh_means_active_too(demo_home: Path, tmp_path: Path) -> None:
         assert "Aucune activité récente Données chargées le 10/11/2026 19:00" in text_of(page)
         assert "Dernière activité : 08/11/2026 09:36. Les chargements ont bien lieu" in text_of(page)
     with pages_of(demo_home, tmp_path / "never", **{"alerts.stale_days": "none"}) as pages:
-        assert '<section class="card good" aria-labelledby="fresh">' in pages.browser(ADMINISTRATOR).get("/").text
+        assert 'aria-labelledby="fresh"' not in pages.browser(ADMINISTRATOR).get("/").text
 
 
 def test_each_flag_has_its_lines(pages: Pages, awa: TestClient) -> None:
@@ -205,7 +206,7 @@ def test_headings_have_the_platforms_own_nouns(demo_home: Path, tmp_path: Path) 
 
 
 def test_statistics_are_one_click_from_the_dashboard_and_say_their_granularity(awa: TestClient) -> None:
-    assert '<a class="button" href="/statistics">Exporter</a>' in awa.get("/").text
+    assert '<a href="/statistics">Exporter</a>' in awa.get("/").text
     assert "Granularité : OPCA logs. Une ligne par connexion" in text_of(awa.get("/statistics").text).replace(
         "\u202f", " "
     )
@@ -240,10 +241,11 @@ def test_the_dashboard_says_what_needs_attention(pages: Pages, administrator: Te
     with pages.warehouse() as warehouse:
         rejected = one(warehouse, "select count(*) from rejected_rows")
     assert f"Lignes rejetées {rejected}" in page
-    assert "Les données sont à jour" in page
-    assert "Manager à distance, septembre 2026" in page
+    assert "Données chargées le 10/11/2026 19:00, il y a 6 heures." in page
+    (waiting,) = re.findall(r'<section [^>]+"waiting".*?</section>', administrator.get("/").text, re.DOTALL)
+    assert "Manager à distance, septembre 2026" in waiting
     # Not over yet on this day.
-    assert OF_BENOIT not in administrator.get("/").text
+    assert OF_BENOIT not in waiting
     own = awa.get("/").text
     assert "Lignes rejetées" not in own
     assert "Cybersécurité" not in own
@@ -301,8 +303,8 @@ def test_all_sessions_that_wait_can_be_listed(
             {"now": pages.clock.time.replace(tzinfo=None)},
         ).fetchall()
     assert len(waiting) == 2
-    monkeypatch.setattr(dashboard, "WAITING_SHOWN", 1)
-    (address,) = re.findall(r'href="(/sessions\?[^"]+)"', administrator.get("/").text)
+    monkeypatch.setattr(dashboard, "SHOWN", 1)
+    (address,) = re.findall(r'href="(/sessions\?only=waiting[^"]+)"', administrator.get("/").text)
     page = administrator.get(address.replace("&amp;", "&")).text
     assert {row[0].split()[-1] for row in rows_of(page)[1:]} == {session_id for (session_id,) in waiting}
     # Searched and sorted, they are still the ones that wait.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from random import Random
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.properties.built import Built, Cells, Project, RawFolder, build, build_one_by_one, table_of
+from tests.properties.built import FIRST_LOAD, Built, Cells, Project, RawFolder, build, build_one_by_one, table_of
 from tests.properties.conftest import examples
 
 pytestmark = pytest.mark.xdist_group("properties-of-figures")
@@ -89,6 +90,11 @@ def is_deleted(cells: Cells) -> bool:
     return cells["status"] == "deleted" or bool(cells["deleted_at"])
 
 
+def changes(states: Sequence[tuple[datetime, object]]) -> list[tuple[datetime, object]]:
+    """Those of the states that are not as the one before."""
+    return [state for number, state in enumerate(states) if number == 0 or states[number - 1][1] != state[1]]
+
+
 class Expected:
     """What the marts must hold after these deliveries."""
 
@@ -121,6 +127,25 @@ class Expected:
             earlier = self.last_there("users", "user_id", user_id, lambda cells: not is_deleted(cells))
             rows += [cells for cells in delivered(earlier or {}, table) if cells["user_id"] == user_id]
         return rows
+
+    def history(self, user_id: str) -> list[tuple[datetime, object]]:
+        """When each state of his was first delivered, and employer and custom fields then."""
+        states: list[tuple[datetime, object]] = []
+        for number, delivery in enumerate(self.deliveries, start=1):
+            rows = {cells["user_id"]: cells for cells in delivered(delivery, "users")}
+            if user_id in rows and not is_deleted(rows[user_id]):
+                values = {
+                    cells["custom_field_id"]: cells["value"]
+                    for cells in delivered(delivery, "user_custom_field_values")
+                    if cells["user_id"] == user_id and cells["custom_field_id"] in self.fields and cells["value"]
+                }
+                states.append(
+                    (
+                        (FIRST_LOAD + timedelta(hours=number)).replace(tzinfo=None),
+                        (rows[user_id]["employer"] or None, values),
+                    )
+                )
+        return changes(states)
 
     def of_owner(self, owner: str, table: str, owners: str, key: str) -> list[Cells]:
         """The rows of a session or program, the one that counts of a key last."""
@@ -180,6 +205,17 @@ def holds(built: Built, expected: Expected) -> None:
     }
     found = {(row["user_id"], row["custom_field_id"]): row["value"] for row in tables["bridge_learner_custom_fields"]}
     assert found == {key: value for key, value in values.items() if value}
+    for user_id in expected.users:
+        periods = sorted(
+            (row for row in tables["dim_learner_history"] if row["user_id"] == user_id),
+            key=lambda row: row["period_number"],
+        )
+        # A field that was never delivered parts periods that show the same.
+        shown = [(row["delivered_at"], (row["employer"], row["custom_fields"])) for row in periods]
+        assert changes(shown) == expected.history(user_id)
+        bounds = [row["delivered_at"] for row in periods[1:]]
+        assert [row["valid_from"] for row in periods] == [None, *bounds][: len(periods)]
+        assert [row["valid_until"] for row in periods] == [*bounds, None][: len(periods)]
     fields_now = {cells["custom_field_id"] for cells in delivered(expected.now, "custom_fields")}
     used = {field for (_, field), value in values.items() if value}
     assert {(row["custom_field_id"], row["is_gone"]) for row in tables["dim_custom_fields"]} == {

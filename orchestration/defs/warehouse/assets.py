@@ -18,6 +18,7 @@ from pydantic import Field
 from orchestration.defs.attestations.partitions import keep_in_step
 from orchestration.defs.raw.archive_check import require_known_archive
 from orchestration.defs.warehouse.dbt_project import (
+    TESTED_FILE,
     Relation,
     build_arguments,
     compiled_file,
@@ -33,6 +34,7 @@ from orchestration.defs.warehouse.dbt_project import (
     relations,
 )
 from orchestration.defs.warehouse.dbt_run import DbtResult, NodeResult, run_dbt
+from orchestration.defs.warehouse.issued import read_issued
 from orchestration.home.clock import clock
 from orchestration.home.identities import identities_digest, read_identities
 from orchestration.home.paths import Home
@@ -59,8 +61,6 @@ from warehouse.errors import OpcoError, UserError
 from warehouse.files import remove_leftovers
 from warehouse.publish import publish
 from warehouse.published import check_place, fault_of, shown_file, was_written_to
-
-TESTED_FILE = "tested.json"
 
 
 class BuildConfig(dg.Config):
@@ -242,7 +242,12 @@ def _attempt(
         require_whole_files(paths.archive, delivered, progress.at)
         remove_build_file(paths.build_file)
     have_snapshots_changed = prepare_build_file(
-        paths.archive, paths.build_file, identity, incremental=full_refresh_reason is None, identities=identities
+        paths.archive,
+        paths.build_file,
+        identity,
+        incremental=full_refresh_reason is None,
+        identities=identities,
+        issued=read_issued(paths, context.log.warning),
     )
     context.log.info(f"Full refresh: {full_refresh_reason}" if full_refresh_reason else "Incremental build")
     nodes = [node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "seed", "test")]
@@ -250,7 +255,7 @@ def _attempt(
     # Those that Dagster was asked for, where it is not all of them.
     chosen = get_updated_cli_invocation_params_for_context(context, manifest, Translator())
     arguments = [
-        *build_arguments(settings, is_full_refresh=full_refresh_reason is not None),
+        *build_arguments(settings, is_full_refresh=full_refresh_reason is not None, build_id=identity.build_id),
         *chosen.selection_args,
         *(["--indirect-selection", chosen.indirect_selection] if chosen.indirect_selection else []),
     ]

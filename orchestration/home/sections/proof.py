@@ -1,4 +1,4 @@
-"""Settings of what is shown beside connected time: what is credited, and who is followed up."""
+"""Settings of what is shown beside connected time: what is credited, who is followed up, which days are holidays."""
 
 from __future__ import annotations
 
@@ -32,3 +32,19 @@ class FollowUpSettings(Section):
     silence_days: Annotated[Whole, Field(ge=1, le=366)] = Field(
         description="Days without any activity after which a learner of an open session is one to chase."
     )
+
+
+class CalendarSettings(Section):
+    """Which days are public holidays; they reach dbt as the var `calendar`."""
+
+    territory: Literal[
+        "metropole",
+        "alsace_moselle",
+        "guadeloupe",
+        "martinique",
+        "guyane",
+        "la_reunion",
+        "mayotte",
+        "saint_barthelemy",
+        "saint_martin",
+    ] = Field(description="Place whose public holidays `dim_dates` has; a figure of proof does not depend on it.")

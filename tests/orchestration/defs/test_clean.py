@@ -6,10 +6,11 @@ import fcntl
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
@@ -209,8 +210,17 @@ def rows_of_views(home: Home) -> dict[str, list[Any]]:
         }
 
 
-def pretend_built(home: Home, last_load_number: int, *rests_on: int) -> None:
-    """Leave a build file of that load, in which staging names these versions of files."""
+def pretend_built(
+    home: Home,
+    last_load_number: int,
+    *rests_on: int,
+    delivered_in: Mapping[int, int] = MappingProxyType({}),
+    states: Sequence[int] = (),
+) -> None:
+    """Leave a build file of that load, in which staging names these versions of files.
+
+    `delivered_in` has the load of versions of users by number, `states` the loads with which a state of a user began.
+    """
     home.build_file.parent.mkdir(parents=True, exist_ok=True)
     home.build_file.unlink(missing_ok=True)
     with open_build_file(home.build_file) as connection:
@@ -218,6 +228,14 @@ def pretend_built(home: Home, last_load_number: int, *rests_on: int) -> None:
             connection.execute(f"create schema {schema}")
         connection.execute(f"create table raw.this_build as select 'id' as build_id, {last_load_number} as load_number")
         connection.execute("create table marts.warehouse_build as select 'id' as build_id")
+        connection.execute(
+            "create table raw.raw_deliveries as select 'users' as table_name, unnest($1::bigint[]) as file_number, "
+            "unnest($2::bigint[]) as first_load_number, unnest($2::bigint[]) as last_load_number",
+            [list(delivered_in), list(delivered_in.values())],
+        )
+        connection.execute(
+            "create table staging.stg_user_states as select unnest($1::bigint[]) as load_number", [states]
+        )
         for name in raw_tables():
             connection.execute(
                 f"create table staging.stg_{name} as "
@@ -232,6 +250,10 @@ def test_versions_that_something_rests_on_stay(home: Home, instance: dg.DagsterI
         written(raw_folder / "users.csv", f"user_id,last_name\nu,Martin {day}\n")
         delivered(raw_folder, home, day)
     named = Named(superseded_before=datetime(2026, 11, 20, tzinfo=UTC))
+    numbers = read_manifest(home.archive).numbers
+    users = {number: one.last_load_number for one, number in numbers.items() if one.file == "users.csv"}
+    pretend_built(home, 3, delivered_in=users, states=[1, 2])
+    assert cleaned(home, instance, named=named).cleaned == {}
     first = next(number for one, number in read_manifest(home.archive).numbers.items() if one.file == "users.csv")
     # What the last load left to earlier versions is known once it is built.
     pretend_built(home, 2, first)

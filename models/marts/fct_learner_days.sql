@@ -1,0 +1,71 @@
+{{ config(materialized='incremental', incremental_strategy='affected_learners') }}
+
+with connections as (
+    select
+        user_id,
+        session_id,
+        counted_from,
+        counted_until
+    from {{ ref('int_connections__measured') }}
+    where retained_seconds > 0 and {{ in_affected_learners() }}
+),
+
+days as (
+    select
+        day_on,
+        is_weekend,
+        is_holiday,
+        begins_at,
+        night_ends_at,
+        night_begins_at,
+        ends_at
+    from {{ ref('dim_dates') }}
+),
+
+bounded as (
+    select
+        connections.user_id,
+        connections.session_id,
+        connections.counted_from,
+        days.day_on,
+        days.is_weekend,
+        days.is_holiday,
+        greatest(connections.counted_from, days.begins_at) as begins_at,
+        least(connections.counted_until, days.night_ends_at) as early_until,
+        greatest(connections.counted_from, days.night_begins_at) as late_from,
+        least(connections.counted_until, days.ends_at) as ends_at
+    from connections
+    inner join days on connections.counted_from < days.ends_at and connections.counted_until > days.begins_at
+),
+
+-- whole seconds since the connection's first retained instant, at each bound: the parts of a connection then add up to
+-- what it retains, whatever fraction of a second it begins with
+cut as (
+    select
+        user_id,
+        session_id,
+        day_on,
+        is_weekend,
+        is_holiday,
+        date_sub('second', counted_from, ends_at) - date_sub('second', counted_from, begins_at) as retained_seconds,
+        date_sub('second', counted_from, early_until) - date_sub('second', counted_from, begins_at) as early_seconds,
+        date_sub('second', counted_from, ends_at) - date_sub('second', counted_from, late_from) as late_seconds
+    from bounded
+),
+
+final as (
+    select
+        user_id,
+        session_id,
+        day_on,
+        count(*) as connection_count,
+        cast(sum(retained_seconds) as bigint) as retained_seconds,
+        cast(sum(greatest(early_seconds, 0) + greatest(late_seconds, 0)) as bigint) as night_seconds,
+        cast(sum(case when is_weekend then retained_seconds else 0 end) as bigint) as weekend_seconds,
+        cast(sum(case when is_holiday then retained_seconds else 0 end) as bigint) as holiday_seconds
+    from cut
+    where retained_seconds > 0
+    group by user_id, session_id, day_on
+)
+
+select * from final
