@@ -64,7 +64,7 @@ delivered_values as (
         field_values.user_id,
         field_values.custom_field_id,
         loads.load_number,
-        field_values.value
+        max({ 'file': field_values.file, 'line': field_values.line, 'value': field_values.value }) as last_row
     from field_values
     inner join deliveries on field_values.file_number = deliveries.file_number
     inner join loads on loads.load_number between deliveries.first_load_number and deliveries.last_load_number
@@ -72,20 +72,18 @@ delivered_values as (
         field_values.malformed_line is null
         and field_values.user_id is not null
         and field_values.custom_field_id is not null
-    qualify
-        row_number() over (
-            partition by field_values.user_id, field_values.custom_field_id, loads.load_number
-            order by field_values.file desc, field_values.line desc
-        ) = 1
+    group by field_values.user_id, field_values.custom_field_id, loads.load_number
 ),
 
 value_lists as (
     select
         user_id,
         load_number,
-        list({ 'custom_field_id': custom_field_id, 'value': value } order by custom_field_id) as field_values
+        list(
+            { 'custom_field_id': custom_field_id, 'value': last_row.value } order by custom_field_id
+        ) as field_values
     from delivered_values
-    where value is not null
+    where last_row.value is not null
     group by user_id, load_number
 ),
 

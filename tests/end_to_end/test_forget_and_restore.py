@@ -239,10 +239,12 @@ def test_what_was_backed_up_gives_everything_back(home: Path, tmp_path: Path, op
         # Who is to be chased depends on the day of the build, what was attested on what was issued until then.
         of_the_day = {"fct_learner_follow_up", "fct_program_session_indicators", "fct_issued_documents"}
         for table in {table for (table,) in tables} - of_the_day:
-            columns = "row_counts, display_timezone" if table == "warehouse_build" else "*"
+            counted = "list_filter(map_entries(row_counts), lambda one: one.key <> 'fct_issued_documents')"
+            columns = f"{counted}, display_timezone" if table == "warehouse_build" else "*"
             for one, other in (("kept", "again"), ("again", "kept")):
                 lost = f"select {columns} from {one}.{table} except all select {columns} from {other}.{table}"
                 assert both.execute(lost).fetchall() == [], table
+        assert both.execute("select count(*) from again.fct_issued_documents where is_in_force").fetchall() > [(0,)]
     assert holding(restored) == {"attestations"}
     for issue in (restored / "var/attestations" / SESSION).glob("issue-*"):
         assert verify(issue).is_sound
