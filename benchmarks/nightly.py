@@ -37,7 +37,7 @@ def main() -> None:
         first = night(11)
         settings = load_settings(home)
         dbt: list[str | Path] = [dbt_executable(), "build", "--exclude-resource-type", "unit_test"]
-        dbt += ["--project-dir", PROJECT_DIR, *dbt_variables(settings)]
+        dbt += ["--project-dir", PROJECT_DIR, *dbt_variables(settings, "again")]
         nights, floors = [], []
         for number in range(NIGHTS):
             nights.append(night(12 + number))

@@ -65,10 +65,13 @@ GROUPS = {
         "why": "why",
         "what-if": "what_if",
         "settings": "settings",
+        "docs": "docs",
+        "dbt": "dbt",
     },
     "Pages and services": {
         "serve": "services",
         "sign-in-link": "services",
+        "mcp": "mcp",
         "runs": "runs",
         "dagster": "services",
         "health": "services",

@@ -11,6 +11,6 @@ resolve() {
     "$tools/bin/uv" pip compile pyproject.toml --universal --python-version 3.11 --generate-hashes \
         --no-annotate --no-header --no-emit-index-url --no-emit-find-links --quiet "$@"
 }
-resolve --extra setup --extra dev -o requirements.lock
+resolve --extra setup --extra dev --extra mcp --extra notebook -o requirements.lock
 resolve --extra setup --constraints requirements.lock -o requirements.production.lock
 echo "requirements.lock and requirements.production.lock are resolved."

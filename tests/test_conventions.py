@@ -108,6 +108,19 @@ def test_every_model_seed_and_source_is_documented_column_by_column(
             assert set(found) == set(described), node["name"]
 
 
+def test_exposures_name_the_marts_that_their_code_reads(manifest: Manifest) -> None:
+    marts = {one["name"] for kind in ("model", "seed") for one in nodes(manifest, kind) if one["schema"] == "marts"}
+    assert len(manifest["exposures"]) >= 6
+    for exposure in manifest["exposures"].values():
+        places = [PROJECT_DIR / place for place in exposure["meta"]["reads_in"]]
+        files = [
+            file for place in places for file in (*place.rglob("*.py"), place.with_suffix(".py")) if file.is_file()
+        ]
+        words = {word for file in files for word in re.findall(r"\w+", file.read_text("utf-8"))}
+        named = {node_id.split(".")[-1] for node_id in exposure["depends_on"]["nodes"]}
+        assert named == marts & words, exposure["name"]
+
+
 def test_every_macro_and_test_is_documented(manifest: Manifest) -> None:
     own = [macro for macro in manifest["macros"].values() if macro["package_name"] == "opco_warehouse"]
     assert len(own) > 20

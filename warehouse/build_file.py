@@ -206,6 +206,9 @@ def what_is_wrong(build_file: Path) -> str | None:
     try:
         with duckdb.connect(str(build_file), read_only=True) as db:
             db.execute("select load_number from raw.this_build").fetchall()
+            marks = "select 1 from duckdb_tables() where schema_name = 'raw' and table_name = 'built_by_hand'"
+            if db.execute(marks).fetchall():
+                return "dbt was run on the build file by hand"
     except duckdb.Error as error:
         cause = str(error).splitlines()[0]
         if "set lock" in cause:

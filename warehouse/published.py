@@ -142,6 +142,11 @@ def record_of(path: Path) -> Path:
     return path.with_suffix(".json")
 
 
+def page_of(path: Path) -> Path:
+    """Return where the documentation of a published file is, once somebody asked for it (`opco docs`)."""
+    return path.with_suffix(".html")
+
+
 def write_record(path: Path, record: BuildRecord) -> None:
     """Write the record of the published file `path`."""
     with written_atomically(record_of(path)) as temporary:
@@ -326,6 +331,7 @@ def remove_older(published: Path, keep: int) -> list[PublishedBuild]:
         build.path.unlink(missing_ok=True)
         changes_beside(build.path).unlink(missing_ok=True)
         record_of(build.path).unlink(missing_ok=True)
+        page_of(build.path).unlink(missing_ok=True)
     for record in (published / BUILDS).glob("[!.]*.json"):  # of a build that was killed before it had its name
         if not record.with_suffix(SUFFIX).exists():
             record.unlink(missing_ok=True)

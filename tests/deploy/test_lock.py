@@ -72,7 +72,8 @@ def test_it_gets_them_at_the_versions_that_are_tested() -> None:
     whole, production = locked("requirements.lock"), locked("requirements.production.lock")
     assert len(whole) > len(production) > 100
     for name, entry in production.items():
-        assert entry == whole[name]
+        # On which systems a package is needed may depend on what only tests and extras need.
+        assert re.sub(" ;.*", "", entry) == re.sub(" ;.*", "", whole[name])
         assert "--hash=sha256:" in entry
     assert {"pip", "setuptools", "hatchling"} <= set(production)
     assert not {"pytest", "pytest-xdist", "hypothesis", "mypy", "ruff", "sqlfluff", "playwright"} & set(production)

@@ -19,7 +19,7 @@ LOADED = """
 import sys
 from opco.cli import run
 code = run(sys.argv[1:])
-heavy = ("dagster", "dagster_dbt", "dbt", "weasyprint")
+heavy = ("dagster", "dagster_dbt", "dbt", "mcp", "weasyprint")
 sys.stderr.write("\\nLOADED " + ",".join(name for name in heavy if name in sys.modules))
 sys.exit(code)
 """

@@ -17,6 +17,7 @@ from warehouse.published import (
     changes_beside,
     check_place,
     fault_of,
+    page_of,
     published_builds,
     remove_older,
     require_as_published,
@@ -71,7 +72,9 @@ def test_rolling_back_goes_one_back_or_to_the_build_named(published: Path) -> No
 
 def test_the_build_that_is_shown_is_kept_however_old(published: Path) -> None:
     roll_back(published, "b2")
+    page_of(published / "builds/b3.duckdb").touch()
     assert [build.build_id for build in remove_older(published, 1)] == ["b3"]
+    assert not page_of(published / "builds/b3.duckdb").exists()
     assert [build.build_id for build in published_builds(published)] == ["b4", "b2"]
     assert _seen(published) == "b2"
 

@@ -18,6 +18,7 @@ from pydantic import Field
 from orchestration.defs.attestations.partitions import keep_in_step
 from orchestration.defs.raw.archive_check import require_known_archive
 from orchestration.defs.warehouse.dbt_project import (
+    TESTED_FILE,
     Relation,
     build_arguments,
     compiled_file,
@@ -60,8 +61,6 @@ from warehouse.errors import OpcoError, UserError
 from warehouse.files import remove_leftovers
 from warehouse.publish import publish
 from warehouse.published import check_place, fault_of, shown_file, was_written_to
-
-TESTED_FILE = "tested.json"
 
 
 class BuildConfig(dg.Config):
@@ -256,7 +255,7 @@ def _attempt(
     # Those that Dagster was asked for, where it is not all of them.
     chosen = get_updated_cli_invocation_params_for_context(context, manifest, Translator())
     arguments = [
-        *build_arguments(settings, is_full_refresh=full_refresh_reason is not None),
+        *build_arguments(settings, is_full_refresh=full_refresh_reason is not None, build_id=identity.build_id),
         *chosen.selection_args,
         *(["--indirect-selection", chosen.indirect_selection] if chosen.indirect_selection else []),
     ]

@@ -46,6 +46,8 @@ DBT_ENVIRONMENT = {
     # A file .env of the folder in which a command is given is no matter of ours.
     "PYTHON_DOTENV_DISABLED": "true",
 }
+# What the last whole build was, beside the build file.
+TESTED_FILE = "tested.json"
 PROJECT_FILES = ("dbt_project.yml", "profiles.yml", "models", "seeds", "macros", "tests/dbt")
 
 
@@ -72,16 +74,20 @@ def dbt_log(home: Home) -> Path:
     return dbt_target(home) / "dbt.log"
 
 
-def dbt_variables(settings: Settings) -> list[str]:
-    """Return dbt's arguments that carry the settings of the rules, and the limits beyond which data tests warn."""
+def dbt_variables(settings: Settings, build_id: str | None = None) -> list[str]:
+    """Return dbt's arguments that carry the settings of the rules, and the limits beyond which data tests warn.
+
+    `build_id` is of the build that schema `raw` was prepared for: without it dbt takes the run for one by hand.
+    """
     limits = {"max_rejected_rows": settings.alerts.rejected_rows, "max_rejected_pct": settings.alerts.rejected_pct}
-    return ["--vars", json.dumps(settings.of_the_models() | limits)]
+    build = {} if build_id is None else {"build_id": build_id}
+    return ["--vars", json.dumps(settings.of_the_models() | limits | build)]
 
 
-def build_arguments(settings: Settings, *, is_full_refresh: bool) -> list[str]:
-    """Return dbt's arguments of a build of all models, with their data tests."""
+def build_arguments(settings: Settings, *, is_full_refresh: bool, build_id: str | None = None) -> list[str]:
+    """Return dbt's arguments of a build of all models, with their data tests; `build_id` as for `dbt_variables`."""
     full_refresh = ["--full-refresh"] if is_full_refresh else []
-    return ["build", "--exclude-resource-type", "unit_test", *full_refresh, *dbt_variables(settings)]
+    return ["build", "--exclude-resource-type", "unit_test", *full_refresh, *dbt_variables(settings, build_id)]
 
 
 def dbt_environment(home: Home, settings: Settings) -> dict[str, str]:
@@ -94,6 +100,16 @@ def dbt_environment(home: Home, settings: Settings) -> dict[str, str]:
         "DBT_TARGET_PATH": str(dbt_target(home)),
         "DBT_LOG_PATH": str(dbt_target(home)),
     }
+
+
+def dbt_by_hand(home: Home, settings: Settings, arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """Return the command line by which dbt does what `arguments` ask of the home's build file, and its environment.
+
+    To be run in the project's folder. Artifacts and log have a folder of their own beside those of the builds.
+    """
+    folder = str(dbt_target(home) / "by_hand")
+    command = [str(dbt_executable()), *arguments, *dbt_variables(settings)]
+    return command, dbt_environment(home, settings) | {"DBT_TARGET_PATH": folder, "DBT_LOG_PATH": folder}
 
 
 @dataclass(frozen=True)

@@ -100,9 +100,11 @@ def run_dbt(
     if isinstance(ended.exception, KeyboardInterrupt | SystemExit):
         raise ended.exception
     results: list[Any] = getattr(ended.result, "results", None) or []
+    # What begins a run is no node of it, as long as it goes well.
+    nodes = [one for one in results if one.node.resource_type != "operation" or one.status != "success"]
     return DbtResult(
         get_invocation_id(),
-        tuple(map(_node_result, results)),
+        tuple(map(_node_result, nodes)),
         str(ended.exception) if ended.exception else None,
     )
 

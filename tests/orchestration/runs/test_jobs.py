@@ -310,10 +310,9 @@ def test_a_build_that_dbt_stops_publishes_nothing(
     built: tuple[Home, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home, closing = built
-    from orchestration.defs.warehouse import assets
-
+    variables = {"display_timezone": "Mars/Olympus", "build_id": "of this test"}
     monkeypatch.setattr(
-        assets, "dbt_variables", lambda settings: ["--vars", json.dumps({"display_timezone": "Mars/Olympus"})]
+        "orchestration.defs.warehouse.dbt_project.dbt_variables", lambda *_: ["--vars", json.dumps(variables)]
     )
     assert run([*BUILD, "--home", str(home.folder), "--json"]) == 1
     answer = json.loads(capsys.readouterr().out)
