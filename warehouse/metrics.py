@@ -59,6 +59,9 @@ def _simple(metric: Mapping[str, Any], measures: Mapping[str, tuple[str, Mapping
         # As dbt writes it: entity__dimension.
         column = jinja2.Environment().from_string(condition)  # noqa: S701 - SQL of ours, not HTML
         expression += f" filter (where {column.render(Dimension=lambda name: name.split('__')[1])})"
+    if measure["agg"] == "sum":
+        # Seconds and counts: the sum's own type has 128 bits, which few programs read.
+        expression = f"cast({expression} as bigint)"
     if "fill_nulls_with" in asked:
         expression = f"coalesce({expression}, {asked['fill_nulls_with']})"
     return table, expression
