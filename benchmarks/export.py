@@ -87,7 +87,7 @@ def bare_copy(warehouse: Path, target: Path) -> tuple[float, float]:
 
 
 def export(warehouse: Path, target: Path, options: ExportOptions) -> tuple[float, float]:
-    """Write an export with its checks, and return the seconds of writing alone, checksum included, checks not."""
+    """Write an export with its checks, and return the seconds of writing alone, without checks and checksum."""
     checking = (0.0, 0.0)
 
     def timed(*arguments: Any) -> Any:

@@ -25,6 +25,7 @@ SECOND = "%Y-%m-%dT%H:%M:%SZ"
 @app.command(
     epilog="Examples:  opco export --from 2026-09-01 --to 2026-09-30   ·   "
     "opco export --session S-2026-MGMT-09 --language fr --output management.xlsx   ·   "
+    "opco export --where OPCO=Akto --format xlsx   ·   "
     "opco export --user @learners.txt --format xlsx --email training@exemple.fr"
 )
 def export(
@@ -36,6 +37,13 @@ def export(
     user: Annotated[list[str] | None, field_option(ExportRequest, "users", FILE, metavar="USER")] = None,
     group: Annotated[list[str] | None, field_option(ExportRequest, "groups", FILE, metavar="GROUP")] = None,
     session: Annotated[list[str] | None, field_option(ExportRequest, "sessions", FILE, metavar="SESSION")] = None,
+    session_id: Annotated[
+        list[str] | None, field_option(ExportRequest, "session_ids", FILE, metavar="SESSION_ID")
+    ] = None,
+    where: Annotated[
+        list[str] | None,
+        field_option(ExportRequest, "where", f"Values of one field hold apart. {FILE}", metavar="FIELD=VALUE"),
+    ] = None,
     custom_field: Annotated[
         list[str] | None, field_option(ExportRequest, "custom_fields", FILE, metavar="FIELD")
     ] = None,
@@ -53,6 +61,7 @@ def export(
     language: Annotated[
         str | None, field_option(ExportSettings, "language", "Default: the setting export.language.")
     ] = None,
+    decimal_hours: Annotated[bool, field_option(ExportRequest, "decimal_hours", "", "--decimal-hours")] = False,
     email: Annotated[
         list[str] | None, field_option(ExportRequest, "recipients", "Repeatable.", "--email", metavar="ADDRESS")
     ] = None,
@@ -76,12 +85,15 @@ def export(
         "users": with_files_read(user or [], "--user"),
         "groups": with_files_read(group or [], "--group"),
         "sessions": with_files_read(session or [], "--session"),
+        "session_ids": with_files_read(session_id or [], "--session-id"),
+        "where": with_files_read(where or [], "--where"),
         "custom_fields": with_files_read(custom_field or [], "--custom-field"),
         "definition": definition,
         "today": today,
         "format": file_format,
         "dialect": dialect,
         "language": language,
+        "decimal_hours": decimal_hours,
         "recipients": email or [],
     }
     # What is wrong with the filters is said before Dagster is loaded.

@@ -19,13 +19,21 @@ from typing import Any
 from orchestration.home.paths import Home
 from orchestration.runs.asker import Asker
 from orchestration.runs.background import ASSETS, Order
-from orchestration.runs.supervision import ORDER, PROGRESS, FileProgress, write_result
+from orchestration.runs.supervision import MADE, ORDER, PROGRESS, FileProgress, write_result
 from warehouse.errors import OpcoError, UserError
 
 
 def work(folder: Path) -> bool:
-    """Do what the order in `folder` asks for, write what came of it, and tell whether it went well."""
+    """Do what the order in `folder` asks for, write what came of it, and tell whether it went well.
+
+    What was made already is put on record; what keeps it from that is raised.
+    """
     order = Order(**json.loads((folder / ORDER).read_text(encoding="utf-8")))
+    if (made := folder / MADE).exists():
+        # What came of it is known: where it cannot be put on record now, the portal's next start tries again.
+        run_order(order, FileProgress(folder / PROGRESS), made.read_text(encoding="utf-8"))
+        made.unlink()
+        return True
     result: dict[str, Any]
     try:
         result = {"ok": True, "result": run_order(order, FileProgress(folder / PROGRESS))}
@@ -37,15 +45,18 @@ def work(folder: Path) -> bool:
     return bool(result["ok"])
 
 
-def run_order(order: Order, progress: FileProgress) -> dict[str, Any] | None:
-    """Run the order's job and return its asset's metadata; None where it had nothing to make."""
+def run_order(order: Order, progress: FileProgress, made: str | None = None) -> dict[str, Any] | None:
+    """Run the order's job and return its asset's metadata; None where it had nothing to make.
+
+    `made` is what the page made of it already, as JSON: the run puts it on record.
+    """
     progress.stage("Starting")
     # Dagster is loaded once somebody who looks is told so.
     from orchestration.runs.jobs import open_instance, run_job
 
     asset, home = ASSETS[order.kind], Home.find()
     with redirect_stdout(sys.stderr), open_instance(home) as instance:
-        made = run_job(
+        result = run_job(
             home,
             order.kind,
             {asset: order.config},
@@ -53,13 +64,16 @@ def run_order(order: Order, progress: FileProgress) -> dict[str, Any] | None:
             progress=progress,
             session_id=order.session_id if order.kind != "export" else None,
             asker=Asker(order.asked_by, "page"),
+            made=made,
         )
-    return made.get(asset)
+    return result.get(asset)
 
 
 def end_with_supervisor() -> None:
     """End this process and all of its group once the one that started it, which holds the other end, is gone."""
-    sys.stdin.buffer.read()
+    # Not by Python's own reader, whose lock the interpreter would wait for at its end.
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
     os.killpg(0, signal.SIGKILL)
 
 

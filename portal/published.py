@@ -10,7 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from warehouse.published import open_published
+from warehouse.published import changes_beside, file_of, open_published, require_as_published
 
 
 @dataclass
@@ -35,6 +35,7 @@ class PublishedWarehouse:
         self._prepare = prepare
         self._lock = threading.Lock()
         self._current: _Open | None = None
+        self._sound: tuple[object, ...] = ()
 
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -50,6 +51,18 @@ class PublishedWarehouse:
                 cursor.close()
         finally:
             self._leave(used)
+
+    def require_as_published(self, db: duckdb.DuckDBPyConnection) -> None:
+        """Raise OpcoError where the build that `db` reads is not what was published: before a file is made of it.
+
+        A file that was found sound is not read again as long as nobody wrote to it.
+        """
+        file = file_of(db)
+        status = file.stat()
+        found = (file, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+        if found != self._sound or changes_beside(file).exists():
+            require_as_published(file)
+            self._sound = found
 
     def close(self) -> None:
         """Close the open build, once nobody reads it."""

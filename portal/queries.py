@@ -200,6 +200,20 @@ MATCHES = {
         where ($all_seen or session_id in ({visible})) and ({found})
         order by name_order, length(id), id
     """,
+    "where": """
+        select
+            concat(custom_field_id, '=', value) as id,
+            any_value(coalesce(strftime(value_date, '%d/%m/%Y'), value)) as name,
+            any_value(title) as detail,
+            true as is_condition
+        from bridge_learner_custom_fields
+        where
+            ($all_seen or user_id in (select user_id from prepared.learners where session_id in ({visible})))
+            and ({found})
+        group by custom_field_id, value
+        order by lower(strip_accents(detail)), detail, length(custom_field_id), custom_field_id,
+            lower(strip_accents(value)), value
+    """,
     "custom_fields": """
         select custom_field_id as id, title as name, null as detail
         from dim_custom_fields
@@ -213,9 +227,16 @@ SEARCHED = {
     "users": "found_as",
     "groups": FOUND_AS.format("concat_ws(' ', group_name, group_id)"),
     "sessions": "found_as",
+    "where": FOUND_AS.format("concat_ws(' ', title, value, strftime(value_date, '%d/%m/%Y'))"),
     "custom_fields": FOUND_AS.format("concat_ws(' ', title, custom_field_id)"),
 }
-IDS = {"users": "user_id", "groups": "group_id", "sessions": "session_id", "custom_fields": "custom_field_id"}
+IDS = {
+    "users": "user_id",
+    "groups": "group_id",
+    "sessions": "session_id",
+    "where": "concat(custom_field_id, '=', value)",
+    "custom_fields": "custom_field_id",
+}
 
 REJECTED = """
 select

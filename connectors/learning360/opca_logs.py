@@ -28,6 +28,8 @@ HEADINGS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
         ),
     ),
 }
+# The time spent once more: `opco export` writes it at the end where decimal hours are asked for.
+DECIMAL_HOURS = ("Time spent (hours)", "Temps passé (heures)")
 # What the cells under them are called here.
 BEFORE = ("last_name", "first_name", "email")
 AFTER = (
@@ -95,17 +97,24 @@ def _read_file(name: str, table: TextTable, found: Exports) -> None:
             f"line {uneven.line} has {len(uneven.cells)} cells instead of {len(head.cells)}: the file is cut or was "
             "changed. Export it again."
         )
-    first, last = len(BEFORE), len(head.cells) - len(AFTER)
+    end = len(_without_decimal_hours(head.cells))
+    first, last = len(BEFORE), end - len(AFTER)
     found.files.append((name, language))
     found.field_headings.extend((name, number, cell) for number, cell in enumerate(head.cells[first:last], start=1))
     found.lines.extend(
-        (name, record.line, *record.cells[:first], record.cells[first:last], *record.cells[last:]) for record in records
+        (name, record.line, *record.cells[:first], record.cells[first:last], *record.cells[last:end])
+        for record in records
     )
+
+
+def _without_decimal_hours(cells: Sequence[str]) -> Sequence[str]:
+    is_there = bool(cells) and heading(cells[-1]) in map(heading, DECIMAL_HOURS)
+    return cells[:-1] if is_there else cells
 
 
 def _language(cells: Sequence[str]) -> str | None:
     """Return the language in which the headings are those of an export of connections; None where they are others."""
-    found = tuple(heading(cell.strip("\ufeff")) for cell in cells)
+    found = tuple(heading(cell.strip("\ufeff")) for cell in _without_decimal_hours(cells))
     for language, (before, after) in HEADINGS.items():
         expected = [tuple(map(heading, part)) for part in (before, after)]
         if len(found) >= len(before) + len(after) and [found[: len(before)], found[-len(after) :]] == expected:

@@ -61,6 +61,9 @@ class ExportChoices(NamedValues):
     language: Language | None = Field(
         default=None, description="Header and message in en or fr; default: the setting export.language."
     )
+    decimal_hours: bool = Field(
+        default=False, description="In csv, one more column at the end: the time spent in decimal hours."
+    )
     recipients: tuple[str, ...] = Field(
         default=(), description="Send a link to the file to these addresses, if email.allowed_recipients has them."
     )
@@ -77,8 +80,8 @@ class NamedExport(ExportChoices):
 
     @model_validator(mode="after")
     def _is_sound(self) -> Self:
-        if self.sessions and self.sessions_ended:
-            raise ValueError("sessions and sessions_ended exclude each other")
+        if (self.sessions or self.session_ids) and self.sessions_ended:
+            raise ValueError("sessions, by name or by id, and sessions_ended exclude each other")
         return self
 
 

@@ -28,11 +28,13 @@ from orchestration.runs.supervision import (
     CANCELLED,
     LOCK,
     LOG,
+    MADE,
     ORDER,
     PROGRESS,
     RESULT,
     UPDATE_SECONDS,
     used_seconds,
+    write_result,
 )
 from warehouse.files import try_lock, written_atomically
 
@@ -129,13 +131,30 @@ class BackgroundRuns:
                 same = (one.order.kind, one.order.asked_by, one.order.config) == (kind, asked_by, dict(config))
                 if same and not one.is_over:
                     return one
-            asked_at = datetime.now(UTC)
-            run_id = f"{asked_at:%Y%m%dT%H%M%S%f}-{secrets.token_hex(8)}"
-            order = Order(run_id, kind, dict(config), asked_by, f"{asked_at:%Y-%m-%dT%H:%M:%SZ}", session_id, about)
-            with written_atomically(self._folder / run_id / ORDER) as temporary:
-                temporary.write_text(json.dumps(asdict(order), ensure_ascii=False, indent=2), encoding="utf-8")
+            order = _order(kind, config, asked_by, session_id, about)
+            self._write_order(order)
             self._launch(order)
         return BackgroundRun(order, "waiting")
+
+    def keep(
+        self, kind: Kind, config: Mapping[str, Any], result: dict[str, Any], made: str, *, asked_by: str
+    ) -> BackgroundRun:
+        """Keep a run that was done at once, with what came of it; a process of its own puts it on Dagster's record.
+
+        `result` is its asset's metadata, `made` what the asset is told of it, as JSON. Raises OSError when the disk is
+        full.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with self._alone():
+            order = _order(kind, config, asked_by)
+            folder = self._folder / order.run_id
+            # The order last: without it there is no run.
+            with written_atomically(folder / MADE) as temporary:
+                temporary.write_text(made, encoding="utf-8")
+            write_result(folder, {"ok": True, "result": result})
+            self._write_order(order)
+            self._launch(order)
+        return BackgroundRun(order, "done", result=result)
 
     def find(self, run_id: str) -> BackgroundRun | None:
         """Return a run; None when there is none of this id."""
@@ -204,14 +223,23 @@ class BackgroundRuns:
         return self.find(run.order.run_id) or run
 
     def resume(self) -> int:
-        """Start the runs of `will_resume` again, and return how many that were."""
+        """Start the runs of `will_resume` again, and the recording of those that are not yet; return how many."""
         if not self._folder.is_dir():
             return 0
         with self._alone():
-            stopped = [run.order for run in self.latest() if self.will_resume(run)]
+            stopped = [run.order for run in self.latest() if self.will_resume(run) or self._lacks_record(run.order)]
             for order in reversed(stopped):
                 self._launch(order)
         return len(stopped)
+
+    def _lacks_record(self, order: Order) -> bool:
+        """Tell whether what was made at once is to be put on Dagster's record, and nobody is at it."""
+        folder = self._folder / order.run_id
+        return (folder / MADE).exists() and not _is_held(folder / LOCK) and self._starts(order) < MOST_STARTS
+
+    def _write_order(self, order: Order) -> None:
+        with written_atomically(self._folder / order.run_id / ORDER) as temporary:
+            temporary.write_text(json.dumps(asdict(order), ensure_ascii=False, indent=2), encoding="utf-8")
 
     def _starts(self, order: Order) -> int:
         """Return how often a run was started."""
@@ -243,6 +271,14 @@ class BackgroundRuns:
                 env={**os.environ, HOME_VARIABLE: str(self._home.folder)},
             )
         threading.Thread(target=process.wait, daemon=True).start()
+
+
+def _order(
+    kind: Kind, config: Mapping[str, Any], asked_by: str, session_id: str | None = None, about: str = ""
+) -> Order:
+    asked_at = datetime.now(UTC)
+    run_id = f"{asked_at:%Y%m%dT%H%M%S%f}-{secrets.token_hex(8)}"
+    return Order(run_id, kind, dict(config), asked_by, f"{asked_at:%Y-%m-%dT%H:%M:%SZ}", session_id, about)
 
 
 def _state(order: Order, folder: Path) -> BackgroundRun:

@@ -193,21 +193,23 @@ def run_job(
     output: Path | None = None,
     continue_on_failure: bool = False,
     asker: Asker | None = None,
+    made: str | None = None,
     debug: bool = False,
 ) -> dict[str, dict[str, Any]]:
     """Run a job to its end in this process: that of a command, or in the background that of a page's worker.
 
     Return the metadata of what it materialised, by asset key (parts joined by `/`). `config` is the steps'
     configuration by name, `session_id` the partition of attestations, `output` the file that an export is to be,
-    `asker` who asked (None for a command of this account). The exception of a failed step comes out as it was raised,
-    at once; with `continue_on_failure`, steps that do not depend on it run first, and an OpcoError (UserError where all
-    are of that kind) holds the messages of all that failed. Raises OpcoError as well when the disk is too full.
+    `asker` who asked (None for a command of this account), `made` what a page made already and is to be put on record.
+    The exception of a failed step comes out as it was raised, at once; with `continue_on_failure`, steps that do not
+    depend on it run first, and an OpcoError (UserError where all are of that kind) holds the messages of all that
+    failed. Raises OpcoError as well when the disk is too full.
     """
     check_disk_space(home)
     domains = (
         import_module(f"orchestration.defs.{domain}.assets").defs() for domain in DOMAINS.get(job, DOMAIN_OF_EXPORTS)
     )
-    resources = run_resources(home, progress, output, asker or this_account("command"))
+    resources = run_resources(home, progress, output, asker or this_account("command"), made)
     complete = dg.Definitions.merge(*domains, dg.Definitions(resources=resources, executor=dg.in_process_executor))
     partition_key = None
     if session_id is not None:

@@ -22,10 +22,12 @@ class HomeResource(dg.ConfigurableResource[Any]):
     """The home folder of this run; its settings are read when a step asks, so that an edit counts at once.
 
     `output` is the file that a command names for its export, an absolute path: no run's configuration names one.
+    `made` is what a page made of this run's configuration already, as JSON: the run puts it on record.
     """
 
     folder: str
     output: str | None = None
+    made: str | None = None
 
     @property
     def home(self) -> Home:
@@ -58,27 +60,31 @@ class BuildLock(dg.ConfigurableResource[Any]):
 
 
 def run_resources(
-    home: Home, progress: Progress | None = None, output: Path | None = None, asker: Asker | None = None
+    home: Home,
+    progress: Progress | None = None,
+    output: Path | None = None,
+    asker: Asker | None = None,
+    made: str | None = None,
 ) -> dict[str, Any]:
     """Return the resources of every run in `home`; without `asker` it is one that Dagster began.
 
-    `output` is the file that a command names for its export.
+    `output` is the file that a command names for its export, `made` what a page made of it already, as JSON.
     """
     lock = BuildLock(folder=str(home.folder))
     return {
-        "home": dg.ResourceDefinition(_in(home, output), config_schema={}),
+        "home": dg.ResourceDefinition(_in(home, output, made), config_schema={}),
         "build_lock": dg.ResourceDefinition(lock.yield_for_execution, config_schema={}),
         "progress": progress or NoProgress(),
         "asker": fixed(asker or this_account("dagster")),
     }
 
 
-def _in(home: Home, output: Path | None) -> Callable[[dg.InitResourceContext], HomeResource]:
+def _in(home: Home, output: Path | None, made: str | None) -> Callable[[dg.InitResourceContext], HomeResource]:
     def of_a_run(context: dg.InitResourceContext) -> HomeResource:
         # Every step of every job asks for the home, so that from here on every run shows that its process lives.
         if context.run is not None:
             live(home, context.run.run_id)
-        return HomeResource(folder=str(home.folder), output=str(output) if output else None)
+        return HomeResource(folder=str(home.folder), output=str(output) if output else None, made=made)
 
     return of_a_run
 

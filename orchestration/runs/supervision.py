@@ -21,6 +21,8 @@ from typing import IO, Any
 from warehouse.files import try_lock, written_atomically
 
 ORDER, PROGRESS, RESULT, LOCK, LOG = "order.json", "progress.json", "result.json", "lock", "log.txt"
+MADE = "made.json"
+"""What a page made at once, until Dagster has it on record."""
 CANCELLED = "cancelled.json"
 """Who cancelled the run, and when; that it is there ends the run."""
 USED = "used.txt"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -12,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, RedirectResponse, Response
 
+from orchestration.defs.export.file import SUMMARY, make_at_once
 from orchestration.runs.background import BackgroundRun
 from portal import access, audit, limits, queries
 from portal.media import media_type
@@ -23,13 +26,20 @@ from reports.export.filters import ExportFilters
 from reports.export.write import ExportCount, count_lines
 from reports.export.writers import Format
 from reports.export.writers.csv import Dialect
-from warehouse.errors import UserError
+from warehouse.errors import OpcoError, UserError
 
-LISTS = ("sessions", "users", "groups", "custom_fields")
+logger = logging.getLogger("portal")
+
+LISTS = ("sessions", "users", "groups", "where", "custom_fields")
 """The filters that name things, in the form's order."""
 DAYS = ("date_from", "date_to")
-CHOICES = {"format": get_args(Format), "dialect": get_args(Dialect), "language": LANGUAGES}
+# The workbook first: its times add up as they are.
+FORMATS: tuple[Format, ...] = ("xlsx", "csv", "parquet")
+CHOICES = {"format": FORMATS, "dialect": get_args(Dialect), "language": LANGUAGES}
 PAST_SHOWN = 20
+MOST_LINES_AT_ONCE = 50_000
+"""An export of so many lines takes less than a second, and is given as the answer; of more, a run makes it."""
+AT_ONCE = threading.BoundedSemaphore(2)
 MOST_VALUES = 100
 """So many values of one filter; an address grows with them."""
 
@@ -42,26 +52,34 @@ class Wanted:
     lists: Mapping[str, tuple[str, ...]]
     choices: Mapping[str, str]
     searches: Mapping[str, str]
+    decimal_hours: bool
 
     @classmethod
     def of(cls, page: PageRequest, sent: Any) -> Wanted:
-        """Return what the query or the form `sent` holds; what it does not say is as the settings have it."""
-        defaults = page.settings.export
+        """Return what the query or the form `sent` holds.
+
+        What it does not say is as the settings were given; else a workbook, in the language of the page.
+        """
+        settings = page.settings.export
+        defaults = {"format": FORMATS[0], "dialect": settings.dialect, "language": page.words.language}
+        defaults |= settings.model_dump(include=settings.model_fields_set)
         return cls(
             days={name: str(sent.get(name) or "").strip()[:20] for name in DAYS},
             lists={kind: tuple(dict.fromkeys(str(one)[:500] for one in sent.getlist(kind) if one)) for kind in LISTS},
             choices={
-                name: str(sent[name]) if sent.get(name) in allowed else getattr(defaults, name)
+                name: str(sent[name]) if sent.get(name) in allowed else defaults[name]
                 for name, allowed in CHOICES.items()
             },
             searches={kind: str(sent.get(f"q_{kind}") or "").strip()[:200] for kind in LISTS},
+            decimal_hours=bool(sent.get("decimal_hours")),
         )
 
     @property
     def query(self) -> dict[str, Any]:
         """The address's query that says the same."""
         searches = {f"q_{kind}": text for kind, text in self.searches.items()}
-        return {**self.days, **self.lists, **self.choices, **searches}
+        hours = {"decimal_hours": "yes"} if self.decimal_hours else {}
+        return {**self.days, **self.lists, **self.choices, **searches, **hours}
 
     def filters(self, sessions: Sequence[str]) -> ExportFilters:
         """Return the export's filters, limited to `sessions`. Raises UserError for what is no day.
@@ -102,10 +120,12 @@ def submit(request: Request) -> Response:
     if action not in ("file", "email"):
         return RedirectResponse(address(request, "download", wanted.query), 303)
     sessions = _sessions(page, wanted)
-    if _counted(page, wanted, sessions, _named(page, wanted))[0] is None:
+    counted, _ = _counted(page, wanted, sessions, _named(page, wanted))
+    if counted is None:
         return _form_page(page, wanted, status=422)
     filters = wanted.filters(sessions)
     config: dict[str, Any] = {**filters.model_dump(mode="json"), **wanted.choices, "recipients": []}
+    config["decimal_hours"] = wanted.decimal_hours
     if action == "email":
         if not _can_mail(page):
             raise HTTPException(403)
@@ -113,8 +133,31 @@ def submit(request: Request) -> Response:
         config["recipients"] = [page.person.email]
     limits.check(request, limits.STARTED_RUNS)
     audit.record(request, "export_asked_for", **config)
+    if action == "file" and counted.rows <= MOST_LINES_AT_ONCE and (answer := _made_at_once(page, config)):
+        return answer
     run = page.runs.start("export", config, asked_by=page.person.email)
     return RedirectResponse(page.url("export_run", run_id=run.order.run_id), 303)
+
+
+def _made_at_once(page: PageRequest, config: dict[str, Any]) -> Response | None:
+    """Make an export of few lines and give its file, the run on record; None where a run of its own is to make it.
+
+    That is where others are being made, and where it cannot be made here: the run tells why.
+    """
+    if not AT_ONCE.acquire(blocking=False):
+        return None
+    try:
+        page.request.app.state.warehouse.require_as_published(page.db)
+        summary, facts = make_at_once(page.db, page.home, config)
+    except OpcoError:
+        logger.exception("an export could not be made at once")
+        return None
+    finally:
+        AT_ONCE.release()
+    made = SUMMARY.dump_json(summary).decode()
+    run = page.runs.keep("export", config, facts, made, asked_by=page.person.email)
+    audit.record(page.request, "export_downloaded", run_id=run.order.run_id, file=summary.path.name)
+    return FileResponse(summary.path, filename=summary.path.name, media_type=media_type(summary.path.name))
 
 
 def matches(request: Request) -> Response:

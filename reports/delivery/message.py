@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from email.message import EmailMessage
@@ -15,9 +15,8 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
 from reports.export.filters import ExportFilters
+from reports.export.told import filters_told
 from reports.language import Language, mail_catalogue
-
-VALUES_SHOWN = 10
 
 FOLDER = Path(__file__).parent / "wording"
 
@@ -126,7 +125,7 @@ def _values_of_export(notice: Notice) -> dict[str, Any]:
     more = [(words["last_activity"], local_instant(active, notice.display_timezone))] if active else []
     more += [(words["definition"], notice.definition)] if notice.definition else []
     ready = f"{words['ready']} {words['empty']}" if notice.rows == 0 else words["ready"]
-    filters = [(title, one_line(text)) for title, text in _filters(notice.filters, words)]
+    filters = [(title, one_line(text)) for title, text in filters_told(notice.filters, notice.language)]
     return _said(notice, words["subject"].format(lines=lines), ready, facts, more) | {"filters": filters}
 
 
@@ -165,21 +164,6 @@ def _said(
         "sha256": notice.sha256,
         "organisation": one_line(notice.organisation or ""),
     }
-
-
-def _filters(filters: ExportFilters, words: dict[str, str]) -> list[tuple[str, str]]:
-    facts = []
-    if filters.date_from:
-        facts.append((words["from"], f"{filters.date_from:%d/%m/%Y}"))
-    if filters.date_to:
-        facts.append((words["to"], f"{filters.date_to:%d/%m/%Y}"))
-    for kind in ("users", "groups", "sessions", "custom_fields"):
-        values: Sequence[str] = getattr(filters, kind)
-        if values:
-            rest = len(values) - VALUES_SHOWN
-            shown = [*values[:VALUES_SHOWN], *([words["more"].format(count=rest)] if rest > 0 else [])]
-            facts.append((words[kind], ", ".join(shown)))
-    return facts
 
 
 def _size(byte_count: int, language: Language) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -17,8 +18,9 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 from xlsxwriter.utility import xl_col_to_name
 
-from reports.export.columns import Column, Language
+from reports.export.columns import Column, Kind, Language, Level
 from reports.export.lines import Selection, as_displayed
+from reports.export.totals import TOTALS
 from reports.export.writers import Writer
 from reports.export.writers.csv import CsvWriter
 from reports.export.writers.parquet import ParquetWriter
@@ -28,12 +30,14 @@ LINES, HEADER, VALUES = "lines", "header", "values"
 DESCRIPTIONS = {
     LINES: "The file has as many lines as fct_opco_connections has rows that pass the filters.",
     HEADER: "The header is the spec's: the fixed columns and the custom fields, in their order.",
-    VALUES: "Read back, the file gives the values of fct_opco_connections; of a workbook, the sum of its times.",
+    VALUES: "Read back, the file gives the values of fct_opco_connections; of a workbook, each sum of its times.",
 }
 # A record must fit into a block; nearly all fit into the small one.
 BLOCK_BYTES = (1024**2, 512 * 1024**2)
 ROWS_A_BATCH = 16_384
-MINUTES_A_DAY = 1440
+MOST_COLUMNS_AT_ONCE = 60
+"""Of more columns the limit of memory has no room for two things side by side."""
+SECONDS_A_DAY = 86_400
 SPREADSHEET = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 
 
@@ -63,10 +67,13 @@ def check_file(
     if isinstance(writer, CsvWriter):
         header = writer.header(columns, language)
         found_header = _header_of_csv(path, writer)
-        cells = [writer.cell(column) for column in columns]
-        # The header is read back as one more line.
-        expected = _fingerprint(db, cells, as_displayed(selection), selection, also=header)
-        records, found = _read_csv(db, path, writer, len(columns))
+        # Side by side: reading a CSV back is the work of one thread.
+        with ThreadPoolExecutor(1) as pool:
+            read = pool.submit(_read_csv, db.cursor(), path, writer, columns)
+            if len(columns) > MOST_COLUMNS_AT_ONCE:
+                read.result()
+            expected = _fingerprint_of_csv(db, writer, columns, header, selection)
+            records, found = read.result()
         lines = records - 1
         values = Check(VALUES, expected, found)
     elif isinstance(writer, ParquetWriter):
@@ -74,21 +81,22 @@ def check_file(
         with pq.ParquetFile(path, pre_buffer=False) as file:
             found_header = list(file.schema_arrow.names)
             typed = [writer.value(column) for column in columns]
-            expected = _fingerprint(db, typed, selection.source, selection)
+            expected = _fingerprint(db, typed, selection)
             # By position: two columns may not bear one name there, but may bear any.
             names = [f"value_{number}" for number in range(len(columns))]
             schema = pa.schema(zip(names, file.schema_arrow.types, strict=True))
             read = file.iter_batches(batch_size=ROWS_A_BATCH, use_threads=False)
             batches = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in read)
-            lines, found = _read_back(db, pa.RecordBatchReader.from_batches(schema, batches))
+            fingerprint = f"hash({', '.join(map(quoted_identifier, names))})"
+            lines, found = _read_back(db, pa.RecordBatchReader.from_batches(schema, batches), fingerprint)
         values = Check(VALUES, expected, found)
     else:
         header = [column.header(language) for column in columns]
-        found_header, lines, minutes = _read_workbook(path, len(columns))
+        found_header, lines, seconds = _read_workbook(path, len(columns), language)
         total = db.execute(
             f"select coalesce(sum(fact.time_spent_minutes), 0) from {selection.source}", selection.parameters
         ).fetchall()[0][0]
-        values = Check(VALUES, f"{total} minutes", f"{minutes} minutes")
+        values = Check(VALUES, _told(dict.fromkeys(seconds, total * 60)), _told(seconds))
     return (
         Check(LINES, str(selection.count), str(lines)),
         Check(HEADER, "\n".join(header), "\n".join(found_header)),
@@ -96,40 +104,93 @@ def check_file(
     )
 
 
-def _fingerprint(
-    db: duckdb.DuckDBPyConnection,
-    values: list[str],
-    source: str,
-    selection: Selection,
-    also: list[str] | None = None,
-) -> str:
-    """Return a sum over all rows of a hash of their values, the same for the same rows in any order."""
-    parameters = dict(selection.parameters)
-    if "$display_timezone" in source:
-        parameters["display_timezone"] = selection.display_timezone
-    query = f"select hash({', '.join(values)}) as fingerprint from {source}"
-    if also is not None:
-        places = ", ".join(f"$also_{number}" for number in range(len(also)))
-        query += f" union all select hash({places})"
-        parameters |= {f"also_{number}": text for number, text in enumerate(also)}
-    found = db.execute(f"select sum(cast(fingerprint as hugeint)) from ({query})", parameters).fetchall()
+def _fingerprint(db: duckdb.DuckDBPyConnection, values: list[str], selection: Selection) -> str:
+    """Return a sum over all lines of a hash of their values, the same for the same lines in any order."""
+    query = f"select sum(cast(hash({', '.join(values)}) as hugeint)) from {selection.source}"
+    found = db.execute(query, selection.parameters).fetchall()
     return str(found[0][0] or 0)
 
 
-def _read_back(db: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader) -> tuple[int, str]:
-    """Return the number of rows that `reader` gives, and their fingerprint."""
+def _fingerprint_of_csv(
+    db: duckdb.DuckDBPyConnection,
+    writer: CsvWriter,
+    columns: tuple[Column, ...],
+    header: list[str],
+    selection: Selection,
+) -> str:
+    """Return the fingerprint that the records of a CSV file are to have, the header's among them.
+
+    To print a cell takes longer than to hash what it is made of. So lines that hold the same values in the columns of
+    one level, by their hash, take that level's printed hash from one place; a line like no other is printed itself.
+    """
+    names, joins, printed = [], [], []
+    for number, places in enumerate(_levels(columns)):
+        of_level = [columns[place] for place in places]
+        cells = f"hash({', '.join(writer.cell(column) for column in of_level)})"
+        # Nearly every line has another instant.
+        if any(column.kind is Kind.INSTANT for column in of_level) or len(columns) > MOST_COLUMNS_AT_ONCE:
+            printed.append(cells)
+            continue
+        values = ", ".join(f"fact.{quoted_identifier(name)}" for name in dict.fromkeys(one.name for one in of_level))
+        # No custom field's column begins with a blank.
+        name = quoted_identifier(f" values_{number}")
+        names.append(f"hash({values}) as {name}")
+        is_learners = of_level[0].level is Level.LEARNER
+        one_each = (
+            "dim_learners as fact" if is_learners else f"(select distinct {values} from {selection.source}) as fact"
+        )
+        joins.append(
+            f"left join (select hash({values}) as {name}, any_value({cells}) as printed from {one_each} "
+            f"group by {name}) as level_{number} on fact.{name} = level_{number}.{name}"
+        )
+        printed.append(f"coalesce(level_{number}.printed, {cells})")
+    of_header = [f"hash({', '.join(f'$header_{place}' for place in places)})" for places in _levels(columns)]
+    found = db.execute(
+        f"""
+        select sum(cast(fingerprint as hugeint))
+        from (
+            select hash({", ".join(printed)}) as fingerprint
+            from (select {", ".join(["fact.*", *names])} from {as_displayed(selection)}) as fact
+            {" ".join(joins)}
+            union all
+            select hash({", ".join(of_header)})
+        )
+        """,
+        {
+            **selection.parameters,
+            "display_timezone": selection.display_timezone,
+            **{f"header_{place}": text for place, text in enumerate(header)},
+        },
+    ).fetchall()
+    return str(found[0][0])
+
+
+def _levels(columns: tuple[Column, ...]) -> list[list[int]]:
+    """Return the places of the columns, those of one level together; each of a connection's by itself."""
+    levels: dict[object, list[int]] = {}
+    for place, column in enumerate(columns):
+        levels.setdefault(place if column.level is Level.CONNECTION else column.level, []).append(place)
+    return list(levels.values())
+
+
+def _read_back(db: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader, fingerprint: str) -> tuple[int, str]:
+    """Return the number of rows that `reader` gives, and the sum of their `fingerprint`, SQL over its columns."""
     db.register("export_file", reader)
     try:
-        names = ", ".join(map(quoted_identifier, reader.schema.names))
-        rows, found = db.execute(f"select count(*), sum(cast(hash({names}) as hugeint)) from export_file").fetchall()[0]
+        query = f"select count(*), sum(cast({fingerprint} as hugeint)) from export_file"
+        rows, found = db.execute(query).fetchall()[0]
     finally:
         db.unregister("export_file")
     return rows, str(found or 0)
 
 
-def _read_csv(db: duckdb.DuckDBPyConnection, path: Path, writer: CsvWriter, width: int) -> tuple[int, str]:
+def _read_csv(
+    db: duckdb.DuckDBPyConnection, path: Path, writer: CsvWriter, columns: tuple[Column, ...]
+) -> tuple[int, str]:
     """Return the number of records of a CSV file, the header's included, and their fingerprint."""
-    names = [f"cell_{number}" for number in range(width)]
+    names = [f"cell_{number}" for number in range(len(columns))]
+    levels = (f"hash({', '.join(names[place] for place in places)})" for places in _levels(columns))
+    fingerprint = f"hash({', '.join(levels)})"
     for block_bytes in BLOCK_BYTES:
         try:
             with pyarrow.csv.open_csv(
@@ -138,7 +199,7 @@ def _read_csv(db: duckdb.DuckDBPyConnection, path: Path, writer: CsvWriter, widt
                 parse_options=pyarrow.csv.ParseOptions(delimiter=writer.delimiter, newlines_in_values=True),
                 convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
             ) as reader:
-                return _read_back(db, reader)
+                return _read_back(db, reader, fingerprint)
         except (pa.ArrowInvalid, duckdb.Error):
             # A record that is longer than a block.
             if block_bytes == BLOCK_BYTES[-1]:
@@ -152,21 +213,47 @@ def _header_of_csv(path: Path, writer: CsvWriter) -> list[str]:
         return next(csv.reader(file, delimiter=writer.delimiter, strict=True))
 
 
-def _read_workbook(path: Path, width: int) -> tuple[list[str], int, int]:
-    """Return the header of a workbook's first sheet, the number of lines of all sheets and the sum of their minutes."""
-    header: list[str] = []
+def _told(seconds: dict[str, int]) -> str:
+    return ", ".join(f"{name} {value} s" for name, value in seconds.items())
+
+
+def _read_workbook(path: Path, width: int, language: Language) -> tuple[list[str], int, dict[str, int]]:
+    """Return the header of a workbook's first sheet, the number of its lines, and the seconds of each sum in it.
+
+    The sums are those of the lines, and of each sheet of totals that of its rows and what its last row says, of the
+    times and of the decimal hours.
+    """
     lines, days = 0, 0.0
+    seconds: dict[str, int] = {}
     with ZipFile(path) as book:
-        sheets = [name for name in book.namelist() if re.fullmatch(r"xl/worksheets/sheet\d+\.xml", name)]
-        for name in sheets:
-            if not header:
-                with book.open(name) as sheet:
-                    header = _first_row(sheet)
-            with book.open(name) as sheet:
-                more_lines, more_days = _count_lines(sheet, xl_col_to_name(width - 1))
-            lines += more_lines
-            days += more_days
-    return header, lines, round(days * MINUTES_A_DAY)
+        names = re.findall(r'<sheet name="([^"]+)"', book.read("xl/workbook.xml").decode())
+        with book.open("xl/worksheets/sheet1.xml") as sheet:
+            header = _first_row(sheet)
+        of_totals: dict[str, list[tuple[float, ...]]] = {}
+        for number, name in enumerate(names, start=1):
+            title = re.sub(r" \d+$", "", name)
+            totals = next((one for one in TOTALS if one.titles[language] == title), None)
+            with book.open(f"xl/worksheets/sheet{number}.xml") as sheet:
+                if totals is None:
+                    more_lines, more_days = _count_lines(sheet, xl_col_to_name(width - 1))
+                    lines += more_lines
+                    days += more_days
+                else:
+                    of_totals.setdefault(totals.name, []).extend(_last_two(sheet, len(totals.columns)))
+    seconds["lines"] = round(days * SECONDS_A_DAY)
+    for totals in TOTALS:
+        *rows, last = of_totals.get(totals.name) or [(math.nan, math.nan)]
+        for place, (what, unit) in enumerate((("times", SECONDS_A_DAY), ("hours", 3600))):
+            seconds[f"{totals.name} {what}"] = round(math.fsum(row[place] for row in rows) * unit)
+            seconds[f"{totals.name} {what} in all"] = round(last[place] * unit)
+    return header, lines, seconds
+
+
+def _last_two(sheet: IO[bytes], width: int) -> list[tuple[float, ...]]:
+    """Return the numbers in the last two columns of a sheet of so many columns, row by row."""
+    letters = [xl_col_to_name(width - 2), xl_col_to_name(width - 1)]
+    cells = "".join(rf'<c r="{one}\d+" s="\d+"><v>([^<]+)</v></c>' for one in letters)
+    return [tuple(map(float, found)) for found in re.findall(cells.encode(), sheet.read())]
 
 
 def _first_row(sheet: IO[bytes]) -> list[str]:

@@ -24,6 +24,13 @@ class Kind(StrEnum):
     """Whole minutes."""
     SECONDS = "seconds"
     """Whole seconds."""
+    TOTAL_MINUTES = "total_minutes"
+    """Whole minutes of several lines: as hours and minutes, at any length."""
+    DECIMAL_HOURS = "decimal_hours"
+    """Whole minutes, written as hours with decimals."""
+    COUNT = "count"
+    MONTH = "month"
+    """The first day of a month."""
 
 
 class Level(StrEnum):
@@ -69,6 +76,11 @@ COLUMNS_AFTER_FIELDS = (
     Column("disconnected_at", "Disconnected", "Déconnecté le", Level.CONNECTION, Kind.INSTANT),
     Column("time_spent_minutes", "Time spent", "Temps passé", Level.CONNECTION, Kind.DURATION_MINUTES),
 )
+
+DECIMAL_HOURS = Column(
+    "time_spent_minutes", "Time spent (hours)", "Temps passé (heures)", Level.CONNECTION, Kind.DECIMAL_HOURS
+)
+"""What a CSV file has at its end where it is asked for: a time that a spreadsheet adds up as it is."""
 
 PARQUET_COLUMNS = (
     Column("connection_id", "Connection ID", "ID de connexion", Level.CONNECTION),

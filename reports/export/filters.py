@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationIn
 
 from reports.days import EXAMPLES, read_day
 from warehouse.errors import UserError
+from warehouse.sql import quoted_literal
 
 NAMED_UNKNOWN_VALUES = 10
 """So many unknown values are named in one error; the others are counted."""
@@ -25,6 +26,8 @@ class _Named:
 
     noun: str
     names: str
+    is_id: bool = False
+    """Whether the values are ids alone, letter by letter."""
 
 
 _NAMED = {
@@ -52,6 +55,11 @@ _NAMED = {
         select session_name, session_id, false from dim_program_sessions
         """,
     ),
+    "session_ids": _Named(
+        "session id",
+        "select session_id as name, session_id as id, false as any_case from dim_program_sessions",
+        is_id=True,
+    ),
     "custom_fields": _Named(
         "custom field",
         """
@@ -61,6 +69,50 @@ _NAMED = {
         """,
     ),
 }
+
+# A title may hold the sign too: any of its places may be the one between a field and its value.
+_CONDITIONS = """
+    splits as (
+        select
+            condition,
+            trim(array_to_string(parts[:place], '=')) as field,
+            trim(array_to_string(parts[place + 1:], '=')) as value
+        from (
+            select condition, string_split(condition, '=') as parts, unnest(range(1, len(parts))) as place
+            from (select unnest(cast($where as varchar[])) as condition)
+        )
+    ),
+
+    named as (
+        select
+            splits.condition,
+            splits.field,
+            splits.value,
+            list(fields.custom_field_id order by fields.custom_field_id) as field_ids
+        from splits
+        inner join dim_custom_fields as fields
+            on
+                splits.field = fields.custom_field_id
+                or (
+                    not $where_by_id
+                    and nfc_normalize(splits.field)
+                    in (nfc_normalize(fields.title), nfc_normalize(fields.custom_field_id))
+                )
+        group by splits.condition, splits.field, splits.value
+    ),
+
+    held as (
+        select named.condition, named.field, named.field_ids, learners.user_id
+        from (select *, unnest(field_ids) as custom_field_id from named) as named
+        inner join bridge_learner_custom_fields as learners
+            on
+                named.custom_field_id = learners.custom_field_id
+                and (
+                    nfc_normalize(learners.value) = nfc_normalize(named.value)
+                    or strftime(learners.value_date, '%d/%m/%Y') = named.value
+                )
+    )
+"""
 
 
 def _calendar_day(value: object, info: ValidationInfo) -> object:
@@ -92,6 +144,13 @@ class NamedValues(BaseModel):
         default=(), description="Only members of these groups or their sub-groups: name or id."
     )
     sessions: tuple[str, ...] = Field(default=(), description="Only these program sessions: id or exact name.")
+    session_ids: tuple[str, ...] = Field(
+        default=(), description="Only these program sessions too: id alone, for an id that is another session's name."
+    )
+    where: tuple[str, ...] = Field(
+        default=(),
+        description="Only learners whose custom field has exactly this value: FIELD=VALUE, the field's title or id.",
+    )
     custom_fields: tuple[str, ...] = Field(
         default=(), description="Only these custom fields as columns: title or id; none: all."
     )
@@ -116,13 +175,20 @@ class ExportFilters(NamedValues):
         for kind, named in _NAMED.items():
             if any(not value.strip() for value in getattr(self, kind)):
                 raise UserError(f"The export's filter has a blank {named.noun}. Give a name or an id, or leave it out.")
+        for condition in self.where:
+            places = [place for place, sign in enumerate(condition) if sign == "="]
+            if not any(condition[:place].strip() and condition[place + 1 :].strip() for place in places):
+                raise UserError(
+                    f"The export's filter {condition!r} is no custom field with a value. Write it like OPCO=Akto: the "
+                    "field's title or id, the sign =, the value."
+                )
         return self
 
 
 def check_filters(db: duckdb.DuckDBPyConnection, filters: ExportFilters) -> None:
     """Raise UserError when a value of `filters` matches nothing, naming it and the three nearest existing ones (E)."""
     unknown = [
-        (named, value)
+        (f'{named.noun} "{value}"', named.noun, named.names, value)
         for kind, named in _NAMED.items()
         # A filter that was not given needs no look at a hundred thousand names.
         if getattr(filters, kind)
@@ -141,25 +207,77 @@ def check_filters(db: duckdb.DuckDBPyConnection, filters: ExportFilters) -> None
                 end
             order by value
             """,
-            {"wanted": list(getattr(filters, kind)), "by_id": filters.by_id},
+            {"wanted": list(getattr(filters, kind)), "by_id": filters.by_id or named.is_id},
         ).fetchall()
     ]
+    unknown += _unknown_conditions(db, filters)
     if unknown:
         complaints = [
-            f'No {named.noun} "{value}" in the warehouse. {_nearest(db, named, value)}'
-            for named, value in unknown[:NAMED_UNKNOWN_VALUES]
+            f"No {what} in the warehouse. {_nearest(db, noun, names, value)}"
+            for what, noun, names, value in unknown[:NAMED_UNKNOWN_VALUES]
         ]
         if len(unknown) > NAMED_UNKNOWN_VALUES:
             complaints.append(f"… and {len(unknown) - NAMED_UNKNOWN_VALUES} more values that match nothing.")
         raise UserError("\n".join(complaints))
 
 
-def _nearest(db: duckdb.DuckDBPyConnection, named: _Named, value: str) -> str:
+def _unknown_conditions(db: duckdb.DuckDBPyConnection, filters: ExportFilters) -> list[tuple[str, str, str, str]]:
+    """Return what no learner has of the conditions on custom fields: what it is, its noun, the names there are, itself.
+
+    Raises UserError for a condition that two fields give a meaning: one whose title holds the sign `=`.
+    """
+    if not filters.where:
+        return []
+    unknown = []
+    for condition, held_fields, field, value, field_ids in db.execute(
+        f"""
+        with {_CONDITIONS}
+        select
+            splits.condition,
+            list(distinct held.field order by held.field) filter (where held.field is not null) as held_fields,
+            arg_min(coalesce(named.field, splits.field), (named.field is null, length(splits.field))) as field,
+            arg_min(splits.value, (named.field is null, length(splits.field))) as value,
+            arg_min(named.field_ids, length(splits.field)) as field_ids
+        from splits
+        left join named on splits.condition = named.condition and splits.field = named.field
+        left join (select distinct condition, field from held) as held
+            on named.condition = held.condition and named.field = held.field
+        where splits.field <> '' and splits.value <> ''
+        group by splits.condition
+        order by splits.condition
+        """,
+        _parameters_of_conditions(filters),
+    ).fetchall():
+        if held_fields and len(held_fields) > 1:
+            raise UserError(
+                f"The export's filter {condition!r} can mean each of the custom fields "
+                f"{', '.join(map(repr, held_fields))}. Write the id of the one that is meant in its place."
+            )
+        if not held_fields and field_ids:
+            noun = f'value of the custom field "{field}"'
+            ids = ", ".join(map(quoted_literal, field_ids))
+            names = f"""
+                select coalesce(strftime(value_date, '%d/%m/%Y'), value) as name
+                from bridge_learner_custom_fields
+                where custom_field_id in ({ids})
+            """
+            unknown.append((f'value "{value}" of the custom field "{field}"', noun, names, value))
+        elif not held_fields:
+            named = _NAMED["custom_fields"]
+            unknown.append((f'{named.noun} "{field}"', named.noun, named.names, field))
+    return unknown
+
+
+def _parameters_of_conditions(filters: ExportFilters) -> dict[str, object]:
+    return {"where": list(filters.where), "where_by_id": filters.by_id}
+
+
+def _nearest(db: duckdb.DuckDBPyConnection, noun: str, names: str, value: str) -> str:
     """Name the three existing names that take the fewest edits to become `value`, case apart."""
     nearest = db.execute(
         f"""
         select name
-        from ({named.names})
+        from ({names})
         group by name
         order by levenshtein(lower(nfc_normalize(name)), lower(nfc_normalize($value))), name
         limit 3
@@ -167,7 +285,7 @@ def _nearest(db: duckdb.DuckDBPyConnection, named: _Named, value: str) -> str:
         {"value": value},
     ).fetchall()
     if not nearest:
-        return f"It has no {named.noun} at all."
+        return f"It has no {noun} at all."
     return "Nearest: " + ", ".join(f'"{name}"' for (name,) in nearest) + "."
 
 
@@ -189,16 +307,30 @@ def where_clause(filters: ExportFilters) -> tuple[str, dict[str, object]]:
             f"fact.user_id in (select user_id from bridge_group_members where group_id in ({_ids(filters, 'groups')}))"
         )
         parameters["groups"] = list(filters.groups)
-    if filters.sessions:
-        conditions.append(f"fact.session_id in ({_ids(filters, 'sessions')})")
-        parameters["sessions"] = list(filters.sessions)
+    if kinds := [kind for kind in ("sessions", "session_ids") if getattr(filters, kind)]:
+        conditions.append(f"({' or '.join(f'fact.session_id in ({_ids(filters, kind)})' for kind in kinds)})")
+        parameters |= {kind: list(getattr(filters, kind)) for kind in kinds}
+    if filters.where:
+        # The values of one field hold apart, fields together: a learner has a value of each.
+        conditions.append(
+            f"""
+            fact.user_id in (
+                with {_CONDITIONS}
+                select user_id
+                from held
+                group by user_id
+                having count(distinct field_ids) = (select count(distinct field_ids) from held)
+            )
+            """
+        )
+        parameters |= _parameters_of_conditions(filters)
     return " and ".join(conditions), parameters
 
 
 def _ids(filters: ExportFilters, kind: str) -> str:
     """Return the query of the ids that the values bound as `$kind` name."""
     wanted = f"unnest(cast(${kind} as varchar[]))"
-    if filters.by_id:
+    if filters.by_id or _NAMED[kind].is_id:
         return f"select {wanted}"
     return f"""
         select id

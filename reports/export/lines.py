@@ -245,5 +245,10 @@ def printed(column: Column) -> str:
             return f"strftime({displayed(column.name)}, '%d/%m/%Y %H:%M')"
         case Kind.DURATION_MINUTES:
             return f"printf('%02d:%02d:%02d', {name} // 1440, {name} // 60 % 24, {name} % 60)"
-        case Kind.SECONDS:
+        case Kind.SECONDS | Kind.COUNT | Kind.TOTAL_MINUTES:
             return f"cast({name} as varchar)"
+        case Kind.MONTH:
+            return f"strftime({name}, '%m/%Y')"
+        case Kind.DECIMAL_HOURS:
+            # So many decimals that the sum of all rows of a spreadsheet is right to the second.
+            return f"rtrim(rtrim(printf('%.10f', {name} / 60.0), '0'), '.')"

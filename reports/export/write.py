@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import platform
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -75,11 +76,15 @@ CSV_REMARKS = {
 
 @dataclass(frozen=True)
 class ExportOptions:
-    """How the file is written: its format, the CSV dialect (ignored in other formats), the language of its headers."""
+    """How the file is written: its format, the language of its headers, and what is ignored in other formats than CSV.
+
+    That is the dialect, and whether the time spent stands at the end of each line in decimal hours too.
+    """
 
     format: Format = "csv"
     dialect: Dialect = "excel"
     language: Language = "en"
+    decimal_hours: bool = False
 
 
 @dataclass(frozen=True)
@@ -156,28 +161,53 @@ def write_export(
     there is no warehouse, a filter's value matches nothing or `output` cannot be a file, FileNotSoundError when a check
     fails, and OpcoError when reading or writing fails.
     """
-    if output.is_dir():
-        raise UserError(f"{output} is a folder. Name the file to write, for example {output / 'export.csv'}.")
     if output.resolve() == warehouse.resolve():
         raise UserError(f"{output} is the published warehouse itself. Name another file for the export.")
+    with _reading(warehouse, f"The export {output} could not be written from {warehouse}") as db:
+        return _written(db, output, filters, options, progress, may_spill=True)
+
+
+def write_few_lines(
+    db: duckdb.DuckDBPyConnection, output: Path, filters: ExportFilters, options: ExportOptions
+) -> ExportSummary:
+    """Write an export as `write_export` does, from a published warehouse that is open, in whatever memory it takes.
+
+    The connection's temporary tables are used; others of the same file are not hindered.
+    """
+    with _failing_as(f"The export {output} could not be written"):
+        return _written(db, output, filters, options, _unreported, may_spill=False)
+
+
+def _written(
+    db: duckdb.DuckDBPyConnection,
+    output: Path,
+    filters: ExportFilters,
+    options: ExportOptions,
+    progress: Callable[[int, int], None],
+    *,
+    may_spill: bool,
+) -> ExportSummary:
+    if output.is_dir():
+        raise UserError(f"{output} is a folder. Name the file to write, for example {output / 'export.csv'}.")
     if output.parent.is_dir():
         remove_leftovers(output.parent)
     json_path = output.with_name(output.name + ".json")
-    failure = f"The export {output} could not be written from {warehouse}"
     with (
-        _reading(warehouse, failure) as db,
         written_atomically(json_path) as json_file,
         written_atomically(output) as file,
-        _space_for_sorting(db, file),
+        _space_for_sorting(db, file) if may_spill else nullcontext(),
     ):
         count, build, selection = _counted(db, filters)
         writer = _writer(options)
         columns = writer.columns(export_columns(db, filters.custom_fields, by_id=filters.by_id))
         about = _about(count, columns, build, filters, options)
         written = writer.write(
-            WriterInput(db, selection, columns, options.language, count.data_as_of, about, progress), file
+            WriterInput(db, selection, columns, options.language, filters, count.data_as_of, about, progress), file
         )
-        checks = check_file(db, file, writer, columns, options.language, selection)
+        with ThreadPoolExecutor(1) as pool:
+            # Side by side with the checks, which it is no part of.
+            checksum = pool.submit(sha256_of, file)
+            checks = check_file(db, file, writer, columns, options.language, selection)
         if not all(check.passed for check in checks):
             raise FileNotSoundError(output, checks)
         summary = ExportSummary(
@@ -185,7 +215,7 @@ def write_export(
             path=output,
             json_path=json_path,
             bytes=file.stat().st_size,
-            sha256=sha256_of(file),
+            sha256=checksum.result(),
             display_timezone=selection.display_timezone,
             cut_cells=len(written.cut_cells),
             checks=checks,
@@ -227,7 +257,7 @@ def _writer(options: ExportOptions) -> Writer:
         case "parquet":
             return ParquetWriter()
         case _:
-            return CsvWriter(options.dialect)
+            return CsvWriter(options.dialect, options.decimal_hours)
 
 
 @contextmanager
@@ -235,10 +265,20 @@ def _reading(warehouse: Path, failure: str) -> Iterator[duckdb.DuckDBPyConnectio
     """Yield a connection to the warehouse within the limits; what fails inside comes out as an OpcoError."""
     db = open_published(warehouse)
     try:
-        threads: int = db.execute("select current_setting('threads')").fetchall()[0][0]
-        db.execute(f"set threads = {min(threads, MOST_THREADS)}")
-        db.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
-        yield db
+        with _failing_as(failure):
+            threads: int = db.execute("select current_setting('threads')").fetchall()[0][0]
+            db.execute(f"set threads = {min(threads, MOST_THREADS)}")
+            db.execute(f"set memory_limit = '{MEMORY_LIMIT}'")
+            yield db
+    finally:
+        db.close()
+
+
+@contextmanager
+def _failing_as(failure: str) -> Iterator[None]:
+    """Let what fails inside, of the database, the disk or a format, come out as an OpcoError."""
+    try:
+        yield
     except duckdb.OutOfMemoryException as error:
         raise OpcoError(
             f"{failure}: it takes more memory than the {MEMORY_LIMIT} that an export may take, or than the disk "
@@ -250,8 +290,6 @@ def _reading(warehouse: Path, failure: str) -> Iterator[duckdb.DuckDBPyConnectio
             f"{failure}: {error}\n"
             "Check the folder's permissions and the space on its disk, then try again; no unfinished file was left."
         ) from error
-    finally:
-        db.close()
 
 
 @contextmanager
@@ -308,6 +346,7 @@ def _about(
         "format": options.format,
         "dialect": options.dialect if options.format == "csv" else None,
         "language": options.language,
+        "decimal_hours": options.decimal_hours if options.format == "csv" else None,
         "filters": filters.model_dump(mode="json"),
         "rows": count.rows,
         "learners": count.learners,

@@ -72,7 +72,7 @@ def test_what_libreoffice_shows_is_what_the_csv_says(tmp_path: Path, convert: Co
     with duckdb.connect(str(warehouse)) as connection:
         connection.execute(PUBLISHED)
 
-    (sheet,) = convert(as_workbook(warehouse, tmp_path)).values()
+    sheet = convert(as_workbook(warehouse, tmp_path))["Connexions"]
 
     expected = as_csv(warehouse, tmp_path)
     # A hundred days read as hours and minutes, as near as a cell's format allows.
@@ -86,14 +86,15 @@ def test_what_libreoffice_shows_is_what_the_csv_says(tmp_path: Path, convert: Co
 def test_hostile_texts_survive_and_do_not_run(tmp_path: Path, convert: Convert) -> None:
     warehouse = hostile_warehouse(tmp_path / "opco.duckdb", PUBLISHED)
 
-    (sheet,) = convert(as_workbook(warehouse, tmp_path)).values()
+    sheet = convert(as_workbook(warehouse, tmp_path))["Connexions"]
 
     expected = as_csv(warehouse, tmp_path)
     assert [row[3:13] for row in sheet[:2]] == [row[3:13] for row in expected[:2]]
 
 
-def test_times_add_up_in_libreoffice(tmp_path: Path, convert: Convert) -> None:
+def test_times_and_totals_add_up_in_libreoffice(tmp_path: Path, convert: Convert) -> None:
     import openpyxl
+    from openpyxl.utils import get_column_letter
 
     warehouse = tmp_path / "opco.duckdb"
     with duckdb.connect(str(warehouse)) as connection:
@@ -104,12 +105,29 @@ def test_times_add_up_in_libreoffice(tmp_path: Path, convert: Convert) -> None:
     sheet["S11"] = "=SUM(S2:S10)"
     sheet["S11"].number_format = sheet["S2"].number_format
     sheet["R11"] = "=ROUND(SUM(S2:S10)*1440,6)"
+    totals = {}
+    for sheet in book.worksheets[1:]:
+        titles = [cell.value for cell in sheet[1]]
+        last = [cell.value for (cell,) in sheet["A1:A20"]].index("Total") + 1
+        totals[sheet.title] = last
+        place = last + 10
+        for title, unit in (("Temps passé (h:mm)", 86400), ("Temps passé (heures)", 3600)):
+            letters = get_column_letter(titles.index(title) + 1)
+            for rows in (f"{letters}2:{letters}{last - 1}", f"{letters}{last}"):
+                sheet[f"A{place}"] = f"=ROUND(SUM({rows})*{unit},3)"
+                place += 1
     book.save(tmp_path / "summed.xlsx")
 
-    (shown,) = convert(tmp_path / "summed.xlsx").values()
+    shown = convert(tmp_path / "summed.xlsx")
 
-    assert shown[10][17] == str(minutes)
-    assert shown[10][18] == f"{minutes // 60}:{minutes % 60:02d}"
+    assert shown["Connexions"][10][17] == str(minutes)
+    assert shown["Connexions"][10][18] == f"{minutes // 60}:{minutes % 60:02d}"
+    # To the second: the rows of each sheet, and its total, as times and as decimal hours.
+    assert totals == {"Par apprenant": 7, "Par session": 5, "Par mois": 6}
+    for name, last in totals.items():
+        assert [row[0] for row in shown[name][last + 9 : last + 13]] == [str(minutes * 60)] * 4, name
+        assert shown[name][last - 1][-2] == f"{minutes // 60}:{minutes % 60:02d}"
+        assert shown[name][last - 1][-1] == f"{minutes / 60:,.2f}"
 
 
 def test_every_sheet_opens(tmp_path: Path, convert: Convert, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,4 +138,6 @@ def test_every_sheet_opens(tmp_path: Path, convert: Convert, monkeypatch: pytest
 
     sheets = convert(as_workbook(warehouse, tmp_path))
 
-    assert {name: len(rows) for name, rows in sheets.items()} == {"Connexions": 5, "Connexions 2": 5, "Connexions 3": 2}
+    lines = {name: len(rows) for name, rows in sheets.items() if name.startswith("Connexions")}
+    assert lines == {"Connexions": 5, "Connexions 2": 5, "Connexions 3": 2}
+    assert len(sheets) == 3 + 2 + 1 + 2

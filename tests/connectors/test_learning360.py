@@ -16,7 +16,7 @@ from connectors.learning360.mapping import map_exports
 from connectors.learning360.opca_logs import HEADINGS, read_exports
 from connectors.learning360.settings import Learning360Settings
 from connectors.mapping import mapping_database
-from reports.export.columns import COLUMNS_AFTER_FIELDS, COLUMNS_BEFORE_FIELDS
+from reports.export.columns import COLUMNS_AFTER_FIELDS, COLUMNS_BEFORE_FIELDS, DECIMAL_HOURS
 from reports.export.writers.csv import FORMULA_SIGNS
 from tests.connectors.opca_exports import ENGLISH, FRENCH, KARIM, stay, write_export
 from warehouse.errors import UserError
@@ -132,6 +132,15 @@ def test_headings_separators_and_encodings_make_no_difference(
     write_export(tmp_path, MORNING, headings=headings, delimiter=delimiter, encoding=encoding)
     assert stays(tmp_path) == [("2026-10-13T07:05:00Z", "2026-10-13T07:35:00Z")]
     assert [row["first_name"] for row in mapped(tmp_path, "users")] == ["Zoé"]
+
+
+def test_decimal_hours_at_the_end_are_no_cell_of_their_own(tmp_path: Path) -> None:
+    for language, headings, hours in (("en", ENGLISH, "0.5"), ("fr", FRENCH, "0,5")):
+        after = (*headings[1], DECIMAL_HOURS.header(language))  # type: ignore[arg-type]
+        line = (*stay("13/10/2026 09:05", "13/10/2026 09:35", "00:00:30", fields=("Nantes",)), hours)
+        write_export(tmp_path / language, line, headings=(headings[0], after), fields=("Site",))
+        assert stays(tmp_path / language) == [("2026-10-13T07:05:00Z", "2026-10-13T07:35:00Z")]
+        assert [row["value"] for row in mapped(tmp_path / language, "user_custom_field_values")] == ["Nantes"]
 
 
 def test_the_headings_tell_the_separator_where_commas_are_more(tmp_path: Path) -> None:

@@ -11,15 +11,18 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import dagster as dg
 import pytest
 from starlette.testclient import TestClient
 
+from orchestration.runs.jobs import open_instance
 from reports.issuing.manifest import read_manifest
 from reports.issuing.naming import session_folder
 from reports.issuing.removal import Removal, remove_documents
 from reports.issuing.verify import verify
 from tests.commands import Opco, result_of
 from tests.portal.pages_home import AWA, BENOIT, SESSION, TOMASZ, Pages, one, pages_of, text_of, token_of
+from warehouse.files import sha256_of
 
 pytestmark = pytest.mark.xdist_group("demo")
 
@@ -126,12 +129,14 @@ def test_from_the_filters_to_the_file(pages: Pages, opco: Opco) -> None:
         "date_to": "",
         "language": "fr",
     }
-    run = browser.post("/statistics", data={**sent, "format": "csv", "dialect": "excel", "action": "file"})
-    done = over(browser, run.headers["location"])
-    assert f"{count} lignes" in text_of(done)
-    (address,) = re.findall(r'href="([^"]+/file)"', done)
-    answer = browser.get(address)
+    answer = browser.post("/statistics", data={**sent, "format": "csv", "dialect": "excel", "action": "file"})
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"].startswith('attachment; filename="opco-export-2026-11-10-')
+    # It is a run like any other, over from its beginning, whose page gives the file again.
+    (address,) = re.findall(r'href="([^"]+/file)"', browser.get("/statistics").text)
+    done = browser.get(address.removesuffix("/file")).text
+    assert f"{count} lignes" in text_of(done)
+    assert browser.get(address).content == answer.content
     lines = list(csv.reader(io.StringIO(answer.content.decode("utf-8-sig")), delimiter=";"))
     assert len(lines) == int(count) + 1
     # The same bytes as by the command.
@@ -139,6 +144,7 @@ def test_from_the_filters_to_the_file(pages: Pages, opco: Opco) -> None:
     command = ["export", "--session", SESSION, "--from", "2026-10-01", "--language", "fr", "--output", str(target)]
     result_of(opco(*command, "--json", home=pages.home.folder))
     assert answer.content == target.read_bytes()
+    on_record(pages, sha256_of(target))
 
     # It stands among the past exports of who asked, of nobody else; a file that is gone is not offered.
     assert address in browser.get("/statistics").text
@@ -149,6 +155,24 @@ def test_from_the_filters_to_the_file(pages: Pages, opco: Opco) -> None:
         made.unlink()
     assert browser.get(address).status_code == 404
     assert address not in browser.get("/statistics").text
+
+
+def on_record(pages: Pages, sha256: str) -> None:
+    """Wait until Dagster has the run of the page and that of the command, with the same file and the same checks."""
+    for _ in range(WAIT_SECONDS * 2):
+        if not list(pages.home.background_runs.glob("*/made.json")):
+            break
+        time.sleep(0.5)
+    with open_instance(pages.home) as instance:
+        runs = [one for one in instance.get_runs() if one.job_name == "export"]
+        assert [one.status for one in runs] == [dg.DagsterRunStatus.SUCCESS] * 2
+        told = []
+        for run in runs:
+            entries = [one.event_log_entry for one in instance.get_records_for_run(run.run_id).records]
+            (made,) = [one.asset_materialization for one in entries if one.asset_materialization]
+            checks = [one.asset_check_evaluation for one in entries if one.asset_check_evaluation]
+            told.append((made.metadata["sha256"].value, {one.check_name: one.passed for one in checks}))
+    assert told == [(sha256, {"lines": True, "header": True, "values": True})] * 2
 
 
 def test_no_message_where_none_can_be_sent(pages: Pages) -> None:

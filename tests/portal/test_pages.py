@@ -17,6 +17,7 @@ from limits import RateLimitItemPerHour
 from starlette.testclient import TestClient
 
 from connectors.delivery import deliver
+from orchestration.home.settings import load_settings
 from orchestration.home.sources import sources_folder
 from orchestration.runs.supervision import ORDER, RESULT
 from portal import limits, uploads
@@ -213,9 +214,26 @@ def test_statistics_are_one_click_from_the_dashboard_and_say_their_granularity(a
 
 def test_the_form_of_the_statistics_says_what_a_spreadsheet_makes_of_a_csv(awa: TestClient) -> None:
     page = awa.get("/statistics").text
-    assert 'aria-describedby="csv-hint"' in page
+    assert 'aria-describedby="xlsx-hint csv-hint"' in page
+    assert "parce que ses temps s’additionnent tels quels" in text_of(page)
     assert "vaut 24 minutes, mais y compte pour 24 secondes" in text_of(page)
     assert "identifiants perdent leurs zéros" in text_of(page)
+
+
+def test_a_workbook_in_the_language_of_the_page_is_offered_first(pages: Pages) -> None:
+    def chosen(browser: TestClient, query: str = "") -> list[str]:
+        return re.findall(r'<option value="(\w+)" selected>', browser.get(f"/statistics{query}").text)
+
+    assert chosen(pages.browser(AWA)) == ["xlsx", "excel", "fr"]
+    assert chosen(pages.browser(AWA, "en")) == ["xlsx", "excel", "en"]
+    assert chosen(pages.browser(AWA), "?format=csv&language=en&dialect=rfc4180") == ["csv", "rfc4180", "en"]
+    # What an operator decided on holds.
+    settings, app = pages.app.state.settings, pages.app
+    app.state.settings = load_settings(pages.home, {"export.language": "en", "export.format": "parquet"})
+    try:
+        assert chosen(pages.browser(AWA)) == ["parquet", "excel", "en"]
+    finally:
+        app.state.settings = settings
 
 
 def test_the_dashboard_says_what_needs_attention(pages: Pages, administrator: TestClient, awa: TestClient) -> None:
@@ -562,6 +580,19 @@ def test_the_statistics_count_what_the_export_would_hold(
     assert f"contiendrait {of_awa} lignes" in count(awa)
     narrowed = f"date_from=2026-10-01&date_to=2026-10-31&users=u-1014&sessions={SESSION}"
     assert f"contiendrait {of_month} lignes" in count(awa, narrowed)
+    # A value of a custom field, and two of one field and another field's.
+    with pages.warehouse() as warehouse:
+        held = (
+            "select count(*) from fct_opco_connections where user_id in "
+            "(select user_id from bridge_learner_custom_fields where title = 'OPCO' and value in ('Akto', 'Atlas'))"
+        )
+        of_field = one(warehouse, held)
+        of_fields = one(warehouse, held + " and \"Site_cf-07\" = 'Rennes'")
+    opcos = "where=cf-03%3DAkto&where=cf-03%3DAtlas"
+    assert f"contiendrait {of_field} lignes" in count(administrator, opcos)
+    assert 0 < of_fields < of_field
+    assert f"contiendrait {of_fields} lignes" in count(administrator, f"{opcos}&where=cf-07%3DRennes")
+    assert "n’existe plus dans les données" in count(administrator, "where=cf-03%3Dakto")
     assert "pas un jour du calendrier" in count(awa, "date_from=2026-02-30")
     assert "se termine avant de commencer" in count(awa, "date_from=2026-10-02&date_to=2026-10-01")
     # Nobody who was chosen is left out in silence.
@@ -583,6 +614,10 @@ def test_people_are_found_among_ones_own(administrator: TestClient, awa: TestCli
     assert found(awa, "users", "Étienne Grosjean") == set()
     assert found(awa, "users", "grosjean") == set()
     assert OF_BENOIT not in found(awa, "sessions", "manager")
+    # Values of custom fields, by value or title; of others' learners alone, none.
+    assert found(administrator, "where", "opco akto") == {"cf-03=Akto"}
+    assert found(administrator, "where", "agefice") == {"cf-03=AGEFICE"}
+    assert found(awa, "where", "agefice") == set()
     assert awa.get("/statistics/matches?kind=dim_learners&q=a").status_code == 404
 
 

@@ -10,7 +10,9 @@ import duckdb
 import pytest
 
 from portal.published import PublishedWarehouse
-from warehouse.errors import UserError
+from warehouse.errors import OpcoError, UserError
+from warehouse.files import sha256_of
+from warehouse.published import BuildRecord, write_record
 
 
 def publish(link: Path, build_id: str) -> Path:
@@ -55,6 +57,23 @@ def test_a_new_build_is_read_at_once_and_the_one_before_until_its_readers_are_do
     assert is_open(second)
     warehouse.close()
     assert not is_open(second)
+
+
+def test_a_build_that_was_written_to_gives_no_file(link: Path) -> None:
+    file = publish(link, "first")
+    instant = "2099-11-10T06:00:00.000000Z"
+    write_record(file, BuildRecord("first", instant, instant, file.stat().st_size, sha256_of(file), {}))
+    warehouse = PublishedWarehouse(link)
+    with warehouse.cursor() as cursor:
+        for _ in range(2):
+            warehouse.require_as_published(cursor)
+        content = file.read_bytes()
+        file.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        with pytest.raises(OpcoError, match="is not what was published"):
+            warehouse.require_as_published(cursor)
+        file.write_bytes(content)
+        warehouse.require_as_published(cursor)
+    warehouse.close()
 
 
 def test_a_build_that_vanishes_is_read_to_the_end_and_none_is_said_to_be_none(link: Path) -> None:

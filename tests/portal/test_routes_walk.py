@@ -33,6 +33,7 @@ from portal.app import make_app
 from portal.identity.outbox import SignInMail
 from portal.identity.service import Identity
 from portal.limits import Limits
+from portal.pages import exports
 from portal.pages.attestations import Form, _digest
 from portal.previews import Previews
 from portal.security import cookie_name
@@ -43,6 +44,7 @@ from reports.issuing.manifest import read_manifest
 from reports.issuing.preview import Preview
 from tests.commands import result_of, run_opco
 from tests.portal.people import PATH, SECRET, Recorder, token_of
+from warehouse.errors import OpcoError
 from warehouse.files import sha256_of
 
 pytestmark = pytest.mark.xdist_group("demo")
@@ -157,6 +159,7 @@ def campus(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterato
             mail=SignInMail(Recorder("127.0.0.1", 587, "starttls"), "portail@exemple.fr", None),
         )
         app.state.runs = IdleRuns(home)
+        patch.setattr(exports, "MOST_LINES_AT_ONCE", -1)
         app.state.previews = ReadyPreviews()
         with duckdb.connect(str(home.warehouse.resolve()), read_only=True) as warehouse:
             people = addresses(warehouse)
@@ -575,6 +578,45 @@ def test_an_export_of_anothers_session_is_never_begun(campus: Campus) -> None:
     assert browser.post(f"{PATH}/statistics", data={"csrf_token": token, "action": "file"}).status_code == 303
     latest = next(iter(cast("BackgroundRuns", campus.app.state.runs).latest()))
     assert latest.order.config["sessions"] == [OTHER_SESSION]
+
+
+def test_few_lines_are_given_at_once_and_to_nobody_else(campus: Campus, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exports, "MOST_LINES_AT_ONCE", 50_000)
+    campus.app.state.identity = replace(campus.identity, limits=Limits())
+    asked = {"action": "file", "format": "csv", "sessions": SESSION}
+
+    def answer(role: str) -> Answer:
+        browser = campus.browser(role)
+        token = token_of(browser.get(f"{PATH}/sign-in").text)
+        return browser.post(f"{PATH}/statistics", data={**asked, "csrf_token": token})
+
+    assert [answer(role).status_code for role in ("nobody", "stranger", "other")] == [401, 404, 404]
+    given = answer("right")
+    assert given.headers["content-disposition"].startswith("attachment; ")
+    assert given.headers["cache-control"] == "private, no-store"
+    run = next(iter(cast("BackgroundRuns", campus.app.state.runs).latest()))
+    assert (run.status, run.order.asked_by) == ("done", campus.people["right"])
+    assert run.order.config["sessions"] == [SESSION]
+    assert run.result is not None
+    assert (run.result["bytes"], run.result["path"]) == (
+        len(given.content),
+        str(campus.home.exports / given.headers["content-disposition"].split('"')[1]),
+    )
+    log = [json.loads(line) for line in (campus.home.portal / "audit.jsonl").read_text("utf-8").splitlines()]
+    assert [(one["action"], one.get("run_id")) for one in log[-2:]] == [
+        ("export_asked_for", None),
+        ("export_downloaded", run.order.run_id),
+    ]
+    # What cannot be made here is left to a run, which says why; so is what comes on top of others.
+    monkeypatch.setattr(exports, "make_at_once", lambda *_: (_ for _ in ()).throw(OpcoError("no room")))
+    assert answer("right").status_code == 303
+    monkeypatch.undo()
+    monkeypatch.setattr(exports, "MOST_LINES_AT_ONCE", 50_000)
+    with exports.AT_ONCE, exports.AT_ONCE:
+        assert answer("right").status_code == 303
+    # One line too many.
+    monkeypatch.setattr(exports, "MOST_LINES_AT_ONCE", run.result["dagster/row_count"] - 1)
+    assert answer("right").status_code == 303
 
 
 def test_who_is_unknown_and_who_is_not_ones_own_look_alike(campus: Campus) -> None:

@@ -1,7 +1,5 @@
 """The OPCO export file."""
 
-import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +8,7 @@ from typing import TYPE_CHECKING, Any, get_origin
 import dagster as dg
 from pydantic import Field, create_model
 
+from orchestration.defs.export.file import SUMMARY, default_name, facts_of
 from orchestration.defs.export.request import ExportRequest, resolve
 from orchestration.defs.export.schedules import jobs_and_schedules
 from orchestration.home.paths import Home
@@ -20,7 +19,6 @@ from reports.export.checks import DESCRIPTIONS, Check
 from reports.export.filters import ExportFilters
 from reports.export.write import ExportOptions, ExportSummary, FileNotSoundError, refuse_another_file, write_export
 from warehouse.errors import UserError
-from warehouse.files import safe_file_name
 from warehouse.published import open_published, require_as_published
 
 if TYPE_CHECKING:
@@ -73,20 +71,12 @@ class ExportJob:
 
     def metadata(self, summary: ExportSummary) -> dict[str, Any]:
         """Return what a run's record says of the file."""
+        facts = facts_of(summary, self.filters, self.options)
         return {
-            "path": dg.MetadataValue.path(summary.path),
-            "json_path": dg.MetadataValue.path(summary.json_path),
-            "format": self.options.format,
-            "filters": dg.MetadataValue.json(self.filters.model_dump(mode="json")),
-            "dagster/row_count": summary.rows,
-            "bytes": summary.bytes,
-            "sha256": summary.sha256,
-            "learners": summary.learners,
-            "sessions": summary.sessions,
-            "cut_cells": summary.cut_cells,
-            "data_as_of": f"{summary.data_as_of:%Y-%m-%dT%H:%M:%SZ}",
-            "last_activity_at": f"{summary.last_activity_at:%Y-%m-%dT%H:%M:%SZ}" if summary.last_activity_at else "",
-            "build_id": summary.build_id,
+            **facts,
+            "path": dg.MetadataValue.path(facts["path"]),
+            "json_path": dg.MetadataValue.path(facts["json_path"]),
+            "filters": dg.MetadataValue.json(facts["filters"]),
             **(self.mailing.facts if self.mailing else {}),
         }
 
@@ -120,7 +110,8 @@ def opco_export(
         return
     progress.stage("Exporting")
     try:
-        summary = job.write(progress)
+        # A page that made the file already gave it away; here it is put on record.
+        summary = SUMMARY.validate_json(home.made) if home.made else job.write(progress)
     except FileNotSoundError as error:
         yield from _check_results(error.checks)
         raise
@@ -151,7 +142,7 @@ def export_job(config: ExportConfig, home: HomeResource) -> ExportJob | None:
             "export.language": choices.language,
         }
     )
-    options = ExportOptions(**dict(settings.export))
+    options = ExportOptions(**dict(settings.export), decimal_hours=choices.decimal_hours)
     mailing = None
     if choices.recipients:
         # Loaded where it is needed: an export without it starts faster.
@@ -161,7 +152,9 @@ def export_job(config: ExportConfig, home: HomeResource) -> ExportJob | None:
         mailing = prepare_mailing(home.home, settings, choices.recipients)
     if resolved.filters is None:
         return None
-    file = file or _default_output(home.home, resolved.filters, options, request["definition"])
+    if file is None:
+        with open_published(home.home.warehouse) as db:
+            file = home.home.exports / default_name(db, resolved.filters, options, request["definition"])
     return ExportJob(resolved.filters, options, request["definition"], file, mailing, home.home)
 
 
@@ -195,15 +188,3 @@ def _check_results(checks: tuple[Check, ...]) -> Iterator[dg.AssetCheckResult]:
             severity=dg.AssetCheckSeverity.ERROR,
             metadata={"expected": check.expected, "found": check.found},
         )
-
-
-def _default_output(home: Home, filters: ExportFilters, options: ExportOptions, definition: str | None) -> Path:
-    """Name the file after its data and build, and apart for each choice of filters and options."""
-    with open_published(home.warehouse) as db:
-        row = db.execute("select strftime(data_as_of, '%Y-%m-%d'), build_id from warehouse_build").fetchone()
-    data_as_of, build_id = row or ("", "")
-    name = f"opco-{definition or 'export'}-{data_as_of}-{safe_file_name(build_id)}"
-    if filters != ExportFilters.model_validate({}) or options != ExportOptions(format=options.format):
-        choices = json.dumps([filters.model_dump(mode="json"), vars(options)], sort_keys=True)
-        name += f"-{hashlib.sha256(choices.encode()).hexdigest()[:8]}"
-    return home.exports / f"{name}.{options.format}"

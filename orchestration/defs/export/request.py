@@ -20,7 +20,7 @@ from warehouse.errors import UserError
 
 FILTERS = tuple(ExportFilters.model_fields)
 Model = TypeVar("Model", bound=BaseModel)
-CHOICES = ("format", "dialect", "language", "recipients")
+CHOICES = ("format", "dialect", "language", "decimal_hours", "recipients")
 
 
 class ExportRequest(ExportChoices):
@@ -124,5 +124,7 @@ def _filters_on(definition: NamedExport, today: str | None, warehouse: Path) -> 
         users=definition.users,
         groups=definition.groups,
         sessions=sessions,
+        session_ids=definition.session_ids,
+        where=definition.where,
         custom_fields=definition.custom_fields,
     )

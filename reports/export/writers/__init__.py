@@ -11,6 +11,7 @@ from typing import Any, Literal, Protocol
 import duckdb
 
 from reports.export.columns import Column, Language
+from reports.export.filters import ExportFilters
 from reports.export.lines import Selection
 
 Format = Literal["csv", "xlsx", "parquet"]
@@ -20,6 +21,7 @@ Format = Literal["csv", "xlsx", "parquet"]
 class WriterInput:
     """What a writer is given: the lines and columns to write, the header's language, and what the file says of itself.
 
+    `filters` left these lines.
     `about` is the JSON document beside the file as far as it is known before the file is there.
     """
 
@@ -27,6 +29,7 @@ class WriterInput:
     selection: Selection
     columns: tuple[Column, ...]
     language: Language
+    filters: ExportFilters
     data_as_of: datetime
     about: dict[str, Any]
     progress: Callable[[int, int], None]

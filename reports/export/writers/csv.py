@@ -11,7 +11,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Literal
 
-from reports.export.columns import Column, Kind, Language
+from reports.export.columns import DECIMAL_HOURS, Column, Kind, Language
 from reports.export.lines import OrderedLines, Part, printed
 from reports.export.writers import WriterInput, Written
 from reports.export.writers.texts import texts_of, written_behind
@@ -30,6 +30,8 @@ class CsvWriter:
     """`excel`: semicolons and a byte order mark; `rfc4180`: commas and none. Both UTF-8."""
 
     dialect: Dialect
+    decimal_hours: bool = False
+    """Whether the time spent stands at the end of a line once more, in decimal hours."""
 
     @property
     def delimiter(self) -> str:
@@ -43,7 +45,7 @@ class CsvWriter:
 
     def columns(self, printed: tuple[Column, ...]) -> tuple[Column, ...]:
         """Return the columns of the file: those that are printed."""
-        return printed
+        return (*printed, DECIMAL_HOURS) if self.decimal_hours else printed
 
     def header(self, columns: tuple[Column, ...], language: Language) -> list[str]:
         """Return the cells of the header as they read."""
@@ -72,6 +74,9 @@ class CsvWriter:
     def cell(self, column: Column) -> str:
         """Return the SQL of a cell's text over ordered lines, harmless and not yet quoted; never null."""
         text = printed(column)
+        if column.kind is Kind.DECIMAL_HOURS and self.dialect == "excel":
+            # As the spreadsheets read it for which the dialect is made: with a comma, as they part cells by semicolons.
+            text = f"replace({text}, '.', ',')"
         return f"coalesce({harmless(text) if column.kind in (Kind.TEXT, Kind.TEXTS) else text}, '')"
 
     def _cell(self, column: Column) -> str:

@@ -9,13 +9,14 @@ import dagster as dg
 import duckdb
 import pytest
 
+from orchestration.defs.export.file import SUMMARY, make_at_once
 from orchestration.home.paths import HOME_VARIABLE, Home
 from orchestration.runs.jobs import run_job
 from orchestration.runs.progress import NoProgress
 from reports.export.write import FileNotSoundError
 from warehouse.errors import UserError
 from warehouse.files import sha256_of
-from warehouse.published import BuildRecord, write_record
+from warehouse.published import BuildRecord, open_published, write_record
 
 PUBLISHED = Path(__file__).parents[2] / "reports" / "export" / "published.sql"
 DEFINITIONS = """
@@ -23,6 +24,11 @@ DEFINITIONS = """
 users = ["U99"]
 format = "xlsx"
 language = "fr"
+
+[exports.hours]
+where = ["Site=Lille", "Site=Arras"]
+session_ids = ["S10"]
+decimal_hours = true
 """
 
 
@@ -76,6 +82,37 @@ def test_the_job_of_a_definition_makes_its_export(home: Home) -> None:
     assert made["dagster/row_count"] == 5
 
 
+def test_a_definition_filters_by_field_and_id_and_adds_decimal_hours(home: Home) -> None:
+    with dg.DagsterInstance.ephemeral() as instance:
+        made = run(home, instance, "export_hours", definition="hours")["opco_export"]
+
+    assert (made["filters"]["where"], made["filters"]["session_ids"]) == (["Site=Lille", "Site=Arras"], ["S10"])
+    lines = Path(made["path"]).read_text(encoding="utf-8-sig").splitlines()
+    assert lines[0].endswith(";Time spent;Time spent (hours)")
+    assert [line.rpartition(";")[2] for line in lines[1:]] == ["0,0166666667", "0"]
+
+
+def test_what_a_page_made_is_put_on_record_as_if_the_run_had_made_it(home: Home) -> None:
+    config: dict[str, Any] = {"users": ["U99"], "by_id": True, "format": "csv", "dialect": "excel", "language": "fr"}
+    with open_published(home.warehouse) as db:
+        summary, facts = make_at_once(db, home, config)
+    content = summary.path.read_bytes()
+    summary.path.unlink()
+    with dg.DagsterInstance.ephemeral() as instance:
+        made = SUMMARY.dump_json(summary).decode()
+        told = run_job(home, "export", {"opco_export": config}, instance=instance, progress=NoProgress(), made=made)[
+            "opco_export"
+        ]
+
+        assert told == facts
+        assert checks(instance) == {"lines": True, "header": True, "values": True}
+        # Nothing was made once more, and what is made by a run is the same file under the same name.
+        assert not summary.path.exists()
+        again = run(home, instance, **config)["opco_export"]
+    assert again == facts
+    assert summary.path.read_bytes() == content
+
+
 def test_the_suffix_of_the_output_decides_where_no_format_is_given(home: Home) -> None:
     with dg.DagsterInstance.ephemeral() as instance:
         assert run(home, instance, output="x.xlsx")["opco_export"]["format"] == "xlsx"
@@ -103,7 +140,7 @@ def test_a_check_that_does_not_hold_is_recorded_and_no_file_is_left(home: Home) 
         ({"groups": ["Nord"]}, 'No group "Nord"'),
         ({"groups": ["@/etc/passwd"]}, 'No group "@/etc/passwd"'),
         ({"format": "xls"}, "csv, xlsx, parquet"),
-        ({"definition": "word"}, "Defined: excel"),
+        ({"definition": "word"}, "Defined: excel, hours"),
         ({"recipients": ["a@exemple.fr"]}, "these settings are needed"),
         ({"output": "var/home.json"}, "name of a file in"),
         ({"output": "../../csrf_proof.csv"}, "name of a file in"),

@@ -22,6 +22,7 @@ from orchestration.home.sections.portal import RunSettings
 from orchestration.runs.background import BackgroundRun, BackgroundRuns
 from orchestration.runs.supervision import TOO_LARGE, TOO_LONG, FileProgress, supervise
 from warehouse.errors import UserError
+from warehouse.files import try_lock
 
 WAIT_SECONDS = 30
 ID = "20261125T035501000000-0123456789abcdef"
@@ -197,6 +198,63 @@ def test_what_nobody_waits_for_any_more_is_not_begun_again(
     worker(SLEEPS)
     assert after.resume() == 2
     kill_workers(home)
+
+
+RECORDS = """
+import sys
+from pathlib import Path
+(Path(sys.argv[1]) / "made.json").unlink()
+"""
+
+
+def test_what_was_made_at_once_is_over_and_put_on_record_until_it_is_there(
+    home: Home, runs: BackgroundRuns, worker: Callable[[str], None]
+) -> None:
+    def is_at_work() -> bool:
+        with (home.background_runs / kept.order.run_id / "lock").open("a") as lock:
+            return not try_lock(lock)
+
+    worker(DIES)
+    kept = runs.keep("export", {"users": []}, {"rows": 1}, '{"path": "x"}', asked_by="a@exemple.fr")
+    place = home.background_runs / kept.order.run_id
+    assert (kept.status, kept.result) == ("done", {"rows": 1})
+    assert runs.find(kept.order.run_id) == kept
+    while is_at_work():
+        time.sleep(0.05)
+    # The process that was to put it on record died: the next start of the portal begins another.
+    assert (place / "made.json").read_text(encoding="utf-8") == '{"path": "x"}'
+    worker(RECORDS)
+    assert BackgroundRuns(home).resume() == 1
+    while is_at_work():
+        time.sleep(0.05)
+    assert not (place / "made.json").exists()
+    assert BackgroundRuns(home).resume() == 0
+    assert BackgroundRuns(home).find(kept.order.run_id) == kept
+
+
+def test_the_worker_puts_on_record_what_was_made(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = home.background_runs / ID
+    place.mkdir(parents=True)
+    order = {"run_id": place.name, "kind": "export", "config": {}, "asked_by": "a@exemple.fr", "asked_at": ""}
+    (place / "order.json").write_text(json.dumps(order), encoding="utf-8")
+    (place / "result.json").write_text('{"ok": true, "result": {"rows": 1}}', encoding="utf-8")
+    (place / "made.json").write_text("{}", encoding="utf-8")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("The records cannot be written.")
+
+    monkeypatch.setattr(page_worker, "run_order", fail)
+    with pytest.raises(RuntimeError):
+        page_worker.work(place)
+    assert (place / "made.json").exists()
+    told: list[object] = []
+    monkeypatch.setattr(page_worker, "run_order", lambda *given: told.append(given[2]))
+    assert page_worker.work(place)
+    assert told == ["{}"]
+    assert not (place / "made.json").exists()
+    found = BackgroundRuns(home).find(ID)
+    assert found is not None
+    assert (found.status, found.result) == ("done", {"rows": 1})
 
 
 def test_what_is_no_id_never_becomes_a_path(runs: BackgroundRuns, home: Home) -> None:

@@ -8,6 +8,10 @@ create table dim_custom_fields (
     custom_field_id varchar not null, title varchar not null, value_type varchar not null,
     column_name varchar not null, field_position bigint not null
 );
+create table bridge_learner_custom_fields (
+    user_id varchar not null, custom_field_id varchar not null, title varchar not null, value_type varchar not null,
+    value varchar not null, value_date date
+);
 create table dim_groups (group_id varchar not null, group_name varchar not null, parent_group_id varchar);
 create table bridge_group_members (
     group_id varchar not null, user_id varchar not null, is_direct boolean not null, role varchar
@@ -126,3 +130,16 @@ from dim_learners as learners
 left join (
     from fct_opco_connections qualify row_number() over (partition by user_id order by connected_at) = 1
 ) as fact using (user_id);
+
+insert into bridge_learner_custom_fields
+select values.user_id, fields.custom_field_id, fields.title, fields.value_type, values.value, values.value_date
+from (
+    select user_id, 'CF1' as custom_field_id, "=1+1" as value, null as value_date from dim_learners
+    union all select user_id, 'CF2', "Dossier ""n°""; suite", null from dim_learners
+    union all select user_id, 'CF3', "Email_CF3", null from dim_learners
+    union all select user_id, 'CF4', strftime("Entrée", '%Y-%m-%d'), "Entrée" from dim_learners
+    union all select user_id, 'CF5', "Site", null from dim_learners
+    union all select user_id, 'CF6', "Site_CF6", null from dim_learners
+) as values
+inner join dim_custom_fields as fields using (custom_field_id)
+where values.value is not null;

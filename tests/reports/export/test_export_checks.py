@@ -13,6 +13,7 @@ import pytest
 from reports.export.columns import COLUMNS_AFTER_FIELDS
 from reports.export.filters import ExportFilters
 from reports.export.lines import ROW_ID, OrderedLines, Part, Selection
+from reports.export.totals import Totals
 from reports.export.write import ExportOptions, FileNotSoundError, count_export, write_export
 from reports.export.writers import WriterInput, Written
 from reports.export.writers.csv import CsvWriter
@@ -77,6 +78,39 @@ def test_lines_left_out_of_other_formats_are_found(
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("damage", "found"),
+    [
+        # 144,215 minutes in all, of which U7 has 144,061.
+        ("delete from {} where user_id = 'U7'", "learner times 9240 s, learner times in all 8652900 s"),
+        (
+            "update {} set minutes = minutes - 1 where is_total",
+            "learner times 8652900 s, learner times in all 8652840 s",
+        ),
+    ],
+)
+def test_totals_that_are_not_those_of_the_lines_are_found(
+    published: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str, found: str
+) -> None:
+    gather = Totals.gather
+
+    def gather_and_damage(self: Totals, db: duckdb.DuckDBPyConnection, selection: Selection) -> int:
+        rows = gather(self, db, selection)
+        if self.name == "learner":
+            db.execute(damage.format(self.table))
+            # Rows are written by their place, without gaps.
+            db.execute(f"create or replace temp table {self.table} as from {self.table}")
+        return rows
+
+    monkeypatch.setattr(Totals, "gather", gather_and_damage)
+
+    with pytest.raises(FileNotSoundError, match="values: ") as raised:
+        write_export(published, tmp_path / "export.xlsx", ExportFilters(), ExportOptions(format="xlsx"))
+
+    assert found in next(check.found for check in raised.value.checks if not check.passed)
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_two_names_of_one_course_are_noticed(tmp_path: Path, published_sql: str) -> None:
     warehouse = tmp_path / "opco.duckdb"
     with duckdb.connect(str(warehouse)) as connection:
@@ -87,6 +121,20 @@ def test_two_names_of_one_course_are_noticed(tmp_path: Path, published_sql: str)
         write_export(warehouse, tmp_path / "out" / "export.csv", ExportFilters(), ExportOptions())
 
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.parametrize("column", ["last_name", "session_name", '"Site"', "labels"])
+def test_a_line_that_says_otherwise_than_its_learner_or_session_is_noticed(
+    tmp_path: Path, published_sql: str, column: str
+) -> None:
+    warehouse = tmp_path / "opco.duckdb"
+    other = "['autre']" if column == "labels" else "'Autre'"
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute(published_sql)
+        connection.execute(f"update fct_opco_connections set {column} = {other} where connection_id = 'c10'")
+
+    with pytest.raises(FileNotSoundError, match="values"):
+        write_export(warehouse, tmp_path / "out" / "export.csv", ExportFilters(), ExportOptions())
 
 
 def test_groups_that_hold_each_other_in_a_circle(tmp_path: Path, published_sql: str) -> None:

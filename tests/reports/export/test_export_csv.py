@@ -57,6 +57,18 @@ def test_the_whole_file_in_rfc4180_and_french(export: Export) -> None:
     assert text == RFC4180_FRENCH
 
 
+def test_decimal_hours_stand_at_the_end_where_they_are_asked_for(export: Export) -> None:
+    """Written as each dialect's readers read them, with decimals enough that a sum is right to the second."""
+    for dialect, sign, mark in (("excel", ",", ";"), ("rfc4180", ".", ",")):
+        text = export(ExportOptions(dialect=dialect, decimal_hours=True))  # type: ignore[arg-type]
+        header, *lines = csv.reader(io.StringIO(text.lstrip("\ufeff"), newline=""), delimiter=mark)
+        assert header[-2:] == ["Time spent", "Time spent (hours)"]
+        assert [line[-1].replace(sign, ".") for line in lines] == [
+            "1", "", "0.5", "1", "0.0166666667", "0", "2401.0166666667", "0.0333333333", "0.0166666667",
+        ]  # fmt: skip
+        assert not any("." in line[-1] for line in lines) or sign == "."
+
+
 def test_the_excel_dialect_has_a_byte_order_mark_semicolons_and_crlf(export: Export) -> None:
     text = export(sessions=["S10"], custom_fields=["CF2"])
 

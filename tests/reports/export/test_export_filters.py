@@ -55,6 +55,21 @@ LINES = {
         ({"groups": ["G2"], "sessions": ["S9"], "date_from": "2026-10-01"}, "c9"),
         ({"users": ["U99", "U100"], "sessions": ["S10"]}, "c4 c6"),
         ({"users": ["U7"], "groups": [], "sessions": [], "by_id": True}, "c7"),
+        # By id beside names: sessions are one filter, however they are named.
+        ({"session_ids": ["S10"]}, "c4 c6"),
+        ({"sessions": ["@distance"], "session_ids": ["S10"]}, "c4 c6 c8"),
+        ({"where": ["Site=Lille"]}, "c20 c2 c4 c5 c10"),
+        # Two fields have this title, each of which counts.
+        ({"where": ["Site=+1"]}, "c8"),
+        ({"where": ["CF6=+1"]}, "c8"),
+        ({"where": ["Site=Lille", "Site = Arras"]}, "c20 c2 c4 c5 c6 c10"),
+        # Several fields hold together.
+        ({"where": ["Site=Lille", "Site=@", 'Dossier "n°"; suite=D-1']}, "c20 c2 c4 c5 c10"),
+        # A title with the sign in it, and a date as it is printed and as it is kept.
+        ({"where": ["=1+1==2"]}, "c8"),
+        ({"where": ["Entre\u0301e=01/09/2025"]}, "c20 c2 c4 c5 c10"),
+        ({"where": ["Entrée=2025-09-01", "Entrée=02/01/0987"], "sessions": ["S9", "@distance"]}, "c20 c2 c5 c8 c10"),
+        ({"where": ["CF5=Lille"], "by_id": True}, "c20 c2 c4 c5 c10"),
         ({"groups": ["G2"], "sessions": ["S9"], "by_id": True}, "c7 c9"),
     ],
 )
@@ -98,6 +113,21 @@ def test_custom_fields_choose_the_columns(export: Export, wanted: list[str], hea
             {"custom_fields": ["site"]},
             'No custom field "site" in the warehouse. Nearest: "Site", "=1+1", "CF1".',
         ),
+        # A name is no id.
+        (
+            {"session_ids": ["Bureautique, automne"]},
+            'No session id "Bureautique, automne" in the warehouse. Nearest: ',
+        ),
+        ({"where": ["Sit=Lille"]}, 'No custom field "Sit" in the warehouse. Nearest: "Site", '),
+        ({"where": ["Site=Lille"], "by_id": True}, 'No custom field "Site" in the warehouse. Nearest: "Site", '),
+        (
+            {"where": ["Site=Lille", "Site=lille"]},
+            'No value "lille" of the custom field "Site" in the warehouse. Nearest: "Lille", "+1", "@".',
+        ),
+        (
+            {"where": ["Entrée=02/09/2025"]},
+            'No value "02/09/2025" of the custom field "Entrée" in the warehouse. Nearest: "01/09/2025", "02/01/0987".',
+        ),
     ],
 )
 def test_a_value_that_matches_nothing_is_named_with_the_nearest(
@@ -130,6 +160,28 @@ def test_dates_the_wrong_way_round() -> None:
 def test_a_blank_value() -> None:
     with pytest.raises(UserError, match="blank group"):
         ExportFilters(groups=("  ",))
+
+
+@pytest.mark.parametrize("condition", ["Site", "Site=", "=Lille", " = "])
+def test_a_condition_without_a_field_or_a_value(condition: str) -> None:
+    with pytest.raises(UserError, match="Write it like OPCO=Akto"):
+        ExportFilters(where=(condition,))
+
+
+def test_a_condition_that_two_fields_give_a_meaning_is_not_guessed_at(published_sql: str) -> None:
+    with duckdb.connect() as build:
+        build.execute(published_sql)
+        build.execute("insert into dim_custom_fields values ('CF7', 'Site=Lille', 'string', 'x', 7)")
+        build.execute(
+            "insert into bridge_learner_custom_fields values ('U7', 'CF7', 'Site=Lille', 'string', 'Est', null)"
+        )
+        check_filters(build, ExportFilters(where=("Site=Lille=Est",)))
+        build.execute(
+            "insert into bridge_learner_custom_fields values ('U8', 'CF5', 'Site', 'string', 'Lille=Est', null)"
+        )
+        with pytest.raises(UserError, match=r"can mean each of the custom fields 'Site', 'Site=Lille'"):
+            check_filters(build, ExportFilters(where=("Site=Lille=Est",)))
+        check_filters(build, ExportFilters(where=("CF7=Est", "CF5=Lille=Est")))
 
 
 def test_an_unknown_filter() -> None:

@@ -37,7 +37,7 @@ def test_cells_are_typed_and_the_header_is_frozen_and_filters(published: Path, t
     book = workbook(published, tmp_path, ExportOptions(format="xlsx", language="fr"), users=["U99"])
     sheet = book.worksheets[0]
 
-    assert book.sheetnames == ["Connexions"]
+    assert book.sheetnames == ["Connexions", "Par apprenant", "Par session", "Par mois"]
     assert sheet.freeze_panes == "A2"
     assert sheet.auto_filter.ref == "A1:S6"
     assert [cell.value for cell in sheet[1]][:4] == ["Nom", "Prénom", "E-mail", "=1+1"]
@@ -65,6 +65,92 @@ def test_a_hundred_days_add_up(published: Path, tmp_path: Path) -> None:
     assert days == pytest.approx([100 + 61 / 1440, 2 / 1440])
 
 
+def test_the_totals_are_those_of_the_lines(published: Path, tmp_path: Path) -> None:
+    """Of the lines that the filters leave: what is capped or overlaps counts as it is printed there."""
+    book = workbook(published, tmp_path, ExportOptions(format="xlsx", language="fr"), users=["U99", "U100", "U7"])
+
+    def rows(name: str) -> list[list[object]]:
+        """Return the rows up to the total; times as minutes, the decimal hours as seconds."""
+        found = []
+        for *cells, spent, hours in book[name].iter_rows(min_row=2):
+            minutes = round(to_excel(spent.value) * 1440)  # type: ignore[no-untyped-call]
+            found.append([*(cell.value for cell in cells), minutes, round(float(str(hours.value)) * 3600, 6)])
+            if cells[0].value == "Total":
+                return found
+        raise AssertionError(found)
+
+    # Dupont and DUPONT are one name, so that the first names decide, and then the ids; c2 of U99 is open.
+    assert rows("Par apprenant") == [
+        ["DUPONT", "Anaïs", "anais.dupont@exemple.fr", "U99", 2, 5, 1, 151, 9060],
+        ["Dupont", "anais", "a.dupont@exemple.fr", "U100", 1, 1, 0, 0, 0],
+        ["Élan", "Zoé", "zoe@exemple.fr", "U7", 1, 1, 0, 144061, 8643660],
+        ["Total", None, None, None, 2, 7, 1, 144212, 8652720],
+    ]
+    assert rows("Par session") == [
+        ["Bureautique, automne", "S9", "Bureautique", 2, 5, 1, 144211, 8652660],
+        ["Bureautique, automne", "S10", "Bureautique", 2, 2, 0, 1, 60],
+        ["Total", None, None, 3, 7, 1, 144212, 8652720],
+    ]
+    # Local months: c6 began at 22:00 UTC on 24 October, which is the 25th.
+    assert rows("Par mois") == [
+        [cell_time(2026, 7, 1), 1, 1, 1, 0, 144061, 8643660],
+        [cell_time(2026, 10, 1), 2, 2, 3, 1, 60, 3600],
+        [cell_time(2026, 11, 1), 1, 2, 3, 0, 91, 5460],
+        ["Total", 3, 2, 7, 1, 144212, 8652720],
+    ]
+    assert [book["Par mois"][cell].number_format for cell in ("A2", "F2", "G2")] == ["mm/yyyy", "[hh]:mm", "#,##0.00"]
+
+
+def test_each_sheet_prints_on_landscape_pages_that_say_its_filters(published: Path, tmp_path: Path) -> None:
+    book = workbook(
+        published, tmp_path, ExportOptions(format="xlsx", language="fr"),
+        date_from="2026-10-01", groups=["Région Nord"], where=["=1+1==2", "Email=\tperso", "Site=Lille", "Site=@"],
+    )  # fmt: skip
+
+    for sheet in book.worksheets:
+        assert (sheet.page_setup.orientation, sheet.page_setup.paperSize) == ("landscape", 9)
+        # One page wide, which is the default of a sheet that is fitted, and any number high.
+        assert (sheet.page_setup.fitToWidth, sheet.page_setup.fitToHeight) == (None, 0)
+        assert sheet.sheet_properties.pageSetUpPr is not None
+        assert sheet.sheet_properties.pageSetUpPr.fitToPage
+        assert sheet.print_title_rows == "$1:$1"
+        assert sheet.oddFooter is not None
+        left, right = str(sheet.oddFooter.left.text), sheet.oddFooter.right.text
+        assert " ".join(left.split()) == (
+            "Filtres : Connexions à partir du 01/10/2026 ; Groupes, sous-groupes compris : Région Nord ; Valeurs de "
+            "champs personnalisés : =1+1==2, Email= perso, Site=Lille, Site=@"
+        )
+        assert right == "Données au 10/11/2026 07:00\nPage &P / &N"
+
+
+def test_a_foot_names_the_fields_that_a_page_asks_for_by_id(published: Path, tmp_path: Path) -> None:
+    book = workbook(published, tmp_path, where=["CF5=Lille", "CF4=2025-09-01"], custom_fields=["CF5"], by_id=True)
+
+    foot = book.worksheets[0].oddFooter
+    assert foot is not None
+    told = "Filters: Values of custom fields: Site=Lille, Entrée=2025-09-01; Custom fields shown: Site"
+    assert " ".join(str(foot.left.text).split()) == told
+
+
+def test_a_foot_holds_no_code_of_a_filter_and_no_more_than_excel_takes(tmp_path: Path, published_sql: str) -> None:
+    name = "R&D &P \x01 _x0041_ 😀"
+    names = [f"{number} {'x' * 40}" for number in range(9)]
+    warehouse = tmp_path / "opco.duckdb"
+    with duckdb.connect(str(warehouse)) as connection:
+        connection.execute(published_sql)
+        connection.executemany("insert into dim_groups values (?, ?, null)", [[one, one] for one in [name, *names]])
+
+    for groups in ([name], [name, *names]):
+        workbook(warehouse, tmp_path, groups=groups)
+        with ZipFile(tmp_path / "export.xlsx") as content:
+            sheet = content.read("xl/worksheets/sheet1.xml").decode()
+        foot = sheet.partition("<oddFooter>")[2].partition("</oddFooter>")[0].replace("&amp;", "&")
+        assert "R&&D &&P   _x005F_x0041_ 😀" in foot
+        assert len(foot.encode("utf-16-le")) // 2 <= 255
+        assert ("…" in foot) == (len(groups) > 1)
+        assert foot.endswith("\nPage &P / &N")
+
+
 def test_a_day_that_excel_does_not_know_is_a_text(published: Path, tmp_path: Path) -> None:
     sheet = workbook(published, tmp_path, users=["U8"]).worksheets[0]
 
@@ -90,12 +176,17 @@ def test_lines_go_on_on_further_sheets(published: Path, tmp_path: Path, monkeypa
 
     book = workbook(published, tmp_path)
 
-    assert book.sheetnames == ["Connections", "Connections 2", "Connections 3"]
-    assert [sheet.max_row for sheet in book.worksheets] == [5, 5, 2]
-    assert [sheet.auto_filter.ref for sheet in book.worksheets] == ["A1:S5", "A1:S5", "A1:S2"]
-    assert [sheet["A1"].value for sheet in book.worksheets] == ["Last name"] * 3
-    courses = [row[15].value for sheet in book.worksheets for row in sheet.iter_rows(min_row=2)]
+    lines = book.worksheets[:3]
+    assert [sheet.title for sheet in lines] == ["Connections", "Connections 2", "Connections 3"]
+    assert [sheet.max_row for sheet in lines] == [5, 5, 2]
+    assert [sheet.auto_filter.ref for sheet in lines] == ["A1:S5", "A1:S5", "A1:S2"]
+    assert [sheet["A1"].value for sheet in lines] == ["Last name"] * 3
+    courses = [row[15].value for sheet in lines for row in sheet.iter_rows(min_row=2)]
     assert courses == ["Excel", "Excel", "Excel", "Word", "Excel", "Excel", "Excel", "-Oral", "Excel"]
+    # Five learners and their total: as many rows as two sheets hold, and no filter takes the total for a learner.
+    assert book.sheetnames[3:] == ["By learner", "By learner 2", "By session", "By month", "By month 2"]
+    assert [sheet.auto_filter.ref for sheet in book.worksheets[3:5]] == ["A1:I5", "A1:I2"]
+    assert [row[0].value for row in book.worksheets[4].iter_rows(min_row=2, max_row=3)] == [None, "Total"]
 
 
 def test_a_text_too_long_for_a_cell_is_cut_and_listed(tmp_path: Path, published_sql: str) -> None:
