@@ -68,7 +68,7 @@ def test_the_list_shows_the_figures_of_the_marts(pages: Pages, administrator: Te
     with pages.warehouse() as warehouse:
         expected = warehouse.execute(
             "select session_id, count(*), sum(connection_count), sum(retained_seconds), "
-            "count(*) filter (where is_enrolled) * any_value(planned_duration_seconds) // 3600 "
+            "count(*) filter (where is_enrolled) * any_value(dim_program_sessions.planned_duration_seconds) // 3600 "
             "from fct_learner_sessions join dim_program_sessions using (session_id) group by session_id"
         ).fetchall()
     assert len(expected) == 5
