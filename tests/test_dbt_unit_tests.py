@@ -32,5 +32,7 @@ def test_every_unit_test_passes(campus_home: Path, tmp_path: Path) -> None:
     )
     assert finished.returncode == 0, finished.stdout
     results = json.loads((home.build / "dbt" / "run_results.json").read_text(encoding="utf-8"))["results"]
-    assert len(results) >= 40
-    assert {result["status"] for result in results} == {"pass"}
+    # What stands before the tests of a run given by hand is no test.
+    statuses = [result["status"] for result in results if result["unique_id"].startswith("unit_test.")]
+    assert len(statuses) >= 40
+    assert set(statuses) == {"pass"}
