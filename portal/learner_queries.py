@@ -78,7 +78,7 @@ select
     is_gone,
     person_id,
 from dim_learners
-where user_id = $user_id
+where {place} and user_id = $user_id
 """
 
 OTHER_ACCOUNTS = """
@@ -169,8 +169,10 @@ left join {{fct_learner_follow_up}} as follow_up using (session_id)
 order by sessions.starts_at desc nulls last, length(seen_sessions.session_id), seen_sessions.session_id
 """
 
+# Sums, what keeps time from counting, and when it was spent.
 TOTALS = f"""
-with summed as (
+with
+summed as (
     select
         {PROOF_SUMS}
         cast(coalesce(sum(connection_count), 0) as bigint) as connection_count,
@@ -183,14 +185,7 @@ with summed as (
         timezone($zone, max(last_connection_at) at time zone 'UTC') as last_connection_local,
     from seen_sessions
     where $session_id is null or session_id = $session_id
-)
-select *, {PROOF_SHARES}
-from summed
-"""
-
-# What keeps time from counting, and when it was spent.
-REASONS = """
-with
+),
 days as (
     select
         cast(coalesce(sum(night_seconds), 0) as bigint) as night_seconds,
@@ -210,7 +205,10 @@ lines as (
     from seen_lines
     where $session_id is null or session_id = $session_id
 )
-from lines cross join days
+select *, {PROOF_SHARES}
+from summed
+cross join days
+cross join lines
 """
 
 STEPS = f"""
@@ -386,12 +384,12 @@ def open_learner(db: duckdb.DuckDBPyConnection, visible: Visible, user_id: str) 
     db.execute(SEEN_SESSIONS.format(visible=visible.sql, **found), {**asked, **visible.parameters})
     for seen, table in SEEN.items():
         db.execute(SEEN_ROWS.format(seen=seen, rows=found[table]), asked)
-    return Learner(user_id, read_learner(db, user_id), found)
+    return Learner(user_id, read_learner(db, user_id, places.get("dim_learners", "true")), found)
 
 
-def read_learner(db: duckdb.DuckDBPyConnection, user_id: str) -> Row:
-    """Return who a learner is."""
-    (who,) = rows(db, LEARNER, {"user_id": user_id})
+def read_learner(db: duckdb.DuckDBPyConnection, user_id: str, place: str = "true") -> Row:
+    """Return who a learner is; `place` says in SQL where the row stands, if that is known."""
+    (who,) = rows(db, LEARNER.format(place=place), {"user_id": user_id})
     return who
 
 
@@ -413,8 +411,7 @@ def list_sessions_of_learner(db: duckdb.DuckDBPyConnection, learner: Learner, zo
 def read_totals(db: duckdb.DuckDBPyConnection, session_id: str | None, zone: str) -> Row:
     """Return a learner's totals over the visible sessions, or in one, and what keeps time from counting."""
     (totals,) = rows(db, TOTALS, {"session_id": session_id, "zone": zone})
-    (reasons,) = rows(db, REASONS, {"session_id": session_id})
-    return totals | reasons
+    return totals
 
 
 def list_steps(db: duckdb.DuckDBPyConnection, learner: Learner, session_id: str | None, zone: str) -> list[Row]:

@@ -13,6 +13,7 @@ FOUND_AS = "lower(strip_accents({}))"
 """How a text is compared with what is searched for: neither case nor accents count."""
 
 BY_LEARNER = (
+    "dim_learners",
     "fct_learner_sessions",
     "fct_learner_follow_up",
     "fct_learner_session_steps",
@@ -220,6 +221,24 @@ TABLES = {
             row_number() over (order by {FOUND_AS.format("name")}, length(user_id), user_id) as position
         from named
         order by position
+    """,
+    # The addresses in the LMS whose accounts are all deleted or gone.
+    "left_addresses": """
+        select lower(email) as address
+        from dim_learners
+        where strlen(email) = strlen(lower(email))
+        group by address
+        having bool_and(is_deleted or is_gone)
+        order by address
+    """,
+    # How many rows each reason rejected or kept with a nulled cell, and of which tables.
+    "rejected": """
+        select
+            reason,
+            count(*) as row_count,
+            list(distinct table_name order by table_name) as table_names
+        from rejected_rows
+        group by reason
     """,
 }
 

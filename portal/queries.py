@@ -242,11 +242,10 @@ REJECTED = """
 select
     reason,
     label_{language} as label,
-    count(*) as row_count,
-    list(distinct table_name order by table_name) as table_names,
-from rejected_rows
+    row_count,
+    table_names,
+from prepared.rejected
 inner join reject_reasons using (reason)
-group by reason, label, reason_rank
 order by reason_rank
 """
 

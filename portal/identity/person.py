@@ -50,11 +50,9 @@ def left_administrators(db: duckdb.DuckDBPyConnection, administrators: Collectio
     """Return the addresses of administrators whose accounts in the LMS are all deleted or gone."""
     found = db.execute(
         """
-        select lower(email) as address
-        from dim_learners
-        where strlen(email) = strlen(lower(email)) and list_contains($administrators::varchar[], lower(email))
-        group by all
-        having bool_and(is_deleted or is_gone)
+        select address
+        from prepared.left_addresses
+        where list_contains($administrators::varchar[], address)
         order by address
         """,
         {"administrators": list(administrators)},

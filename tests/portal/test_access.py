@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 from portal import access
 from portal.identity.person import Person, left_administrators, may_sign_in, person_of
+from portal.prepared import TABLES
 from tests.portal.people import ADMIN, BRUNO, CLAIRE, INSTRUCTORS, LEARNER, PATH, USERS, SmallPortal, ask, post, publish
 from warehouse.errors import OpcoError
 
@@ -25,6 +26,8 @@ BOSS = Person(ADMIN, (), ADMIN, True)
 def build(tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     publish(tmp_path)
     with duckdb.connect(str((tmp_path / "var/published/opco.duckdb").resolve()), read_only=True) as connection:
+        connection.execute("attach ':memory:' as prepared (read_write)")
+        connection.execute(f"create table prepared.left_addresses as {TABLES['left_addresses']}")
         yield connection
 
 
