@@ -60,16 +60,20 @@ def learner(parameter: str) -> Who:
 
 @dataclass(frozen=True)
 class Visible:
-    """SQL of a relation of one column, `session_id`, each once, with its named parameters (`$name`)."""
+    """SQL of a relation of one column, `session_id`, each once, with its named parameters (`$name`).
+
+    `is_all` says that it has every session, so that what has a session need not be looked up in it.
+    """
 
     sql: str
     parameters: dict[str, Any] = field(default_factory=dict)
+    is_all: bool = False
 
 
 def visible_sessions(person: Person) -> Visible:
     """Return the program sessions that `person` may see: an administrator all, an instructor their own."""
     if person.is_administrator:
-        return Visible("select session_id from dim_program_sessions")
+        return Visible("select session_id from dim_program_sessions", is_all=True)
     return Visible(
         """
         select session_id

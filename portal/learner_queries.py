@@ -131,14 +131,14 @@ SEEN_SESSIONS = """
 create or replace temp table seen_sessions as
 select *
 from {fct_learner_sessions}
-semi join ({visible}) as visible using (session_id)
+{limit}
 """
 SEEN = {
     "seen_days": "fct_learner_days",
     "seen_lines": "fct_opco_connections",
 }
 """What is asked several times of a learner: the name of the temporary table, and of which table it is."""
-SEEN_ROWS = "create or replace temp table {seen} as select * from {rows} semi join seen_sessions using (session_id)"
+SEEN_ROWS = "create or replace temp table {seen} as select * from {rows} {limit}"
 
 SESSIONS = f"""
 select
@@ -381,9 +381,11 @@ def open_learner(db: duckdb.DuckDBPyConnection, visible: Visible, user_id: str) 
         table: ROWS.format(table=table, columns=columns, place=places.get(table, "user_id = $user_id"))
         for table, columns in READ.items()
     }
-    db.execute(SEEN_SESSIONS.format(visible=visible.sql, **found), {**asked, **visible.parameters})
+    of_visible = "" if visible.is_all else f"semi join ({visible.sql}) using (session_id)"
+    of_seen = "" if visible.is_all else "semi join seen_sessions using (session_id)"
+    db.execute(SEEN_SESSIONS.format(limit=of_visible, **found), {**asked, **visible.parameters})
     for seen, table in SEEN.items():
-        db.execute(SEEN_ROWS.format(seen=seen, rows=found[table]), asked)
+        db.execute(SEEN_ROWS.format(seen=seen, rows=found[table], limit=of_seen), asked)
     return Learner(user_id, read_learner(db, user_id, places.get("dim_learners", "true")), found)
 
 

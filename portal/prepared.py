@@ -224,11 +224,18 @@ TABLES = {
     """,
     # The addresses in the LMS whose accounts are all deleted or gone.
     "left_addresses": """
-        select lower(email) as address
-        from dim_learners
-        where strlen(email) = strlen(lower(email))
+        with accounts as (
+            -- A custom field may be called address.
+            select
+                lower(email) as address,
+                is_deleted or is_gone as has_left
+            from dim_learners
+            where strlen(email) = strlen(lower(email))
+        )
+        select address
+        from accounts
         group by address
-        having bool_and(is_deleted or is_gone)
+        having bool_and(has_left)
         order by address
     """,
     # How many rows each reason rejected or kept with a nulled cell, and of which tables.
