@@ -8,7 +8,6 @@ Dagster's records what one build's run takes.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -24,8 +23,10 @@ HEAD = (
 
 
 def size_of(*places: Path) -> int:
-    """Return the bytes of the files under `places`."""
-    return sum(path.stat().st_size for place in places for path in place.rglob("*") if path.is_file())
+    """Return the bytes of the files under `places`; a link takes none."""
+    return sum(
+        path.stat().st_size for place in places for path in place.rglob("*") if path.is_file() and not path.is_symlink()
+    )
 
 
 def megabytes(size: float) -> str:
@@ -33,20 +34,15 @@ def megabytes(size: float) -> str:
     return f"{size / 1e6:,.1f} MB" if size < 1e8 else f"{size / 1e6:,.0f} MB"
 
 
-def parse_once(place: Path, parsed: Path) -> None:
-    """Let dbt parse the project by a build of nearly nothing, and keep in `parsed` what came of it."""
+def parse_once(place: Path) -> None:
+    """Let dbt parse the project, for all homes, by a build of nearly nothing."""
     generate(place / "raw", 100)
     (place / "home").mkdir()
     cost_of([OPCO, "build", "--raw", place / "raw", "--home", place / "home", "--json"])
-    for name in ("dbt", "manifests"):
-        shutil.copytree(place / "home" / "var" / "build" / name, parsed / name)
 
 
-def measured(events: int, place: Path, parsed: Path) -> str:
-    """Return the table's line for a home of so many events, made in `place`.
-
-    `parsed` holds what dbt made of the project's files: the first build of a home takes some seconds more for it.
-    """
+def measured(events: int, place: Path) -> str:
+    """Return the table's line for a home of so many events, made in `place`."""
     raw, night, home = place / "raw", place / "night", place / "home"
     generate(raw, events)
     generate_night(night, raw, events)
@@ -59,7 +55,6 @@ def measured(events: int, place: Path, parsed: Path) -> str:
         costs.append(cost_of([OPCO, *arguments, "--home", home, "--json"], settings))
         return costs[-1]
 
-    shutil.copytree(parsed, home / "var" / "build")
     full = run("build", "--raw", raw)
     var = home / "var"
     sizes = [size_of(one) for one in (raw, var / "raw", var / "build", var / "published", var / "dagster")]
@@ -78,10 +73,9 @@ def main() -> None:
     arguments = parser.parse_args()
     sys.stdout.write(HEAD)
     with tempfile.TemporaryDirectory() as folder:
-        parsed = Path(folder) / "parsed"
-        parse_once(Path(folder) / "first", parsed)
+        parse_once(Path(folder) / "first")
         for number, events in enumerate(arguments.events):
-            sys.stdout.write(measured(events, Path(folder) / str(number), parsed))
+            sys.stdout.write(measured(events, Path(folder) / str(number)))
             sys.stdout.flush()
 
 
