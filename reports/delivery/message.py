@@ -14,8 +14,8 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from reports.export.filter_wording import worded_filters
 from reports.export.filters import ExportFilters
-from reports.export.told import filters_told
 from reports.language import Language, mail_catalogue
 
 FOLDER = Path(__file__).parent / "wording"
@@ -125,7 +125,7 @@ def _values_of_export(notice: Notice) -> dict[str, Any]:
     more = [(words["last_activity"], local_instant(active, notice.display_timezone))] if active else []
     more += [(words["definition"], notice.definition)] if notice.definition else []
     ready = f"{words['ready']} {words['empty']}" if notice.rows == 0 else words["ready"]
-    filters = [(title, one_line(text)) for title, text in filters_told(notice.filters, notice.language)]
+    filters = [(title, one_line(text)) for title, text in worded_filters(notice.filters, notice.language)]
     return _said(notice, words["subject"].format(lines=lines), ready, facts, more) | {"filters": filters}
 
 

@@ -22,8 +22,8 @@ import xlsxwriter
 from xlsxwriter.utility import xl_col_to_name
 
 from reports.export.columns import Column, Kind
+from reports.export.filter_wording import worded_in_a_line
 from reports.export.lines import OrderedLines, Part, displayed, local_instant, printed
-from reports.export.told import told_in_a_line
 from reports.export.totals import TOTALS, Totals
 from reports.export.writers import CutCell, WriterInput, Written
 from reports.export.writers.texts import texts_of, written_behind
@@ -334,8 +334,8 @@ def _foot(given: WriterInput) -> str:
     ).fetchall()
     right = f"&R&8{words['data']} {as_of}\n{words['page']} &P / &N"
     titles = given.db.execute("select custom_field_id, title from dim_custom_fields order by field_position").fetchall()
-    told = f"{words['filters']}{told_in_a_line(given.filters, given.language, dict(titles)) or words['none']}"
-    lines = [_shown(line) for line in textwrap.wrap(told, FOOT_LETTERS)]
+    filters = f"{words['filters']}{worded_in_a_line(given.filters, given.language, dict(titles)) or words['none']}"
+    lines = [_shown(line) for line in textwrap.wrap(filters, FOOT_LETTERS)]
     room = FOOT_UNITS - _utf16_units(right) - len("&L&8")
     foot = ""
     for number, line in enumerate(lines):

@@ -39,7 +39,7 @@ WORDS: Mapping[Language, Mapping[str, str]] = {
 LISTS = ("users", "groups", "sessions", "session_ids", "where", "custom_fields")
 
 
-def filters_told(filters: ExportFilters, language: Language) -> list[tuple[str, str]]:
+def worded_filters(filters: ExportFilters, language: Language) -> list[tuple[str, str]]:
     """Return each filter that was given as a heading and its values; of many values the first, and how many more."""
     words = WORDS[language]
     days = {name: day for name in ("date_from", "date_to") if (day := getattr(filters, name))}
@@ -53,7 +53,7 @@ def filters_told(filters: ExportFilters, language: Language) -> list[tuple[str, 
     return facts
 
 
-def told_in_a_line(filters: ExportFilters, language: Language, titles: Mapping[str, str]) -> str:
+def worded_in_a_line(filters: ExportFilters, language: Language, titles: Mapping[str, str]) -> str:
     """Return the filters that were given in one line; `titles` are those of custom fields by id, which pages ask by."""
     words = WORDS[language]
     if filters.by_id:
@@ -65,5 +65,5 @@ def told_in_a_line(filters: ExportFilters, language: Language, titles: Mapping[s
         filters = filters.model_copy(update={"custom_fields": tuple(fields), "where": tuple(conditions)})
     days = {words["date_from"], words["date_to"]}
     return words["semicolon"].join(
-        f"{title}{' ' if title in days else words['colon']}{text}" for title, text in filters_told(filters, language)
+        f"{title}{' ' if title in days else words['colon']}{text}" for title, text in worded_filters(filters, language)
     )
