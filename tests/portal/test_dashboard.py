@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
@@ -23,17 +22,6 @@ from tests.portal.pages_home import ADMINISTRATOR, AWA, NOW, SESSION, Pages, pag
 pytestmark = pytest.mark.xdist_group("demo")
 
 RUNNING = "starts_at <= $now and ends_at >= $now"
-
-
-@pytest.fixture(scope="module")
-def pages(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    with pages_of(demo_home, tmp_path_factory.mktemp("dashboard")) as pages:
-        yield pages
-
-
-@pytest.fixture
-def administrator(pages: Pages) -> TestClient:
-    return pages.browser(ADMINISTRATOR)
 
 
 def sql(pages: Pages, query: str, **parameters: Any) -> list[tuple[Any, ...]]:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import duckdb
 import pytest
@@ -13,16 +11,10 @@ from httpx2 import Response
 from starlette.testclient import TestClient
 
 from reports.language import duration
-from tests.portal.pages_home import AWA, SESSION, Pages, one, pages_of, rows_of, text_of, token_of
+from tests.portal.pages_home import AWA, SESSION, Pages, one, rows_of, text_of, token_of
 from tests.portal.test_journeys import over
 
 PAGE = f"/sessions/{SESSION}/documents"
-
-
-@pytest.fixture(scope="module")
-def pages(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    with pages_of(demo_home, tmp_path_factory.mktemp("documents")) as pages:
-        yield pages
 
 
 @pytest.fixture(scope="module")

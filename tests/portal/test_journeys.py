@@ -8,8 +8,6 @@ import re
 import shutil
 import time
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -21,18 +19,12 @@ from reports.issuing.naming import session_folder
 from reports.issuing.removal import Removal, remove_documents
 from reports.issuing.verify import verify
 from tests.commands import Opco, result_of
-from tests.portal.pages_home import AWA, BENOIT, SESSION, TOMASZ, Pages, one, pages_of, text_of, token_of
+from tests.portal.pages_home import AWA, BENOIT, SESSION, TOMASZ, Pages, one, text_of, token_of
 from warehouse.files import sha256_of
 
 pytestmark = pytest.mark.xdist_group("demo")
 
 WAIT_SECONDS = 240
-
-
-@pytest.fixture(scope="module")
-def pages(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    with pages_of(demo_home, tmp_path_factory.mktemp("journeys")) as pages:
-        yield pages
 
 
 def over(browser: TestClient, address: str) -> str:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from html import unescape
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -15,24 +13,13 @@ from starlette.testclient import TestClient
 from portal import learner_queries, queries
 from portal.wording import LANGUAGES, load_words
 from reports.language import duration
-from tests.portal.pages_home import ADMINISTRATOR, AWA, BENOIT, SESSION, TOMASZ, Pages, one, pages_of, rows_of, text_of
+from tests.portal.pages_home import ADMINISTRATOR, AWA, BENOIT, SESSION, TOMASZ, Pages, one, rows_of, text_of
 
 pytestmark = pytest.mark.xdist_group("demo")
 
 # Of two sessions; with a stay on two devices; without any; an account without a name.
 IN_TWO, ON_TWO_DEVICES, NEVER_THERE, ERASED = "u-1014", "u-1004", "u-1009", "u-1025"
 ELSEWHERE = "S-2026-CYB-09"
-
-
-@pytest.fixture(scope="module")
-def pages(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    with pages_of(demo_home, tmp_path_factory.mktemp("learners")) as pages:
-        yield pages
-
-
-@pytest.fixture
-def administrator(pages: Pages) -> TestClient:
-    return pages.browser(ADMINISTRATOR)
 
 
 def listed(browser: TestClient, address: str) -> list[list[str]]:

@@ -6,7 +6,6 @@ import io
 import json
 import re
 import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -45,22 +44,6 @@ from tests.portal.pages_home import (
 pytestmark = pytest.mark.xdist_group("demo")
 
 FORM = f"/sessions/{SESSION}/attestations"
-
-
-@pytest.fixture(scope="module")
-def pages(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
-    with pages_of(demo_home, tmp_path_factory.mktemp("pages")) as pages:
-        yield pages
-
-
-@pytest.fixture
-def awa(pages: Pages) -> TestClient:
-    return pages.browser(AWA)
-
-
-@pytest.fixture
-def administrator(pages: Pages) -> TestClient:
-    return pages.browser(ADMINISTRATOR)
 
 
 def test_the_list_shows_the_figures_of_the_marts(pages: Pages, administrator: TestClient) -> None:
