@@ -76,11 +76,11 @@ def publish(
 ) -> PublishSummary:
     """Copy schema `marts` of the build file to `published/builds/<build_id>.duckdb` and set the link to it.
 
-    Tables stand in schema `main`, with the models' descriptions as comments; a dimension has its primary key, and
-    the views of `views/` stand beside them. A build
-    whose file is there and whole is only shown again. Its record names `archive_head`, the archive's head that it was
-    made of. The newest `keep` builds stay. Raises OpcoError, with nothing changed for readers, when the build file
-    holds another build than `build_id`, when the disk has no room, or when the copy fails.
+    Tables stand in schema `main`, with the models' descriptions as comments; a dimension has its primary key, and the
+    views of `views/` stand beside them. A build whose file is there and whole is only shown again. Its record names
+    `archive_head`, the archive's head that it was made of. The newest `keep` builds stay. Raises OpcoError, with
+    nothing changed for readers, when the build file holds another build than `build_id`, when the disk has no room, or
+    when the copy fails.
     """
     target = published / BUILDS / f"{build_id}{SUFFIX}"
     make_folder(target.parent)

@@ -237,7 +237,8 @@ def _attempt(
     Return what became of each node, what stopped dbt in words for people, and the part of these about a damaged build
     file. Raises OpcoError where a full refresh would read an archive that is not what was archived.
     """
-    if full_refresh_reason is not None:
+    is_full_refresh = full_refresh_reason is not None
+    if is_full_refresh:
         progress.stage("Reading the archive's checksums")
         require_whole_files(paths.archive, delivered, progress.at)
         remove_build_file(paths.build_file)
@@ -245,17 +246,17 @@ def _attempt(
         paths.archive,
         paths.build_file,
         identity,
-        incremental=full_refresh_reason is None,
+        incremental=not is_full_refresh,
         identities=identities,
         issued=read_issued(paths, context.log.warning),
     )
-    context.log.info(f"Full refresh: {full_refresh_reason}" if full_refresh_reason else "Incremental build")
+    context.log.info(f"Full refresh: {full_refresh_reason}" if is_full_refresh else "Incremental build")
     nodes = [node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "seed", "test")]
     progress.stage("Building", len(nodes))
     # Those that Dagster was asked for, where it is not all of them.
     chosen = get_updated_cli_invocation_params_for_context(context, manifest, Translator())
     arguments = [
-        *build_arguments(settings, is_full_refresh=full_refresh_reason is not None, build_id=identity.build_id),
+        *build_arguments(settings, is_full_refresh=is_full_refresh, build_id=identity.build_id),
         *chosen.selection_args,
         *(["--indirect-selection", chosen.indirect_selection] if chosen.indirect_selection else []),
     ]
@@ -264,7 +265,7 @@ def _attempt(
         project,
         paths,
         settings,
-        is_full_refresh=full_refresh_reason is not None,
+        is_full_refresh=is_full_refresh,
         have_snapshots_changed=have_snapshots_changed,
     )
     # Of a part of the models, nothing says which tables of the others stand.
