@@ -21,10 +21,10 @@ from portal.queries import (
     Row,
     moment,
     paged,
-    rows,
     share,
 )
 from warehouse.published import LOCAL_DAY
+from warehouse.sql import rows_of
 
 WEEKS = 26
 """So many weeks of time are drawn, the current one included."""
@@ -128,7 +128,7 @@ def list_running_sessions(db: duckdb.DuckDBPyConnection, visible: Visible, zone:
 
 def read_totals(db: duckdb.DuckDBPyConnection, visible: Visible, now: datetime) -> Row:
     """Return the sums of visible sessions that run at `now` (UTC): whom to chase; seconds planned, spent, proven."""
-    return rows(db, TOTALS.format(visible=visible.sql), _asked(visible, now))[0]
+    return rows_of(db, TOTALS.format(visible=visible.sql), _asked(visible, now))[0]
 
 
 def list_to_chase(db: duckdb.DuckDBPyConnection, visible: Visible, zone: str, now: datetime, size: int) -> Page:

@@ -25,9 +25,9 @@ from portal.queries import (
     found_words,
     moment,
     paged,
-    rows,
 )
 from warehouse.published import LAST_DAY, LOCAL_DAY
+from warehouse.sql import rows_of
 
 PEOPLE_A_PAGE = 50
 MONTHS_A_PAGE = 6
@@ -391,28 +391,28 @@ def open_learner(db: duckdb.DuckDBPyConnection, visible: Visible, user_id: str) 
 
 def read_learner(db: duckdb.DuckDBPyConnection, user_id: str, place: str = "true") -> Row:
     """Return who a learner is; `place` says in SQL where the row stands, if that is known."""
-    (who,) = rows(db, LEARNER.format(place=place), {"user_id": user_id})
+    (who,) = rows_of(db, LEARNER.format(place=place), {"user_id": user_id})
     return who
 
 
-def list_other_accounts(db: duckdb.DuckDBPyConnection, visible: Visible, all_seen: bool, learner: Learner) -> list[str]:
+def list_other_accounts(db: duckdb.DuckDBPyConnection, visible: Visible, learner: Learner) -> list[str]:
     """Return the ids of the other accounts of the learner's person (T5), of those who are to be seen."""
     asked = {"person_id": learner.who["person_id"], "user_id": learner.user_id}
     seen = "true"
-    if not all_seen:
+    if not visible.is_all:
         seen = f"user_id in (select user_id from fct_learner_sessions semi join ({visible.sql}) using (session_id))"
         asked |= visible.parameters
-    return [row["user_id"] for row in rows(db, OTHER_ACCOUNTS.format(seen=seen), asked)]
+    return [row["user_id"] for row in rows_of(db, OTHER_ACCOUNTS.format(seen=seen), asked)]
 
 
 def list_sessions_of_learner(db: duckdb.DuckDBPyConnection, learner: Learner, zone: str) -> list[Row]:
     """Return the visible sessions of a learner, the latest first, with totals and follow-up in each."""
-    return rows(db, SESSIONS.format(**learner.rows), {"user_id": learner.user_id, "zone": zone})
+    return rows_of(db, SESSIONS.format(**learner.rows), {"user_id": learner.user_id, "zone": zone})
 
 
 def read_totals(db: duckdb.DuckDBPyConnection, session_id: str | None, zone: str) -> Row:
     """Return a learner's totals over the visible sessions, or in one, and what keeps time from counting."""
-    (totals,) = rows(db, TOTALS, {"session_id": session_id, "zone": zone})
+    (totals,) = rows_of(db, TOTALS, {"session_id": session_id, "zone": zone})
     return totals
 
 
@@ -422,7 +422,7 @@ def list_steps(db: duckdb.DuckDBPyConnection, learner: Learner, session_id: str 
     Beside each step stand how many are required, and how many of these were never opened.
     """
     asked = {"user_id": learner.user_id, "session_id": session_id, "zone": zone}
-    return rows(db, STEPS.format(**learner.rows), asked)
+    return rows_of(db, STEPS.format(**learner.rows), asked)
 
 
 def list_days(db: duckdb.DuckDBPyConnection, session_id: str | None, page: int) -> Page:
@@ -435,12 +435,12 @@ def list_days(db: duckdb.DuckDBPyConnection, session_id: str | None, page: int) 
 
 def read_flags(db: duckdb.DuckDBPyConnection, session_id: str | None) -> list[Row]:
     """Return how many of a learner's connections carry each flag (T7)."""
-    return rows(db, FLAGS, {"session_id": session_id})
+    return rows_of(db, FLAGS, {"session_id": session_id})
 
 
 def read_evidence(db: duckdb.DuckDBPyConnection, session_id: str | None, language: str) -> list[Row]:
     """Return a learner's connections and retained seconds by evidence level, the strongest first."""
-    return rows(db, EVIDENCE.format(language=language), {"session_id": session_id})
+    return rows_of(db, EVIDENCE.format(language=language), {"session_id": session_id})
 
 
 def list_lines(

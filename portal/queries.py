@@ -17,6 +17,7 @@ import pyarrow as pa
 from portal.access import Visible
 from portal.prepared import FOUND_AS
 from warehouse.published import LAST_DAY, LOCAL_DAY
+from warehouse.sql import rows_of
 
 SESSIONS_A_PAGE = 25
 LEARNERS_A_PAGE = 100
@@ -337,7 +338,7 @@ def _sessions(
 
 def read_session_figures(db: duckdb.DuckDBPyConnection, session_id: str, zone: str) -> Row | None:
     """Return a session with its totals; None when there is none of this id."""
-    found = rows(db, SESSION, {"session_id": session_id, "zone": zone})
+    found = rows_of(db, SESSION, {"session_id": session_id, "zone": zone})
     return found[0] if found else None
 
 
@@ -353,12 +354,12 @@ def read_days(db: duckdb.DuckDBPyConnection, session_id: str) -> list[tuple[date
 
 def read_flags(db: duckdb.DuckDBPyConnection, session_id: str) -> list[Row]:
     """Return how many connections of a session carry each flag (T7)."""
-    return rows(db, FLAGS, {"session_id": session_id})
+    return rows_of(db, FLAGS, {"session_id": session_id})
 
 
 def list_courses(db: duckdb.DuckDBPyConnection, session_id: str) -> list[Row]:
     """Return the courses of a session in the attestations' order, with the time that all learners spent in them."""
-    return rows(db, COURSES, {"session_id": session_id})
+    return rows_of(db, COURSES, {"session_id": session_id})
 
 
 def list_flag_lines(
@@ -371,7 +372,7 @@ def list_flag_lines(
 
 def read_codes(db: duckdb.DuckDBPyConnection, table: str, code: str, language: str) -> dict[str, Row]:
     """Return the wording of a code list (`connection_flags`, `reject_reasons`) by code."""
-    return {row["code"]: row for row in rows(db, CODES.format(code=code, table=table, language=language), {})}
+    return {row["code"]: row for row in rows_of(db, CODES.format(code=code, table=table, language=language))}
 
 
 @dataclass(frozen=True)
@@ -385,7 +386,6 @@ class Matches:
 def find_matches(
     db: duckdb.DuckDBPyConnection,
     visible: Visible,
-    all_seen: bool,
     kind: str,
     search: str,
     chosen: Sequence[str] = (),
@@ -399,8 +399,8 @@ def find_matches(
         f"select * from ({MATCHES[kind].format(visible=visible.sql, found=found)})"
         f" where not list_contains($chosen::varchar[], id) limit {MATCHES_SHOWN + 1}"
     )
-    asked = {**words, "all_seen": all_seen, "chosen": list(chosen)}
-    matching = rows(db, query, _used(query, visible, asked))
+    asked = {**words, "all_seen": visible.is_all, "chosen": list(chosen)}
+    matching = rows_of(db, query, _used(query, visible, asked))
     return Matches(matching[:MATCHES_SHOWN], len(matching) <= MATCHES_SHOWN)
 
 
@@ -411,19 +411,17 @@ def found_words(search: str, text: str) -> tuple[str, dict[str, Any]]:
     return " and ".join(f"contains({text}, strip_accents(${name}))" for name in words) or "true", words
 
 
-def find_named(
-    db: duckdb.DuckDBPyConnection, visible: Visible, all_seen: bool, kind: str, ids: Sequence[str]
-) -> list[Row]:
+def find_named(db: duckdb.DuckDBPyConnection, visible: Visible, kind: str, ids: Sequence[str]) -> list[Row]:
     """Return those of `ids` that a filter of `kind` can name, with their names, among those to be seen."""
     if not ids:
         return []
     query = MATCHES[kind].format(visible=visible.sql, found=f"{IDS[kind]} in (select unnest($ids::varchar[]))")
-    return rows(db, query, _used(query, visible, {"ids": list(ids), "all_seen": all_seen}))
+    return rows_of(db, query, _used(query, visible, {"ids": list(ids), "all_seen": visible.is_all}))
 
 
 def read_rejected(db: duckdb.DuckDBPyConnection, language: str) -> list[Row]:
     """Return how many rows were rejected, or kept with a nulled cell, by reason, and in which tables."""
-    return rows(db, REJECTED.format(language=language), {})
+    return rows_of(db, REJECTED.format(language=language))
 
 
 def list_rejected(
@@ -434,20 +432,13 @@ def list_rejected(
     return paged(db, query, {"table": table, "reason": reason}, page, LINES_A_PAGE)
 
 
-def rows(db: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Any]) -> list[Row]:
-    """Return the rows of a query by column name."""
-    cursor = db.execute(query, dict(parameters))
-    names = [column[0] for column in cursor.description or []]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
 def paged(db: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Any], page: int, size: int) -> Page:
     """Return a page of a query with `$limit`, `$offset` and a column `total`; the first page beyond the end."""
     number = max(1, page)
-    found = rows(db, query, {**parameters, "limit": size, "offset": (number - 1) * size})
+    found = rows_of(db, query, {**parameters, "limit": size, "offset": (number - 1) * size})
     if not found and number > 1:
         number = 1
-        found = rows(db, query, {**parameters, "limit": size, "offset": 0})
+        found = rows_of(db, query, {**parameters, "limit": size, "offset": 0})
     return Page(found, number, found[0]["total"] if found else 0, size)
 
 

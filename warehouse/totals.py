@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import duckdb
 
 from warehouse.errors import UserError
+from warehouse.sql import rows_of
 from warehouse.why import unknown_id
 
 Row = dict[str, Any]
@@ -45,10 +45,10 @@ def session_totals(db: duckdb.DuckDBPyConnection, session_id: str) -> tuple[Row,
 
     Raises UserError when there is no such session.
     """
-    found = _rows(db, SESSION, {"session_id": session_id})
+    found = rows_of(db, SESSION, {"session_id": session_id})
     if not found:
         raise _unknown(db, "session_id", session_id, "dim_program_sessions")
-    return found[0], _rows(db, LEARNERS, {"session_id": session_id, "user_id": None})
+    return found[0], rows_of(db, LEARNERS, {"session_id": session_id, "user_id": None})
 
 
 def learner_totals(db: duckdb.DuckDBPyConnection, user_id: str, session_id: str | None = None) -> tuple[Row, list[Row]]:
@@ -56,22 +56,16 @@ def learner_totals(db: duckdb.DuckDBPyConnection, user_id: str, session_id: str 
 
     Raises UserError when there is no such learner, or no such session.
     """
-    found = _rows(db, LEARNER, {"user_id": user_id})
+    found = rows_of(db, LEARNER, {"user_id": user_id})
     if not found:
         raise _unknown(db, "user_id", user_id, "dim_learners")
-    if session_id is not None and not _rows(db, SESSION, {"session_id": session_id}):
+    if session_id is not None and not rows_of(db, SESSION, {"session_id": session_id}):
         raise _unknown(db, "session_id", session_id, "dim_program_sessions")
     accounts = db.execute(ACCOUNTS, {"person_id": found[0]["person_id"]}).fetchall()
     learner = {**found[0], "accounts_of_person": [account for (account,) in accounts]}
-    return learner, _rows(db, LEARNERS, {"session_id": session_id, "user_id": user_id})
+    return learner, rows_of(db, LEARNERS, {"session_id": session_id, "user_id": user_id})
 
 
 def _unknown(db: duckdb.DuckDBPyConnection, column: str, asked: str, table: str) -> UserError:
     known = [one for (one,) in db.execute(f"select {column} from {table}").fetchall()]
     return unknown_id(f"{column} {asked}", asked, known)
-
-
-def _rows(db: duckdb.DuckDBPyConnection, query: str, parameters: Mapping[str, Any]) -> list[Row]:
-    cursor = db.execute(query, dict(parameters))
-    names = [column[0] for column in cursor.description or []]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]

@@ -245,8 +245,7 @@ def _form_page(page: PageRequest, wanted: Wanted, *, status: int = 200) -> Respo
 
 
 def _matches(page: PageRequest, kind: str, search: str, chosen: Sequence[str]) -> queries.Matches:
-    everything = page.person.is_administrator
-    return queries.find_matches(page.db, page.visible, everything, kind, search, chosen)
+    return queries.find_matches(page.db, page.visible, kind, search, chosen)
 
 
 def _sessions(page: PageRequest, wanted: Wanted) -> tuple[str, ...]:
@@ -256,10 +255,7 @@ def _sessions(page: PageRequest, wanted: Wanted) -> tuple[str, ...]:
 
 def _named(page: PageRequest, wanted: Wanted) -> dict[str, list[queries.Row]]:
     """Return who and what is chosen, by filter, as far as the person may see it."""
-    everything = page.person.is_administrator
-    return {
-        kind: queries.find_named(page.db, page.visible, everything, kind, ids) for kind, ids in wanted.lists.items()
-    }
+    return {kind: queries.find_named(page.db, page.visible, kind, ids) for kind, ids in wanted.lists.items()}
 
 
 def _sees_any(page: PageRequest) -> bool:

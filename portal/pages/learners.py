@@ -108,7 +108,7 @@ def learner(request: Request) -> Response:
     return page.render(
         "learner.html",
         who=opened.who,
-        accounts=learner_queries.list_other_accounts(page.db, page.visible, page.person.is_administrator, opened),
+        accounts=learner_queries.list_other_accounts(page.db, page.visible, opened),
         sessions=sessions,
         session=named.get(session_id or ""),
         totals=totals,

@@ -25,6 +25,7 @@ from reports.attestation.model import (
 from reports.language import Language
 from warehouse.errors import UserError
 from warehouse.published import LAST_DAY, LOCAL_DAY
+from warehouse.sql import rows_of
 
 # The flags that a document and the terminal name, in this order: what an inspector would find (A3).
 PRINTED_FLAGS = (
@@ -334,7 +335,7 @@ limit 3
 
 def read_build(db: duckdb.DuckDBPyConnection) -> Build:
     """Return the identity, the age and the settings of the published build."""
-    return Build(**rows_of(db, BUILD, {})[0])
+    return Build(**rows_of(db, BUILD)[0])
 
 
 def read_session(db: duckdb.DuckDBPyConnection, session_id: str, build: Build) -> Session:
@@ -378,7 +379,7 @@ def read_chosen_users(db: duckdb.DuckDBPyConnection, session_id: str, users: Seq
 
 def check_custom_fields(db: duckdb.DuckDBPyConnection, titles: Sequence[str]) -> None:
     """Raise UserError for a title that no custom field has, with the three nearest ones."""
-    known = {row["title"] for row in rows_of(db, "select title from dim_custom_fields", {})} if titles else set()
+    known = {row["title"] for row in rows_of(db, "select title from dim_custom_fields")} if titles else set()
     for title in titles:
         if title not in known:
             nearest = ", ".join(row["title"] for row in rows_of(db, NEAREST_FIELDS, {"wanted": title}))
@@ -457,14 +458,7 @@ def read_code_texts(db: duckdb.DuckDBPyConnection, language: Language) -> CodeTe
 
 def _code_texts(db: duckdb.DuckDBPyConnection, code: str, source: str, language: Language) -> list[CodeText]:
     query = f"select {code} as code, label_{language} as label, description_{language} as description from {source}"
-    return [CodeText(**row) for row in rows_of(db, query, {})]
-
-
-def rows_of(db: duckdb.DuckDBPyConnection, query: str, parameters: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the rows of a query by column."""
-    cursor = db.execute(query, parameters)
-    names = [column[0] for column in cursor.description or []]
-    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+    return [CodeText(**row) for row in rows_of(db, query)]
 
 
 def rows_by_user(

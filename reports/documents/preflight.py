@@ -10,9 +10,8 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from reports.attestation.queries import rows_of
 from warehouse.errors import UserError
-from warehouse.sql import quoted_literal
+from warehouse.sql import quoted_literal, rows_of
 
 TYPES = {
     "funder": "varchar",

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 import duckdb
 
 from reports.attestation.model import ClockTime, Lack, SessionLearner
-from reports.attestation.queries import ALPHABETICAL, CLOCK, CUSTOM_FIELDS, rows_by_user, rows_of
+from reports.attestation.queries import ALPHABETICAL, CLOCK, CUSTOM_FIELDS, rows_by_user
 from reports.documents.model import Activity, Assistance, Credit, FollowedRecord
+from warehouse.sql import rows_of
 
 IN_MONTH = "($month is null or strftime(timezone($zone, {0} at time zone 'UTC'), '%Y-%m') = $month)"
 DAY = "timezone($zone, {0} at time zone 'UTC')::date"
@@ -211,7 +212,7 @@ group by fct_tutor_interactions.user_id
 
 def read_credit(db: duckdb.DuckDBPyConnection) -> Credit:
     """Return the settings of `[credit]` of the published build."""
-    return Credit(**rows_of(db, CREDIT, {})[0])
+    return Credit(**rows_of(db, CREDIT)[0])
 
 
 def read_followers(

@@ -12,6 +12,7 @@ from orchestration.defs.alerts.alert import Alert, Kind, utc
 from orchestration.home.paths import Home
 from orchestration.home.settings import Settings
 from warehouse.published import open_published
+from warehouse.sql import rows_of
 
 DATA_KINDS: tuple[Kind, ...] = ("rejects", "stale", "gone", "purged", "reused", "doubtful")
 PROBLEMS = "data_problems"
@@ -34,16 +35,16 @@ def data_alerts(home: Home, settings: Settings, now: datetime) -> list[Alert]:
 def _problems(db: duckdb.DuckDBPyConnection) -> list[Alert]:
     if not db.execute("select 1 from duckdb_tables() where table_name = ?", [PROBLEMS]).fetchall():
         return []  # published by an earlier version
-    rows = db.execute(
+    rows = rows_of(
+        db,
         """
         select data_problems.*, warehouse_build.data_as_of
         from data_problems
         cross join warehouse_build
         order by problem, subject, length(subject_id), subject_id, data_problems.load_number
-        """
+        """,
     )
-    names = [column[0] for column in rows.description or ()]
-    return [_alert(dict(zip(names, row, strict=True))) for row in rows.fetchall()]
+    return list(map(_alert, rows))
 
 
 def _alert(row: dict[str, Any]) -> Alert:
