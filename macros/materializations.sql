@@ -3,7 +3,9 @@
    dbt's own materializations build a model beside the one that readers see, swap the two, and ask the database of each
    what it has; each statement is written to a file as well. Nobody reads the build file while it is built, and one that
    stopped half-way is built anew: so a table is made in place, in one transaction, and an incremental model goes by its
-   strategy at once. Hooks, grants, indexes and stored failures have no part in this project. #}
+   strategy at once. Hooks, grants, indexes and stored failures have no part in this project.
+
+   Spark builds in schemas that begin empty, and always in full: an incremental model is a table there. #}
 
 
 {% materialization table, adapter='duckdb' -%}
@@ -52,6 +54,26 @@
     {%- do store_result('main', response=response, agate_table=table) -%}
     {{ return({'relations': []}) }}
 {%- endmaterialization %}
+
+
+{% materialization table, adapter='spark' -%}
+    {{ return(made_once()) }}
+{%- endmaterialization %}
+
+
+{% materialization incremental, adapter='spark' -%}
+    {{ return(made_once()) }}
+{%- endmaterialization %}
+
+
+{% macro made_once() -%}
+    {%- set target_relation = this.incorporate(type='table') -%}
+    {%- call statement('main') -%}
+        create table {{ target_relation }} using parquet as
+        {{ model.compiled_code }}
+    {%- endcall -%}
+    {{ return({'relations': [target_relation]}) }}
+{%- endmacro %}
 
 
 {% macro run_main(statements) -%}

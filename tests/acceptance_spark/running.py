@@ -1,0 +1,40 @@
+"""dbt on Spark over the archive of a home that DuckDB has built, in one session.
+
+By hand: `.venv-spark/bin/python -m tests.acceptance_spark.running HOME FOLDER DBT-ARGUMENTS…`; what is built lies as
+Parquet in FOLDER/staging, FOLDER/intermediate and FOLDER/marts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from orchestration.home.paths import Home
+from warehouse.project import PROJECT_DIR
+from warehouse.spark import create_raw, open_local_session
+
+
+def open_engine(home: Home, folder: Path) -> Any:
+    """Return a session that has schema raw of the home's build file, and the other schemas empty, below `folder`."""
+    session = open_local_session(folder, threads=2, memory="2g")
+    create_raw(session, home.build_file, str(home.archive), folder)
+    return session
+
+
+def run_dbt_on_spark(folder: Path, arguments: Sequence[str], variables: dict[str, Any] | None = None) -> Any:
+    """Return dbt's result of `arguments` in the session that `open_engine` opened."""
+    from dbt.cli.main import dbtRunner
+
+    project = {"DBT_PROFILES_DIR": str(PROJECT_DIR), "DBT_PROJECT_DIR": str(PROJECT_DIR)}
+    os.environ.update(project | {"DBT_TARGET_PATH": str(folder / "dbt"), "DBT_LOG_PATH": str(folder / "dbt")})
+    passed = json.dumps({"build_id": "of a test"} | (variables or {}))
+    return dbtRunner().invoke([*arguments, "--target", "spark", "--vars", passed])
+
+
+if __name__ == "__main__":
+    open_engine(Home(Path(sys.argv[1]).resolve()), Path(sys.argv[2]).resolve())
+    sys.exit(0 if run_dbt_on_spark(Path(sys.argv[2]).resolve(), sys.argv[3:]).success else 1)
