@@ -6,11 +6,17 @@ read where they are. What the models make lies as Parquet in the build's folder.
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 from typing import TYPE_CHECKING
 
 from warehouse.build_file import open_build_file
 from warehouse.contract import RawTable, raw_tables
+from warehouse.errors import OpcoError, UserError
 from warehouse.sql import quoted_literal
 
 if TYPE_CHECKING:
@@ -37,29 +43,123 @@ RECORD_COLUMNS = {
 }
 
 
-def open_local_session(folder: Path, *, threads: int, memory: str) -> SparkSession:
-    """Return a session in a JVM of this process's own, which keeps what it lays aside below `folder`.
+@contextmanager
+def spark_session(
+    folder: Path, log: Path, *, remote: str | None = None, threads: int = 2, memory: int = 2_000_000_000
+) -> Iterator[SparkSession]:
+    """Yield a session of Spark, in which dbt finds itself: of the cluster at `remote` (`sc://…`), else of a JVM here.
 
-    `memory` is the JVM's, such as `2g`. Tables stand in no catalog but the session's.
+    A JVM here works with `threads`, takes `memory` bytes, lays aside below `folder` what is more, writes what it says
+    to the file `log`, and ends with the session. Tables stand in no catalog that outlives it. Raises OpcoError where
+    no session begins.
     """
+    require_spark(remote)
     from pyspark.sql import SparkSession
 
-    settings = {
+    builder = SparkSession.builder.appName("opco")
+    local = {
         "spark.master": f"local[{threads}]",
-        "spark.driver.memory": memory,
+        "spark.driver.memory": f"{memory // 1024**2}m",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.host": "127.0.0.1",
         "spark.local.dir": str(folder / "spill"),
         "spark.sql.warehouse.dir": str(folder / "tables"),
         "spark.sql.shuffle.partitions": str(2 * threads),
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.driver.host": "127.0.0.1",
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }
-    builder = SparkSession.builder.appName("opco")
-    for name, value in (settings | SQL_SETTINGS).items():
+    for name, value in (({} if remote else local) | SQL_SETTINGS).items():
         builder = builder.config(name, value)
-    session: SparkSession = builder.getOrCreate()
-    return session
+    session = None
+    try:
+        try:
+            with _said_to(log):
+                session = (builder.remote(remote) if remote else builder).getOrCreate()
+                session.sql("select 1").collect()
+        except Exception as error:
+            where = f"at {_without_token(remote)}" if remote else f"in this machine's Java (its words are in {log})"
+            raise OpcoError(
+                f"No session of Spark begins {where}: {first_line(error)}\n"
+                "Nothing was built, and what was published before stays. "
+                + (
+                    "See that the cluster runs and can be reached from here, or build without it: --engine duckdb"
+                    if remote
+                    else "Give it less memory (build.memory_limit), or build with --engine duckdb"
+                )
+            ) from error
+        yield session
+    finally:
+        _end(session, is_local=remote is None)
+
+
+def require_spark(remote: str | None) -> None:
+    """Raise UserError where this environment has no Spark, or no Java for a session of its own."""
+    if missing := [name for name in ("pyspark", "dbt.adapters.spark") if find_spec(name) is None]:
+        raise UserError(
+            f"Spark is asked for (build.engine), and this environment has no {missing[0]}. Nothing was built.\n"
+            "Set the other environment up (make setup-spark) and use its program, .venv-spark/bin/opco; "
+            "or build with --engine duckdb"
+        )
+    java = Path(os.environ["JAVA_HOME"]) / "bin" / "java" if os.environ.get("JAVA_HOME") else which("java")
+    if remote is None and (java is None or not Path(java).is_file()):
+        raise UserError(
+            "Spark is asked for (build.engine), and there is no Java here (JAVA_HOME, or java on the PATH). "
+            "Nothing was built.\nInstall one: apt-get install openjdk-17-jre-headless; or name a cluster "
+            "(OPCO_SPARK_REMOTE=sc://HOST), or build with --engine duckdb"
+        )
+
+
+def is_alive(session: SparkSession) -> bool:
+    """Whether the session still answers: its JVM or its cluster may be gone."""
+    try:
+        session.sql("select 1").collect()
+    except Exception:
+        return False
+    return True
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error of Spark's says: plans and stack traces follow it."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def _without_token(remote: str) -> str:
+    return remote.split(";", maxsplit=1)[0]
+
+
+@contextmanager
+def _said_to(log: Path) -> Iterator[None]:
+    """Let what a process that is begun meanwhile says on its standard error, then and later, go to the file `log`."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    kept = os.dup(2)
+    try:
+        with log.open("wb") as stream:
+            os.dup2(stream.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _end(session: SparkSession | None, *, is_local: bool) -> None:
+    """End a session, and the JVM that ran it here, alive or not."""
+    with suppress(Exception):
+        if session is not None:
+            session.stop()
+    if not is_local:
+        return
+    from pyspark import SparkContext
+    from pyspark.sql import SparkSession
+
+    gateway, SparkContext._gateway, SparkContext._jvm = SparkContext._gateway, None, None
+    SparkContext._active_spark_context = None
+    SparkSession._instantiatedSession = None
+    if gateway is not None:
+        with suppress(Exception):
+            gateway.shutdown()
+        # It ends when nobody can speak to it any more.
+        gateway.proc.stdin.close()
+        gateway.proc.wait(timeout=60)
 
 
 def create_raw(session: SparkSession, build_file: Path, archive: str, folder: Path) -> None:

@@ -9,24 +9,26 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from orchestration.home.paths import Home
 from warehouse.project import PROJECT_DIR
-from warehouse.spark import create_raw, open_local_session
+from warehouse.spark import create_raw, spark_session
 
 
-def open_engine(home: Home, folder: Path) -> Any:
-    """Return a session that has schema raw of the home's build file, and the other schemas empty, below `folder`."""
-    session = open_local_session(folder, threads=2, memory="2g")
-    create_raw(session, home.build_file, str(home.archive), folder)
-    return session
+@contextmanager
+def engine(home: Home, folder: Path) -> Iterator[Any]:
+    """Yield a session that has schema raw of the home's build file, and the other schemas empty, below `folder`."""
+    with spark_session(folder, folder / "spark.log") as session:
+        create_raw(session, home.build_file, str(home.archive), folder)
+        yield session
 
 
 def run_dbt_on_spark(folder: Path, arguments: Sequence[str], variables: dict[str, Any] | None = None) -> Any:
-    """Return dbt's result of `arguments` in the session that `open_engine` opened."""
+    """Return dbt's result of `arguments` in the session of `engine`."""
     from dbt.cli.main import dbtRunner
 
     project = {"DBT_PROFILES_DIR": str(PROJECT_DIR), "DBT_PROJECT_DIR": str(PROJECT_DIR)}
@@ -36,5 +38,6 @@ def run_dbt_on_spark(folder: Path, arguments: Sequence[str], variables: dict[str
 
 
 if __name__ == "__main__":
-    open_engine(Home(Path(sys.argv[1]).resolve()), Path(sys.argv[2]).resolve())
-    sys.exit(0 if run_dbt_on_spark(Path(sys.argv[2]).resolve(), sys.argv[3:]).success else 1)
+    chosen = Path(sys.argv[2]).resolve()
+    with engine(Home(Path(sys.argv[1]).resolve()), chosen):
+        sys.exit(0 if run_dbt_on_spark(chosen, sys.argv[3:]).success else 1)
