@@ -1,9 +1,5 @@
 -- rowid is what DuckDB itself calls the rows of any table
 {%- set taken_names = (fixed_connection_columns() + fixed_learner_columns() + ['rowid']) | unique | list %}
-{%- set taken = [] %}
-{%- for name in taken_names %}
-{%- do taken.append("'" ~ name ~ "'") %}
-{%- endfor %}
 
 with recursive kept_values as (
     select custom_field_id from {{ ref('stg_user_custom_field_values') }} where is_kept and value is not null
@@ -45,8 +41,14 @@ with_turns as (
     where is_name_taken
 ),
 
-free_names as (
-    select array_agg({{ lowered('name') }}) as names from fields where not is_name_taken
+-- each between two NULs, which no name holds
+taken as (
+    select
+        chr(0)
+        || concat_ws(chr(0), '{{ taken_names | join("', '") }}', string_agg({{ lowered('name') }}, chr(0)))
+        || chr(0) as names
+    from fields
+    where not is_name_taken
 ),
 
 -- one attempt a turn, at one field until it has a name: the first of title_id, title_id_2, title_id_3… that no column
@@ -58,8 +60,8 @@ named as (
         cast(1 as bigint) as next_attempt,
         cast(null as string) as custom_field_id,
         cast(null as string) as column_name,
-        concat({{ list_of(taken) }}, coalesce(names, {{ list_of([]) }})) as taken
-    from free_names
+        names as taken_names
+    from taken
 
     union all
 
@@ -69,16 +71,15 @@ named as (
         case when is_free then 1 else attempt + 1 end as next_attempt,
         custom_field_id,
         case when is_free then candidate end as column_name,
-        -- no null, as the list began without one
-        array_append(taken, coalesce({{ lowered('candidate') }}, '')) as taken
+        taken_names || {{ lowered('candidate') }} || chr(0) as taken_names
     from (
         select
             turn,
             attempt,
             custom_field_id,
             candidate,
-            taken,
-            not array_contains(taken, {{ lowered('candidate') }}) as is_free
+            taken_names,
+            not contains(taken_names, chr(0) || {{ lowered('candidate') }} || chr(0)) as is_free
         from (
             select
                 with_turns.turn,
@@ -86,7 +87,7 @@ named as (
                 with_turns.custom_field_id,
                 with_turns.name || '_' || with_turns.id_in_name
                 || case when named.next_attempt > 1 then '_' || named.next_attempt else '' end as candidate,
-                named.taken
+                named.taken_names
             from named
             inner join with_turns on named.next_turn = with_turns.turn
         ) as tried
