@@ -9,7 +9,7 @@
 select
     {{ loop.index }} as column_position,
     '{{ column.name }} {{ column.data_type }}' as expected,
-    {{ quoted_text(same.name ~ ' ' ~ same.data_type) if same else 'null' }} as found
+    {{ quoted_text(same.name ~ " " ~ same.dtype) if same else 'null' }} as found
 union all
 {%- endif %}
 {%- endfor %}
@@ -26,7 +26,7 @@ where false
 {%- endmacro %}
 
 {% macro default__has_promised_type(column, data_type) -%}
-    {{ return(column.data_type | upper == data_type | upper) }}
+    {{ return(column.dtype | upper == data_type | upper) }}
 {%- endmacro %}
 
 {# What Spark makes has the promised types once DuckDB takes it over. #}

@@ -82,7 +82,10 @@ def compare(session: Any, build_file: Path, folder: Path) -> tuple[int, dict[str
                 different[name] = others or set(found) ^ set(types)
                 continue
             columns = ", ".join(quoted_identifier(column) for column in types)
-            cast = ", ".join(f"cast({quoted_identifier(column)} as {kind}) as {quoted_identifier(column)}" for column, kind in types.items())
+            cast = ", ".join(
+                f"cast({quoted_identifier(column)} as {kind}) as {quoted_identifier(column)}"
+                for column, kind in types.items()
+            )
             ours, theirs = f"select {columns} from {name}", f"select {cast} from {made}"
             rows = [
                 db.execute(f"{one} except all {other} limit 2").fetchall()
