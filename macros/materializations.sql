@@ -40,7 +40,7 @@
 {%- endmaterialization %}
 
 
-{% materialization test, adapter='duckdb' -%}
+{% materialization test, default -%}
     {%- set query -%}
         select
             {{ config.get('fail_calc') }} as failures,
@@ -48,7 +48,7 @@
             {{ config.get('fail_calc') }} {{ config.get('error_if') }} as should_error
         from (
             {{ model.compiled_code }}
-        )
+        ) as failing_rows
     {%- endset -%}
     {%- set response, table = adapter.execute(query, auto_begin=false, fetch=true) -%}
     {%- do store_result('main', response=response, agate_table=table) -%}
@@ -66,10 +66,15 @@
 {%- endmaterialization %}
 
 
-{% macro made_once() -%}
-    {%- set target_relation = this.incorporate(type='table') -%}
+{% materialization view, adapter='spark' -%}
+    {{ return(made_once('view')) }}
+{%- endmaterialization %}
+
+
+{% macro made_once(type='table') -%}
+    {%- set target_relation = this.incorporate(type=type) -%}
     {%- call statement('main') -%}
-        create table {{ target_relation }} using parquet as
+        create {{ type }} {{ target_relation }} {{ 'using parquet' if type == 'table' }} as
         {{ model.compiled_code }}
     {%- endcall -%}
     {{ return({'relations': [target_relation]}) }}

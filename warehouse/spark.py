@@ -6,18 +6,23 @@ read where they are. What the models make lies as Parquet in the build's folder.
 
 from __future__ import annotations
 
+import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from shutil import which
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import duckdb
 
 from warehouse.build_file import open_build_file
 from warehouse.contract import RawTable, raw_tables
 from warehouse.errors import OpcoError, UserError
-from warehouse.sql import quoted_literal
+from warehouse.readers import literal_path
+from warehouse.sql import quoted_identifier, quoted_literal
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -55,6 +60,9 @@ def spark_session(
     """
     require_spark(remote)
     from pyspark.sql import SparkSession
+
+    # It would print each query that Spark refuses, with the JVM's stack, beside the error that is raised.
+    logging.getLogger("SQLQueryContextLogger").disabled = True
 
     builder = SparkSession.builder.appName("opco")
     local = {
@@ -162,31 +170,33 @@ def _end(session: SparkSession | None, *, is_local: bool) -> None:
         gateway.proc.wait(timeout=60)
 
 
-def create_raw(session: SparkSession, build_file: Path, archive: str, folder: Path) -> None:
-    """Make the schemas that the models are built in, below `folder`, and in them what the prepared build file says.
-
-    `archive` is the path or URL at which Spark finds the archive. Schema `raw` gets the tables of the build file's, and
-    of each delivered table a view over its archived files, of which only those count that the build reads.
-    """
-    for schema in SCHEMAS:
-        session.sql(f"drop schema if exists {schema} cascade")
-        session.sql(f"create schema {schema} location {_text(str(folder / schema))}")
+def export_raw(build_file: Path, folder: Path) -> None:
+    """Write the tables of the prepared build file's schema `raw` as Parquet, one folder each, below `folder`."""
     with open_build_file(build_file, read_only=True) as db:
-        tables = [
-            name
-            for (name,) in db.execute(
-                "select table_name from duckdb_tables() where schema_name = 'raw' order by table_name"
-            ).fetchall()
-        ]
-        for name in tables:
+        tables = db.execute("select table_name from duckdb_tables() where schema_name = 'raw'").fetchall()
+        for (name,) in tables:
             target = folder / "raw" / name
             target.mkdir(parents=True)
             db.execute(f"copy raw.{name} to {quoted_literal(target / 'rows.parquet')} (format parquet)")
+
+
+def create_raw(session: SparkSession, build_file: Path, archive: str, work: str) -> None:
+    """Make the schemas that the models are built in, at `work`, and in them what the prepared build file says.
+
+    `archive` and `work` are paths or URLs as Spark knows them; what `export_raw` wrote lies at `work`. Schema `raw`
+    gets these tables, and of each delivered table a view over its archived files, of which only those count that the
+    build reads.
+    """
+    for schema in SCHEMAS:
+        session.sql(f"drop schema if exists {schema} cascade")
+        session.sql(f"create schema {schema} location {_text(f'{work}/{schema}')}")
+    with open_build_file(build_file, read_only=True) as db:
+        tables = db.execute("select table_name from duckdb_tables() where schema_name = 'raw'").fetchall()
         read = dict(
             db.execute("select table_name, count(*) from raw.raw_files where is_read group by table_name").fetchall()
         )
-    for name in tables:
-        session.sql(f"create table raw.{name} using parquet location {_text(str(folder / 'raw' / name))}")
+    for (name,) in tables:
+        session.sql(f"create table raw.{name} using parquet location {_text(f'{work}/raw/{name}')}")
     for table in raw_tables().values():
         _create_records(session, table, f"{archive}/{table.name}" if read.get(table.name) else None)
 
@@ -215,6 +225,62 @@ def _create_records(session: SparkSession, table: RawTable, location: str | None
             on records.file_name = element_at(split(raw_files.archive_path, '/'), -1) and raw_files.is_read
         """
     )
+
+
+@dataclass(frozen=True)
+class BuiltTable:
+    """A table that Spark built: Parquet files in `folder`."""
+
+    schema: str
+    name: str
+    folder: Path
+
+    @property
+    def byte_count(self) -> int:
+        """What it takes on the disk."""
+        return sum(path.stat().st_size for path in self.folder.glob("*.parquet"))
+
+    def query(self, types: Mapping[str, str]) -> str:
+        """Return the SQL of DuckDB's that reads it, with `types` for the columns that they name."""
+        files = quoted_literal(f"{literal_path(self.folder)}/*.parquet")
+        source = f"read_parquet({files}, hive_partitioning = false)"
+        with duckdb.connect() as db:
+            names = [name for name, *_ in db.execute(f"describe from {source}").fetchall()]
+        cells = [
+            f"cast({quoted_identifier(name)} as {types[name]}) as {quoted_identifier(name)}"
+            if name in types
+            else quoted_identifier(name)
+            for name in names
+        ]
+        return f"select {', '.join(cells)} from {source}"
+
+
+def built_tables(folder: Path) -> list[BuiltTable]:
+    """Return the tables that a build made below its folder."""
+    return [
+        BuiltTable(schema, path.name, path)
+        for schema in SCHEMAS[1:]
+        for path in sorted((folder / schema).glob("*"))
+        if path.is_dir()
+    ]
+
+
+def view_parquet(build_file: Path, tables: Mapping[BuiltTable, Mapping[str, str]]) -> None:
+    """Make a view in the build file of each table that Spark built, with types for the columns that they name."""
+    with open_build_file(build_file) as db:
+        for table, types in tables.items():
+            db.execute(f"create schema if not exists {table.schema}")
+            db.execute(f"create view {table.schema}.{table.name} as {table.query(types)}")
+
+
+def describe_views(build_file: Path, nodes: Sequence[Mapping[str, Any]]) -> None:
+    """Put what dbt's `nodes` say of a mart and its columns beside its view in the build file, as comments."""
+    with open_build_file(build_file) as db:
+        for node in nodes:
+            db.execute(f"comment on view marts.{node['alias']} is {quoted_literal(node['description'])}")
+            for name, column in node["columns"].items():
+                target = f"marts.{node['alias']}.{quoted_identifier(name)}"
+                db.execute(f"comment on column {target} is {quoted_literal(column['description'])}")
 
 
 def _text(text: str) -> str:

@@ -16,14 +16,15 @@ from typing import Any
 
 from orchestration.home.paths import Home
 from warehouse.project import PROJECT_DIR
-from warehouse.spark import create_raw, spark_session
+from warehouse.spark import create_raw, export_raw, spark_session
 
 
 @contextmanager
 def engine(home: Home, folder: Path) -> Iterator[Any]:
     """Yield a session that has schema raw of the home's build file, and the other schemas empty, below `folder`."""
     with spark_session(folder, folder / "spark.log") as session:
-        create_raw(session, home.build_file, str(home.archive), folder)
+        export_raw(home.build_file, folder)
+        create_raw(session, home.build_file, str(home.archive), str(folder))
         yield session
 
 
