@@ -55,16 +55,18 @@ def written() -> str:
             rows[-1][1] = code_point
         else:
             rows.append([code_point, code_point])
-    return "".join([
-        HEAD,
-        *(f"        ('{''.join(a for a, _ in line)}', '{''.join(b for _, b in line)}'),\n" for line in lines),
-        MARKS,
-        *(
-            "        " + ", ".join(f"({first}, {last})" for first, last in rows[start : start + 6]) + ",\n"
-            for start in range(0, len(rows), 6)
-        ),
-        TAIL,
-    ])
+    return "".join(
+        [
+            HEAD,
+            *(f"        ('{''.join(a for a, _ in line)}', '{''.join(b for _, b in line)}'),\n" for line in lines),
+            MARKS,
+            *(
+                "        " + ", ".join(f"({first}, {last})" for first, last in rows[start : start + 6]) + ",\n"
+                for start in range(0, len(rows), 6)
+            ),
+            TAIL,
+        ]
+    )
 
 
 if __name__ == "__main__":
