@@ -17,7 +17,7 @@ from orchestration.home.paths import Home
 from orchestration.home.settings import load_settings
 from tests.acceptance_spark.campuses import built_home, homes
 from tests.acceptance_spark.running import run_dbt_on_spark
-from warehouse.spark import create_raw, spark_session
+from warehouse.spark import create_raw, export_raw, spark_session
 from warehouse.sql import quoted_identifier, quoted_literal
 
 LAYERS = ("staging", "intermediate", "marts")
@@ -46,7 +46,8 @@ def test_every_table_is_equal_both_ways(session: Any, tmp_path: Path, name: str)
     chosen, deliveries = HOMES[name]
     home = Home(built_home(tmp_path, chosen, deliveries))
     folder = tmp_path / "spark"
-    create_raw(session, home.build_file, str(home.archive), folder)
+    export_raw(home.build_file, folder)
+    create_raw(session, home.build_file, str(home.archive), str(folder))
     variables = load_settings(home).of_the_models()
     result = run_dbt_on_spark(folder, ["build", "--exclude-resource-type", "unit_test", "--full-refresh"], variables)
     failed = {one.node.name: one.message for one in result.result if one.status in ("error", "fail", "skipped")}
