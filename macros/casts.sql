@@ -24,7 +24,7 @@
 {%- endmacro %}
 
 
-{# Lower case without regard to language and neighbours: of a letter one letter (docs/rules.md, A3). #}
+{# Lower case letter by letter, whatever the language and the letters beside it (docs/rules.md). #}
 {% macro lowered(text) -%}
     {{ adapter.dispatch('lowered')(text) }}
 {%- endmacro %}

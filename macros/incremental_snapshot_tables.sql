@@ -74,13 +74,12 @@
 
 
 {% macro row_status_of_carried_over(key, compared) -%}
-    {%- set value = '(' ~ compared | join(', ') ~ ')' -%}
     {%- set carried_over_first -%}
         partition by {{ key | join(', ') }}, rejection is null
         order by is_carried_over desc, file desc, line desc
     {%- endset -%}
     {%- set has_first_value -%}
-        {{ value }} is not distinct from first_value({{ value }}) over ({{ carried_over_first }})
+        {{ record_of(compared) }} = first_value({{ record_of(compared) }}) over ({{ carried_over_first }})
     {%- endset -%}
     case
             when rejection is not null then case when is_current then 'rejected' else 'superseded_version' end
@@ -93,7 +92,7 @@
                 then case when is_current then 'kept' else 'gone' end
             when not is_current then 'superseded_version'
             {#- to differ from an earlier value is no conflict #}
-            when not ({{ has_first_value }}) and first_value(is_current) over ({{ carried_over_first }})
+            when not {{ has_first_value }} and first_value(is_current) over ({{ carried_over_first }})
                 then 'conflicting'
             else 'duplicate'
         end

@@ -29,6 +29,16 @@
 {%- endmacro %}
 
 
+{# The values of some columns as one record: unlike a value alone, one that is null equals another that is null. #}
+{% macro record_of(columns) -%}
+    {%- set fields = {} -%}
+    {%- for column in columns -%}
+        {%- do fields.update({column: column}) -%}
+    {%- endfor -%}
+    {{ struct_of(fields) }}
+{%- endmacro %}
+
+
 {# The items of a list, each named item, for which a condition holds. #}
 {% macro items_where(list, condition) -%}
     {{ adapter.dispatch('items_where')(list, condition) }}

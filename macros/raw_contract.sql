@@ -121,10 +121,8 @@
                     when not is_current then 'superseded_version'
                     {%- if compared %}
                     when
-                        ({{ compared | join(', ') }})
-                        is distinct from first_value(({{ compared | join(', ') }})) over (
-                            {{ last_delivered_first(key) }}
-                        )
+                        {{ record_of(compared) }}
+                        <> first_value({{ record_of(compared) }}) over ({{ last_delivered_first(key) }})
                         then 'conflicting'
                     {%- endif %}
                     else 'duplicate'
@@ -145,8 +143,8 @@
             when rejection is not null then retry_cells is not null
             {%- if proof %}
             else
-                ({{ proof | join(', ') }})
-                is distinct from first_value(({{ proof | join(', ') }})) over ({{ last_delivered_first(key) }})
+                {{ record_of(proof) }}
+                <> first_value({{ record_of(proof) }}) over ({{ last_delivered_first(key) }})
             {%- else %}
             else false
             {%- endif %}
