@@ -31,13 +31,6 @@ def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     folder = tmp_path_factory.mktemp("spark")
     os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
     with spark_session(folder, folder / "spark.log") as session:
-        for name, value in (
-            ("spark.sql.codegen.wholeStage", "false"),
-            ("spark.sql.codegen.factoryMode", "NO_CODEGEN"),
-            ("spark.sql.adaptive.enabled", "false"),
-            ("spark.sql.shuffle.partitions", "2"),
-        ):
-            session.conf.set(name, value)
         yield session
 
 

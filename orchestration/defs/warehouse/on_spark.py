@@ -55,7 +55,12 @@ def build_on_spark(
     arguments = build_arguments(settings, is_full_refresh=True, build_id=build_id)
     log = home.build / "dbt" / "spark.log"
     with spark_session(
-        folder, log, remote=spark_remote(), threads=build.threads, memory=bytes_of(build.memory_limit)
+        folder,
+        log,
+        rows=sum(version.row_count for version in delivered.held_files),
+        remote=spark_remote(),
+        threads=build.threads,
+        memory=bytes_of(build.memory_limit),
     ) as session:
         create_raw(session, home.build_file, archive, work)
         result = run_dbt([*arguments, "--target", "spark"], parsed, dbt_log(home), progress.step)
