@@ -34,8 +34,9 @@
 {%- endmacro %}
 
 {% macro spark__lowered(text) -%}
-    {#- Java makes two letters of İ, and lowers Σ by its neighbours -#}
-    lower(translate({{ text }}, 'İΣ', 'iσ'))
+    {#- not "lower": Java lowers Σ by its neighbours, makes two letters of İ, and knows letters that DuckDB does not -#}
+    {%- set letters, lower_letters = letters_to_lower() -%}
+    translate({{ text }}, '{{ letters }}', '{{ lower_letters }}')
 {%- endmacro %}
 
 

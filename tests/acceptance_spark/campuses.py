@@ -19,7 +19,8 @@ AS_OF = ("2026-11-18T22:00:00Z", "2026-11-19T22:00:00Z", "2026-11-20T08:25:00Z")
 # Titles that fold, quote, escape or collide, and letters of which two engines may think otherwise.
 TITLES = (
     "Σας", "ΣΑΣ", "σας", "İl", "il", "ı", "ß", "ẞ", "Équipe", "equipe", "Ecole", "école", "user_id", "USER_ID", "a\\b",
-    "a'b", 'a"b', "a`b", "a b", "*", "%s", "rowid", "label\nline", "\u00a0x ", "ﬁ", "ǅ", "𐐀", "e\u0301cole", "가", "x;y,{}=()",
+    "a'b", 'a"b', "a`b", "a b", "*", "%s", "rowid", "label\nline", "\u00a0x ", "ﬁ", "ǅ", "𐐀", "e\u0301cole", "가",
+    "x;y,{}=()",
 )  # fmt: skip
 LABELS = ("Été", "ete", "ETE", "ÉTÉ", "œuvre", "Zoé", "ą", "a", "İ", "i", "\\n", "O'Neil")
 
@@ -71,7 +72,7 @@ def titled(folder: RawFolder) -> RawFolder:
         "user_labels.csv": [{"user_id": learner, "label": label} for label in LABELS],
         "groups.csv": [
             {"group_id": group, "name": group.upper(), "parent_group_id": parent}
-            for group, parent in (("a", "b"), ("b", "c"), ("c", "a"), ("d", "a"), ("e", "e"), ("f", "nowhere"), ("g", ""))
+            for group, parent in zip("abcdefg", ("b", "c", "a", "a", "e", "nowhere", ""), strict=True)
         ],
         "group_members.csv": [
             {"group_id": group, "user_id": learner, "role": "coach" if group == "a" else ""} for group in "adg"

@@ -1,12 +1,7 @@
-"""Both engines from one archive: every table row for row, both ways, and the data tests and unit tests on both.
-
-One JVM builds everything, without making Java of each query: most models here have few rows.
-"""
+"""Both engines from one archive: every table row for row, both ways, and the data tests and unit tests on both."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,21 +12,13 @@ from orchestration.home.paths import Home
 from orchestration.home.settings import load_settings
 from tests.acceptance_spark.campuses import built_home, homes
 from tests.acceptance_spark.running import run_dbt_on_spark
-from warehouse.spark import create_raw, export_raw, spark_session
+from warehouse.spark import create_raw, export_raw
 from warehouse.sql import quoted_identifier, quoted_literal
 
 LAYERS = ("staging", "intermediate", "marts")
 # Spark counts rows and years as INT; nothing else may be of another type before the contract's cast.
 WIDENED = {("INTEGER", "BIGINT")}
 HOMES = homes()
-
-
-@pytest.fixture(scope="module")
-def session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    folder = tmp_path_factory.mktemp("spark")
-    os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
-    with spark_session(folder, folder / "spark.log") as session:
-        yield session
 
 
 @pytest.mark.parametrize("name", HOMES)
