@@ -9,7 +9,7 @@ select
     ['Anne', 'Lucas', 'Inès', 'Hugo', 'Zoé', 'Paul', 'Lina', 'Éric'][1 + (hash(n) % 8)::int] as first_name,
     ['Martin', 'Bernard', 'Dubois', 'Thomas', 'Robert', 'Petit', 'Leroy', 'Moreau'][1 + (hash(n + 7) % 8)::int] || ' ' || n
         as last_name,
-    'active' as status, false as is_deleted, [] as labels, false as is_gone
+    'active' as status, false as is_deleted, [] as labels, false as is_gone, user_id as person_id
 from range(getvariable('learners')) as r (n);
 
 create table dim_program_sessions as from demo.dim_program_sessions limit 0;
