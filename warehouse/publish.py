@@ -42,6 +42,9 @@ PRIMARY_KEYS = {
     "dim_learners": "user_id",
     "dim_program_sessions": "session_id",
 }
+# The order of rows in a table means nothing, and to keep one takes a third of the copying. A learner's days stand
+# together all the same: a page then reads these and no other's, and the table is a fifth smaller (0180).
+ORDERED = {"fct_learner_days": "user_id"}
 # Tables that have a column for each custom field.
 WITH_CUSTOM_FIELDS = ("dim_learners", "fct_opco_connections")
 # What tells a whole build.
@@ -128,8 +131,6 @@ def _write(build_file: Path, target: Path, build_id: str, archive_head: str | No
 
 def _copy_marts(build_file: Path, target: Path, build_id: str) -> tuple[datetime, dict[str, int]]:
     with duckdb.connect() as db:
-        # The order of rows in a table means nothing, and to keep it takes a third of the copying.
-        db.execute("set preserve_insertion_order = false")
         db.execute(f"attach {quoted_literal(build_file)} as build (read_only)")
         found = db.execute("select build_id, data_as_of from build.marts.warehouse_build").fetchall()
         if [row[0] for row in found] != [build_id]:
@@ -145,7 +146,9 @@ def _copy_marts(build_file: Path, target: Path, build_id: str) -> tuple[datetime
         row_counts = {}
         for table, comment in tables:
             name = quoted_identifier(table)
-            db.execute(f"create table published.main.{name} as from build.marts.{name}")
+            order = f"order by {ORDERED[table]}" if table in ORDERED else ""
+            db.execute(f"set preserve_insertion_order = {'true' if order else 'false'}")
+            db.execute(f"create table published.main.{name} as from build.marts.{name} {order}")
             counted = db.execute(f"select count(*) from published.main.{name}").fetchone()
             row_counts[table] = counted[0] if counted else 0
             if key := PRIMARY_KEYS.get(table):
