@@ -30,7 +30,7 @@ def issues(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """List what was issued for a session, of every kind of document: each issue with its date, its data, what it did."""
+    """List what was issued for a session, of every kind of document: each with its date, its data, what it did."""
     home = open_home(home_folder)
     print_result(IssuesResult(home.folder, session_id, _issues(home, session_id)), as_json=as_json)
 
