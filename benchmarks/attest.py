@@ -1,7 +1,7 @@
 """Measures the attestations: one document against its floor, many of them in one and two processes, their memory.
 
 `make bench-attest DOCUMENTS=200`. The floor of a document is its own words as one preformatted block in the same run:
-bare WeasyPrint, one font, no tags, no PDF/A, no attachment.
+bare WeasyPrint, one font, no tags, no PDF/A, no attachment. Each document is of another learner, as in an issue.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import date
-from functools import partial
 from html import escape
 from pathlib import Path
 
@@ -25,7 +24,7 @@ import duckdb
 import pypdfium2
 
 from reports.attestation.inputs import AttestationInputs
-from reports.attestation.model import LearnerRecord
+from reports.attestation.model import LearnerRecord, RenderedDocument
 from reports.attestation.queries import read_build, read_code_texts, read_learner_records, read_session
 from reports.attestation.rendering import Renderer
 from reports.issuing.workers import calm_collector
@@ -66,33 +65,31 @@ def warehouse(folder: Path, documents: int) -> Path:
     return path
 
 
-def prepared(path: Path, session_id: str) -> tuple[Renderer, LearnerRecord]:
-    """Return a session's renderer and the record of its first learner."""
+def prepared(path: Path, session_id: str) -> tuple[Renderer, list[LearnerRecord]]:
+    """Return a session's renderer and the records of its learners."""
     images = read_images(ASSETS, INPUTS.images)
     with closing(open_published(path)) as connection:
         build = read_build(connection)
         session = read_session(connection, session_id, build)
         texts = read_code_texts(connection, "fr")
-        (record,) = read_learner_records(connection, session_id, ["U-0"], build)
-    return Renderer(INPUTS, images, session, build, texts, DAY), record
+        users = [f"U-{learner}" for learner in range(TURNS[session_id] + 1)]
+        records = read_learner_records(connection, session_id, users, build)
+    return Renderer(INPUTS, images, session, build, texts, DAY), records
 
 
-def floor_of(renderer: Renderer, record: LearnerRecord) -> tuple[Callable[[], object], int, int]:
-    """Return what renders the same words bare, and the bytes and pages of the whole document."""
-    # With the fonts of the documents: bare, but not on the machine's fonts.
+def floor_of(renderer: Renderer, made: RenderedDocument) -> Callable[[], object]:
+    """Return what renders the same words bare."""
     from weasyprint import CSS, HTML  # type: ignore[import-untyped]
+    from weasyprint.text.fonts import FontConfiguration  # type: ignore[import-untyped]
 
-    made = renderer.render(record, NUMBER)
-    pages = pypdfium2.PdfDocument(made.content)
-    text = "\n".join(page.get_textpage().get_text_range().replace("\r\n", "\n") for page in pages)
-    engine = renderer.engine
-    sheet = CSS(string=FLOOR_STYLE, font_config=engine.fonts, url_fetcher=engine.fetcher)
-    page = f"<pre>{escape(text)}</pre>"
-    return (
-        lambda: HTML(string=page).write_pdf(font_config=engine.fonts, stylesheets=[sheet]),
-        len(made.content),
-        made.pages,
+    text = "\n".join(
+        page.get_textpage().get_text_range().replace("\r\n", "\n") for page in pypdfium2.PdfDocument(made.content)
     )
+    # Not the documents' own configuration, which keeps what the bare WeasyPrint works out again.
+    fonts = FontConfiguration()
+    sheet = CSS(string=FLOOR_STYLE, font_config=fonts, url_fetcher=renderer.engine.fetcher)
+    page = f"<pre>{escape(text)}</pre>"
+    return lambda: HTML(string=page).write_pdf(font_config=fonts, stylesheets=[sheet])
 
 
 def cpu_seconds(work: Callable[[], object]) -> float:
@@ -107,17 +104,23 @@ def measure_one(path: Path) -> None:
     # As in the processes that make documents.
     calm_collector()
     sys.stdout.write("connections  pages      kB  document     floor  ratio (median of turns; best)\n")
-    for session_id, turns in TURNS.items():
-        renderer, record = prepared(path, session_id)
-        floor, size, pages = floor_of(renderer, record)
-        floor()
-        whole = partial(renderer.render, record, NUMBER)
-        pairs = [(cpu_seconds(whole), cpu_seconds(floor)) for _ in range(turns)]
+    for session_id in TURNS:
+        renderer, records = prepared(path, session_id)
+        made = renderer.render(records[0], NUMBER)
+        pairs = []
+        # Each turn is another learner's document: what is kept from one to the next is what they have in common.
+        for record in records[1:]:
+            start = time.process_time()
+            made = renderer.render(record, NUMBER)
+            seconds = time.process_time() - start
+            floor = floor_of(renderer, made)
+            floor()
+            pairs.append((seconds, cpu_seconds(floor)))
         ours, bare = (min(pair[side] for pair in pairs) for side in (0, 1))
         median = statistics.median(one / other for one, other in pairs)
         sys.stdout.write(
-            f"{len(record.log):>11,} {pages:>6} {size / 1000:>7.0f} {ours * 1000:>6.0f} ms {bare * 1000:>6.0f} ms "
-            f"{median:>6.2f} {ours / bare:>5.2f}\n"
+            f"{len(records[0].log):>11,} {made.pages:>6} {len(made.content) / 1000:>7.0f} "
+            f"{ours * 1000:>6.0f} ms {bare * 1000:>6.0f} ms {median:>6.2f} {ours / bare:>5.2f}\n"
         )
 
 
