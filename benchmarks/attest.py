@@ -1,4 +1,5 @@
-"""Measures the attestations: one document against its floor, many of them in one and two processes, their memory.
+"""Measures the attestations: one document against its floor, many of them in one and two processes, their memory,
+and the command that makes a session's.
 
 `make bench-attest DOCUMENTS=200`. The floor of a document is its own words as one preformatted block in the same run:
 bare WeasyPrint, one font, no tags, no PDF/A, no attachment. Each document is of another learner, as in an issue.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import resource
+import shutil
 import statistics
 import sys
 import tempfile
@@ -17,8 +19,10 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from datetime import date
+from functools import partial
 from html import escape
 from pathlib import Path
+from subprocess import run
 
 import duckdb
 import pypdfium2
@@ -47,6 +51,7 @@ INPUTS = AttestationInputs(
 TURNS = {"S-30": 15, "S-300": 7, "S-3000": 3}
 DAY = date(2027, 1, 15)
 NUMBER = "S-30/U-0/1"
+DEMO_SESSION = "S-2026-MGMT-09"
 FLOOR_STYLE = """
 @font-face { font-family: M; src: url(opco:font/mono) }
 pre { font: 7.2pt/1.5 M; white-space: pre-wrap }
@@ -66,13 +71,16 @@ def warehouse(folder: Path, documents: int) -> Path:
 
 
 def prepared(path: Path, session_id: str) -> tuple[Renderer, list[LearnerRecord]]:
-    """Return a session's renderer and the records of its learners."""
+    """Return a session's renderer and the records of its learners, of at most `TURNS` and one more."""
     images = read_images(ASSETS, INPUTS.images)
     with closing(open_published(path)) as connection:
         build = read_build(connection)
         session = read_session(connection, session_id, build)
         texts = read_code_texts(connection, "fr")
-        users = [f"U-{learner}" for learner in range(TURNS[session_id] + 1)]
+        query = "select user_id from fct_learner_sessions where session_id = ? and has_played order by user_id"
+        users = [user for (user,) in connection.execute(query, [session_id]).fetchall()]
+        if session_id in TURNS:
+            users = users[: TURNS[session_id] + 1]
         records = read_learner_records(connection, session_id, users, build)
     return Renderer(INPUTS, images, session, build, texts, DAY), records
 
@@ -188,6 +196,34 @@ def measure_many(path: Path, folder: Path, documents: int) -> None:
     )
 
 
+def measure_cold(home: Path) -> None:
+    """Print what `opco attest` of the demo's largest session takes, against its documents alone."""
+    opco = str(Path(sys.executable).with_name("opco"))
+    demo = PROJECT_DIR / "demo"
+    home.mkdir()
+    at_home = ("--home", str(home))
+    build = [opco, "build", "--raw", str(demo / "raw"), "--as-of", "2026-11-10T06:00:00Z", *at_home]
+    run(build, check=True, capture_output=True)
+    shutil.copytree(ASSETS, home / "assets")
+    named = {
+        "--organisation-name": INPUTS.name,
+        "--legal-representative": INPUTS.legal_representative,
+        "--logo": INPUTS.logo,
+        "--stamp": INPUTS.stamp,
+    }
+    options = [text for pair in named.items() for text in pair if text]
+    start, before = time.perf_counter(), processor_seconds_of_children()
+    run([opco, "attest", DEMO_SESSION, *options, *at_home], check=True, capture_output=True)
+    wall, processor = time.perf_counter() - start, processor_seconds_of_children() - before
+    renderer, records = prepared((home / "var" / "published" / "opco.duckdb").resolve(), DEMO_SESSION)
+    renderer.render(records[0], NUMBER)
+    own = sum(cpu_seconds(partial(renderer.render, record, NUMBER)) for record in records)
+    sys.stdout.write(
+        f"opco attest of {len(records)} learners: {wall:.1f} s, {processor:.1f} s of processor time; "
+        f"their documents alone {own:.1f} s of it, {processor / own:.1f} times\n"
+    )
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -197,6 +233,7 @@ def main() -> None:
         path = warehouse(Path(name), documents)
         measure_many(path, Path(name), documents)
         measure_one(path)
+        measure_cold(Path(name) / "home")
 
 
 if __name__ == "__main__":
