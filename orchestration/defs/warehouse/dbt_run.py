@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestration.defs.warehouse.changed import BUILT
 from warehouse.project import PROJECT_DIR
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def run_dbt(
 
     def at_event(event: EventMsg) -> None:
         info: Any = event.info
-        if info.name in ("NodeStart", "NodeFinished"):
+        # What else dbt runs, such as exposures, is no step of a build.
+        if info.name in ("NodeStart", "NodeFinished") and event.data.node_info.resource_type in BUILT:
             name = event.data.node_info.node_name
             if info.name == "NodeStart":
                 at_work.append(name)
