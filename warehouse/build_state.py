@@ -23,7 +23,8 @@ class BuildState:
 
     `project` stands for the models and the packages that ran them, `rules` holds the settings of the rules by name,
     `files_digest` stands for the archive's first `file_count` file versions. `full_refresh_reason` is None where the
-    build was incremental; `archive_head` is the archive's head that it was made of. States of the first edition of the
+    build was incremental; `archive_head` is the archive's head that it was made of; of `nodes_left` models and tests
+    nothing had changed that they rest on, and they were not run. States of the first edition of the
     rules do not name their edition.
     """
 
@@ -36,6 +37,7 @@ class BuildState:
     full_refresh_reason: str | None = None
     rules_edition: int = 1
     archive_head: str | None = None
+    nodes_left: int = 0
 
 
 def state_of(

@@ -180,20 +180,21 @@ def _copy_marts(build_file: Path, target: Path, build_id: str) -> tuple[datetime
                 db.execute(f"alter table published.main.{name} add primary key ({key})")
             if comment:
                 db.execute(f"comment on table published.main.{name} is {quoted_literal(comment)}")
-        for table, column, comment in db.execute(
+        # One transaction: each of the comments, some hundred, would be written to the disk by itself.
+        db.execute("begin")
+        comments = db.execute(
             """
             select table_name, column_name, comment from duckdb_columns()
             where database_name = 'build' and schema_name = 'marts' and comment is not null
             order by table_name, column_index
             """
-        ).fetchall():
-            _comment(db, table, column, comment)
+        ).fetchall()
         fields = db.execute(FIELDS).fetchall() if "dim_custom_fields" in row_counts else []
-        for column, comment in fields:
-            for table in WITH_CUSTOM_FIELDS:
-                _comment(db, table, column, comment)
+        comments += [(table, column, comment) for column, comment in fields for table in WITH_CUSTOM_FIELDS]
+        db.execute("".join(_comment(*one) for one in comments))
         if row_counts.keys() >= MARTS_OF_VIEWS:
             create_views(db)
+        db.execute("commit")
         db.execute("use memory")
         db.execute("detach published")
     return found[0][1], row_counts
@@ -214,9 +215,9 @@ def _definition(db: duckdb.DuckDBPyConnection, table: str, keys: list[tuple[str,
     return f"create table published.main.{quoted_identifier(table)} ({', '.join(parts)})"
 
 
-def _comment(db: duckdb.DuckDBPyConnection, table: str, column: str, comment: str) -> None:
+def _comment(table: str, column: str, comment: str) -> str:
     name = f"published.main.{quoted_identifier(table)}.{quoted_identifier(column)}"
-    db.execute(f"comment on column {name} is {quoted_literal(comment)}")
+    return f"comment on column {name} is {quoted_literal(comment)};\n"
 
 
 def _check_room(db: duckdb.DuckDBPyConnection, folder: Path, tables: list[str]) -> None:

@@ -11,6 +11,9 @@
 } -%}
 {%- set territory = var('calendar').territory -%}
 
+{{ config(meta={
+    'changes_where': '(select year(clock_at) + 5 from raw.this_build) > (select max(year(day_on)) from marts.dim_dates)'
+}) }}
 -- from the day that a connection of 2000 in UTC can fall on to the end of the fifth year after the build's clock
 with days as (
     select cast(unnest(range(timestamp '1999-12-31', ends_at, interval 1 day)) as date) as day_on
