@@ -152,16 +152,18 @@ def _without_token(remote: str) -> str:
 
 @contextmanager
 def _said_to(log: Path) -> Iterator[None]:
-    """Let what a process that is begun meanwhile says on its standard error, then and later, go to the file `log`."""
+    """Let what a process that is begun meanwhile prints, then and later, go to the file `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    kept = os.dup(2)
+    kept = {number: os.dup(number) for number in (1, 2)}
     try:
         with log.open("wb") as stream:
-            os.dup2(stream.fileno(), 2)
+            for number in kept:
+                os.dup2(stream.fileno(), number)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        for number, copy in kept.items():
+            os.dup2(copy, number)
+            os.close(copy)
 
 
 def _end(session: SparkSession | None, *, is_local: bool) -> None:

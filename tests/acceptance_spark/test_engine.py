@@ -28,7 +28,7 @@ SESSION = "S-2026-MGMT-09"
 def small_jvm() -> Iterator[None]:
     """Let Java make what it runs no faster than a few rows are worth."""
     before = os.environ.get("JDK_JAVA_OPTIONS")
-    os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+    os.environ["JDK_JAVA_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=256m -XX:+UseSerialGC"
     yield
     os.environ["JDK_JAVA_OPTIONS"] = before or ""
 

@@ -103,7 +103,12 @@ def _take_over(
         if node["resource_type"] in ("model", "seed")
     }
     limit = bytes_of(settings.build.views_above)
-    viewed = [table for table in tables if table.schema != "marts" or table.byte_count > limit]
+    # A dimension has a key, which a view cannot have; none is that large.
+    viewed = [
+        table
+        for table in tables
+        if table.schema != "marts" or (table.byte_count > limit and not table.name.startswith("dim_"))
+    ]
     promised = {table: _promised_types(nodes[table.schema, table.name]) for table in tables}
     view_parquet(home.build_file, {table: promised[table] for table in viewed})
     describe_views(home.build_file, [nodes["marts", table.name] for table in viewed if table.schema == "marts"])
