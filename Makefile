@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help docs setup demo portal test acceptance lint bench bench-export bench-attest bench-documents bench-faults dagster pictures lock bench-nightly bench-start bench-sizes bench-portal bench-moodle bench-xapi
+.PHONY: help docs setup setup-spark acceptance-spark demo portal test acceptance lint bench bench-export bench-attest bench-documents bench-faults dagster pictures lock bench-nightly bench-start bench-sizes bench-portal bench-moodle bench-xapi
 
 BIN := .venv/bin
 
@@ -9,15 +9,21 @@ help: ## Say what can be made
 setup: ## Set up .venv and the system libraries; does nothing when all is there
 	@scripts/setup.sh
 
+setup-spark: ## Set up .venv-spark, with the second engine and Java; does nothing when all is there
+	@scripts/setup.sh --spark
+
 demo: setup ## Build the demo campus, export it and make the attestations of one session
 	@$(BIN)/python scripts/demo.py
 
 test: setup ## Run all tests (ARGS="-k name" for some)
-	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder --ignore=tests/acceptance $(ARGS)
+	@$(BIN)/python -m pytest -n 2 --no-loadscope-reorder --ignore=tests/acceptance --ignore=tests/acceptance_spark $(ARGS)
 
 acceptance: setup ## Run the tests that need LibreOffice, Chromium, PostgreSQL, MariaDB, Ralph, rsync or systemd-analyze, installing what is missing
 	@scripts/acceptance.sh
 	@$(BIN)/python -m pytest -n 2 tests/acceptance $(ARGS)
+
+acceptance-spark: setup-spark ## Build the same models on Spark and compare every row with DuckDB's; installs Spark and Java
+	@.venv-spark/bin/python -m pytest tests/acceptance_spark $(ARGS)
 
 lint: setup ## Check style and types of Python and SQL
 	@$(BIN)/ruff check .

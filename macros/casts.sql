@@ -5,10 +5,38 @@
    read as its kind gives null; raw_contract.sql says what becomes of the row then. #}
 
 
-{% macro blanks(is_pattern=false) -%}
-    {%- if is_pattern -%} \x20\t\r\n\x{A0}\x{202F}\x{200B}\x{FEFF}
-    {%- else -%} e' \t\r\n' || chr(160) || chr(8239) || chr(8203) || chr(65279)
-    {%- endif -%}
+{% macro blanks() -%}
+    {{ " \t\r\n\u00a0\u202f\u200b\ufeff" }}
+{%- endmacro %}
+
+
+{% macro matches_fully(text, pattern) -%}
+    {{ adapter.dispatch('matches_fully')(text, pattern) }}
+{%- endmacro %}
+
+{% macro default__matches_fully(text, pattern) -%}
+    regexp_full_match({{ text }}, '{{ pattern }}')
+{%- endmacro %}
+
+{% macro spark__matches_fully(text, pattern) -%}
+    {#- not "$", which lets a line end through -#}
+    {{ text }} rlike '\\A(?:{{ pattern }})\\z'
+{%- endmacro %}
+
+
+{# Lower case letter by letter, whatever the language and the letters beside it (docs/rules.md). #}
+{% macro lowered(text) -%}
+    {{ adapter.dispatch('lowered')(text) }}
+{%- endmacro %}
+
+{% macro default__lowered(text) -%}
+    lower({{ text }})
+{%- endmacro %}
+
+{% macro spark__lowered(text) -%}
+    {#- not "lower": Java lowers Σ by its neighbours, makes two letters of İ, and knows letters that DuckDB does not -#}
+    {%- set letters, lower_letters = letters_to_lower() -%}
+    translate({{ text }}, '{{ letters }}', '{{ lower_letters }}')
 {%- endmacro %}
 
 
@@ -26,10 +54,10 @@
         nullif(
             case
                 when
-                    contains({{ name }}, ' ') or contains({{ name }}, e'\t')
-                    or contains({{ name }}, e'\r') or contains({{ name }}, e'\n')
-                    or strlen({{ name }}) > length({{ name }})
-                    then trim({{ name }}, {{ blanks() }})
+                    contains({{ name }}, ' ') or contains({{ name }}, chr(9))
+                    or contains({{ name }}, chr(13)) or contains({{ name }}, chr(10))
+                    or bit_length({{ name }}) > 8 * length({{ name }})
+                    then trim(both '{{ blanks() }}' from {{ name }})
                 else {{ name }}
             end,
             ''
@@ -51,30 +79,32 @@
         {#- unfit: a list, an object, or a number of another kind, where text is expected -#}
         case
             when
-                (unfit_columns is null or not list_contains(unfit_columns, '{{ name }}'))
+                (unfit_columns is null or not array_contains(unfit_columns, '{{ name }}'))
             {%- if column.placeholders %}
-                and {{ cell }} not in ('{{ column.placeholders | join("', '") }}')
+                and {{ cell }} not in (
+                    {%- for word in column.placeholders %}{{ quoted_text(word) }}{{ ', ' if not loop.last }}{% endfor -%}
+                )
             {%- endif %}
                 then {{ cell }}
         end
     {%- elif column.kind == 'list' -%}
-        case when lower({{ cell }}) in ('{{ column.words | join("', '") }}') then lower({{ cell }}) end
+        case when {{ lowered(cell) }} in ('{{ column.words | join("', '") }}') then {{ lowered(cell) }} end
     {%- elif column.kind == 'bool' -%}
         case
-            when lower({{ cell }}) in ('true', '1', 'yes') then true
-            when lower({{ cell }}) in ('false', '0', 'no') then false
+            when {{ lowered(cell) }} in ('true', '1', 'yes') then true
+            when {{ lowered(cell) }} in ('false', '0', 'no') then false
         end
     {%- elif column.kind == 'seconds' -%}
-        case when regexp_full_match({{ cell }}, '[0-9]+') then try_cast({{ cell }} as bigint) end
+        case when {{ matches_fully(cell, '[0-9]+') }} then try_cast({{ cell }} as bigint) end
     {%- elif column.kind == 'whole' -%}
         case
-            when regexp_full_match({{ cell }}, '-?[0-9]+')
+            when {{ matches_fully(cell, '-?[0-9]+') }}
                 then nullif(try_cast({{ cell }} as bigint), -9223372036854775808)
         end
     {%- elif column.kind == 'pct' -%}
-        {%- set sign = '([' ~ blanks(is_pattern=true) ~ ']?%)?' -%}
+        {%- set pct = '0*([0-9]{1,2}([.,][0-9]+)?|100([.,]0+)?)([' ~ blanks() ~ ']?%)?' -%}
         case
-            when regexp_full_match({{ cell }}, '0*([0-9]{1,2}([.,][0-9]+)?|100([.,]0+)?){{ sign }}')
+            when {{ matches_fully(cell, pct) }}
                 then cast(
                     replace(regexp_extract({{ cell }}, '^0*([0-9]{1,3}([.,][0-9]{1,6})?)', 1), ',', '.')
                     as decimal(9, 6)
@@ -89,40 +119,37 @@
 
 
 {% macro as_instant(cell) -%}
-    {#- DuckDB takes a local time that exists twice as the later instant (earlier_reading gives the other), and moves
-        one that does not exist forward by the gap -#}
     {%- set time = '([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]{1,9})?)?' -%}
-    {%- set zone = "regexp_extract(" ~ cell ~ ", '(Z|z|[+-][0-9]{2}(:?[0-9]{2})?)$')" -%}
+    {%- set zone = "regexp_extract(" ~ cell ~ ", '(Z|z|[+-][0-9]{2}(:?[0-9]{2})?)$', 0)" -%}
     {%- set offset = "rpad(replace(" ~ zone ~ ", ':', ''), 5, '0')" -%}
-    {%- set wall_time = "regexp_extract(substr(" ~ cell ~ ", 12), '^[0-9:]+([.][0-9]{1,6})?')" -%}
-    {#- a cast that reads an offset wants the seconds too -#}
-    {%- set local_time = "substr(" ~ cell ~ ", 1, 10) || ' ' || " ~ wall_time ~ " || case when length("
+    {%- set wall_time = "regexp_extract(substr(" ~ cell ~ ", 12), '^[0-9:]+([.][0-9]{1,6})?', 0)" -%}
+    {#- the seconds too -#}
+    {%- set local_text = "substr(" ~ cell ~ ", 1, 10) || ' ' || " ~ wall_time ~ " || case when length("
         ~ wall_time ~ ") = 5 then ':00' else '' end" -%}
+    {%- set clock = "try_cast(" ~ local_text ~ " as timestamp)" -%}
     {%- set instant -%}
         case
-            when upper({{ zone }}) = 'Z' then try_cast({{ local_time }} as timestamp)
+            when upper({{ zone }}) = 'Z' then {{ clock }}
             when {{ zone }} <> ''
-                then timezone('UTC', try_cast(
-                    {{ local_time }} || left({{ offset }}, 3) || ':' || right({{ offset }}, 2) as timestamptz
-                ))
-            else timezone('UTC', timezone('{{ var("raw_timezone") }}', try_cast({{ local_time }} as timestamp)))
+                then {{ clock }}
+                    - try_cast(left({{ offset }}, 3) as integer) * interval 1 hour
+                    - try_cast(left({{ offset }}, 1) || right({{ offset }}, 2) as integer) * interval 1 minute
+            else {{ instant_of_local_time(clock, var('raw_timezone')) }}
         end
     {%- endset -%}
     {#- nearly every instant has one of two plain shapes, which need no closer look -#}
     {%- set plain = '[12][0-9]{3}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,6})?' -%}
+    {%- set any_shape = '[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]' ~ time ~ '( ?(Z|z|[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?))?' -%}
     {%- set is_utc = var('raw_timezone') == 'UTC' -%}
     case
-        when regexp_full_match({{ cell }}, '{{ plain }}{{ 'Z?' if is_utc else 'Z' }}')
+        when {{ matches_fully(cell, plain ~ ('Z?' if is_utc else 'Z')) }}
             then try_cast({{ cell }} as timestamp)
         {%- if not is_utc %}
-        when regexp_full_match({{ cell }}, '{{ plain }}')
-            then timezone('UTC', timezone('{{ var("raw_timezone") }}', try_cast({{ cell }} as timestamp)))
+        when {{ matches_fully(cell, plain) }}
+            then {{ instant_of_local_time('try_cast(' ~ cell ~ ' as timestamp)', var('raw_timezone')) }}
         {%- endif %}
         when
-            regexp_full_match(
-                {{ cell }},
-                '[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ]{{ time }}( ?(Z|z|[+-](0[0-9]|1[0-5])(:?[0-5][0-9])?))?'
-            )
+            {{ matches_fully(cell, any_shape) }}
             and {{ instant }} between timestamp '0001-01-01' and timestamp '9999-12-31 23:59:59.999999'
             then {{ instant }}
     end
@@ -133,10 +160,10 @@
     {%- set zone = var('display_timezone') -%}
     {%- set clock = "cast(try_cast(" ~ cell ~ " as date) as timestamp)"
         ~ (" + interval 1 day - interval 1 microsecond" if is_end else "") -%}
-    {%- set later = "timezone('UTC', timezone('" ~ zone ~ "', " ~ clock ~ "))" -%}
+    {%- set later = instant_of_local_time(clock, zone) -%}
     {%- set bound = later if is_end else "coalesce(" ~ earlier_of_two(later, zone) ~ ", " ~ later ~ ")" -%}
     case
-            when not regexp_full_match({{ cell }}, '[0-9]{4}-[0-9]{2}-[0-9]{2}') then {{ as_instant(cell) }}
+            when not {{ matches_fully(cell, '[0-9]{4}-[0-9]{2}-[0-9]{2}') }} then {{ as_instant(cell) }}
             when {{ bound }} between timestamp '0001-01-01' and timestamp '9999-12-31 23:59:59.999999' then {{ bound }}
         end
 {%- endmacro %}
@@ -144,7 +171,7 @@
 
 {% macro as_local_date(column) -%}
     case
-            when regexp_full_match({{ column }}, '[0-9]{4}-[0-9]{2}-[0-9]{2}') then try_cast({{ column }} as date)
+            when {{ matches_fully(column, '[0-9]{4}-[0-9]{2}-[0-9]{2}') }} then try_cast({{ column }} as date)
             else cast({{ local_time(as_instant(column ~ '_cell')) }} as date)
         end
 {%- endmacro %}
@@ -155,7 +182,7 @@
     cast(null as timestamp)
     {%- else -%}
     case
-            when not regexp_matches({{ column }}_cell, '(Z|z|[+-][0-9]{2}(:?[0-9]{2})?)$')
+            when regexp_extract({{ column }}_cell, '(Z|z|[+-][0-9]{2}(:?[0-9]{2})?)$', 0) = ''
                 then {{ earlier_of_two(column, var('raw_timezone')) }}
         end
     {%- endif -%}
@@ -164,13 +191,10 @@
 
 {% macro earlier_of_two(later, zone) -%}
     {#- the clock was then put back within the day before the later one, and by so much the earlier one comes before -#}
-    {%- set shown = "timezone('" ~ zone ~ "', timezone('UTC', {}))" -%}
-    {%- set a_day_before = shown.format(later ~ ' - interval 1 day') ~ ' + interval 1 day' -%}
-    {%- set earlier = later ~ ' - (' ~ a_day_before ~ ' - ' ~ shown.format(later) ~ ')' -%}
+    {%- set shown = local_time(later, zone) -%}
+    {%- set a_day_before = local_time(later ~ ' - interval 1 day', zone) ~ ' + interval 1 day' -%}
+    {%- set earlier = later ~ ' - (' ~ a_day_before ~ ' - ' ~ shown ~ ')' -%}
     case
-            when
-                {{ a_day_before }} > {{ shown.format(later) }}
-                and {{ shown.format(earlier) }} = {{ shown.format(later) }}
-                then {{ earlier }}
+            when {{ a_day_before }} > {{ shown }} and {{ local_time(earlier, zone) }} = {{ shown }} then {{ earlier }}
         end
 {%- endmacro %}

@@ -49,10 +49,19 @@
 
 
 {% macro quoted_name(name) -%}
+    {{ adapter.dispatch('quoted_name')(name) }}
+{%- endmacro %}
+
+{% macro default__quoted_name(name) -%}
     "{{ name | replace('"', '""') }}"
+{%- endmacro %}
+
+{% macro spark__quoted_name(name) -%}
+    `{{ name | replace('`', '``') }}`
 {%- endmacro %}
 
 
 {% macro quoted_text(text) -%}
-    '{{ text | replace("'", "''") | replace("\x00", "' || chr(0) || '") }}'
+    {#- Spark reads a backslash as the beginning of an escape -#}
+    '{{ text | replace("'", "''") | replace("\x00", "' || chr(0) || '") | replace("\\", "' || chr(92) || '") }}'
 {%- endmacro %}

@@ -23,8 +23,8 @@
     from (
         select
             {{ trimmed_cells(table_name) }},
-            cast(null as struct(reason varchar, column_name varchar, value varchar)) as previous_rejection,
-            cast(null as varchar) as previous_row_status,
+            {{ no_rejection() }} as previous_rejection,
+            cast(null as string) as previous_row_status,
             cast(null as boolean) as was_candidate
         from {{ source('raw', table_name) }}
         {%- if is_incremental() %}
@@ -90,7 +90,9 @@
 
 {% macro changed_rows(deduplicated, table_name) -%}
     select
-        * exclude (is_current, last_load_number, previous_rejection, previous_row_status, was_candidate),
+        {{ all_but([
+            'is_current', 'last_load_number', 'previous_rejection', 'previous_row_status', 'was_candidate',
+        ]) }},
         row_status in ('kept', 'outside_session', 'gone') as is_kept,
         (select built_at from {{ source('raw', 'this_build') }}) as written_at
     from {{ deduplicated }}

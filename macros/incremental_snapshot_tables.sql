@@ -74,12 +74,13 @@
 
 
 {% macro row_status_of_carried_over(key, compared) -%}
-    {%- set value = 'row(' ~ compared | join(', ') ~ ')' -%}
     {%- set carried_over_first -%}
         partition by {{ key | join(', ') }}, rejection is null
         order by is_carried_over desc, file desc, line desc
     {%- endset -%}
-    {%- set has_first_value = value ~ ' = first_value(' ~ value ~ ') over (' ~ carried_over_first ~ ')' -%}
+    {%- set has_first_value -%}
+        {{ record_of(compared) }} = first_value({{ record_of(compared) }}) over ({{ carried_over_first }})
+    {%- endset -%}
     case
             when rejection is not null then case when is_current then 'rejected' else 'superseded_version' end
             when

@@ -3,7 +3,9 @@
    dbt's own materializations build a model beside the one that readers see, swap the two, and ask the database of each
    what it has; each statement is written to a file as well. Nobody reads the build file while it is built, and one that
    stopped half-way is built anew: so a table is made in place, in one transaction, and an incremental model goes by its
-   strategy at once. Hooks, grants, indexes and stored failures have no part in this project. #}
+   strategy at once. Hooks, grants, indexes and stored failures have no part in this project.
+
+   Spark builds in schemas that begin empty, and always in full: an incremental model is a table there. #}
 
 
 {% materialization table, adapter='duckdb' -%}
@@ -38,7 +40,7 @@
 {%- endmaterialization %}
 
 
-{% materialization test, adapter='duckdb' -%}
+{% materialization test, default -%}
     {%- set query -%}
         select
             {{ config.get('fail_calc') }} as failures,
@@ -46,7 +48,7 @@
             {{ config.get('fail_calc') }} {{ config.get('error_if') }} as should_error
         from (
             {{ model.compiled_code }}
-        )
+        ) as failing_rows
     {%- endset -%}
     {%- set response, table = adapter.execute(query, auto_begin=false, fetch=true) -%}
     {%- do store_result('main', response=response, agate_table=table) -%}
@@ -70,6 +72,31 @@
     {%- do store_result('agate_table', response='OK') -%}
     {{ return({'relations': [target_relation]}) }}
 {%- endmaterialization %}
+
+
+{% materialization table, adapter='spark' -%}
+    {{ return(made_once()) }}
+{%- endmaterialization %}
+
+
+{% materialization incremental, adapter='spark' -%}
+    {{ return(made_once()) }}
+{%- endmaterialization %}
+
+
+{% materialization view, adapter='spark' -%}
+    {{ return(made_once('view')) }}
+{%- endmaterialization %}
+
+
+{% macro made_once(type='table') -%}
+    {%- set target_relation = this.incorporate(type=type) -%}
+    {%- call statement('main') -%}
+        create {{ type }} {{ target_relation }} {{ 'using parquet' if type == 'table' }} as
+        {{ model.compiled_code }}
+    {%- endcall -%}
+    {{ return({'relations': [target_relation]}) }}
+{%- endmacro %}
 
 
 {% macro run_main(statements) -%}

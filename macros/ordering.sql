@@ -2,7 +2,21 @@
 
 
 {% macro alphabetical(column) -%}
-    lower(strip_accents({{ column }}))
+    {{ lowered(without_accents(column)) }}
+{%- endmacro %}
+
+
+{% macro without_accents(column) -%}
+    {{ adapter.dispatch('without_accents')(column) }}
+{%- endmacro %}
+
+{% macro default__without_accents(column) -%}
+    strip_accents({{ column }})
+{%- endmacro %}
+
+{% macro spark__without_accents(column) -%}
+    {%- set letters, plain, marks = letters_with_accents() -%}
+    translate({{ column }}, '{{ letters }}{{ marks }}', '{{ plain }}')
 {%- endmacro %}
 
 

@@ -20,16 +20,9 @@
                 {%- if retry == 'all rows' %}
                 rejection is null
                 or {%- endif %} rejection['reason'] = 'in_the_future'
-                or starts_with(rejection['reason'], 'unknown_')
+                or rejection['reason'] like 'unknown%'
                 {#- in a list, because an empty struct costs the writing of every field #}
-                then [
-                    struct_pack(
-                        unfit_columns := unfit_columns
-                    {%- for name in var('raw_contract')[table_name].columns %},
-                        {{ name }}_cell := {{ name }}_cell
-                    {%- endfor %}
-                    )
-                ]
+                then {{ list_of([cells_to_retry(table_name)]) }}
         end as retry_cells
     {%- endif %}
 {%- endmacro %}
@@ -74,27 +67,49 @@
 {%- endmacro %}
 
 
-{% macro nulled_cells(table_name) -%}
-    list_filter(
-            cast([
-            {%- for name, column in var('raw_contract')[table_name].columns.items() if not column.is_required %}
-                case
-                    when {{ name }}_cell is not null and {{ name }} is null
-                        then {{ rejection('not_in_list' if column.kind == 'list' else 'bad_type', name) }}
-                end{{ ',' if not loop.last }}
-            {%- endfor %}
-            ] as struct(reason varchar, column_name varchar, value varchar)[]),
-            lambda cell: cell is not null
-        )
+{% macro cells_to_retry(table_name) -%}
+    {%- set cells = {'unfit_columns': 'unfit_columns'} -%}
+    {%- for name in var('raw_contract')[table_name].columns -%}
+        {%- do cells.update({name ~ '_cell': name ~ '_cell'}) -%}
+    {%- endfor -%}
+    {{ struct_of(cells) }}
 {%- endmacro %}
 
 
-{% macro rejection(reason, column_name=none) -%}
+{% macro nulled_cells(table_name) -%}
+    {#- a list that names no cell has a type, too -#}
+    {%- set cells = [no_rejection()] -%}
+    {%- for name, column in var('raw_contract')[table_name].columns.items() if not column.is_required -%}
+        {%- set rejected = rejection('not_in_list' if column.kind == 'list' else 'bad_type', name) -%}
+        {%- do cells.append(
+            'case when ' ~ name ~ '_cell is not null and ' ~ name ~ ' is null then ' ~ rejected ~ ' end'
+        ) -%}
+    {%- endfor -%}
+    {{ items_where(list_of(cells), 'item is not null') }}
+{%- endmacro %}
+
+
+{% macro rejection(reason, column_name=none, of=none) -%}
     {%- if column_name -%}
-        {'reason': '{{ reason }}', 'column_name': '{{ column_name }}', 'value': left({{ column_name }}_cell, 200)}
+        {{ struct_of({
+            'reason': "'" ~ reason ~ "'",
+            'column_name': "'" ~ column_name ~ "'",
+            'value': 'left(' ~ (of or column_name ~ '_cell') ~ ', 200)',
+        }) }}
     {%- else -%}
-        {'reason': '{{ reason }}', 'column_name': null, 'value': left(malformed_line, 200)}
+        {{ struct_of({
+            'reason': "'" ~ reason ~ "'",
+            'column_name': 'cast(null as string)',
+            'value': 'left(malformed_line, 200)',
+        }) }}
     {%- endif -%}
+{%- endmacro %}
+
+
+{% macro no_rejection() -%}
+    case when false then {{ struct_of({
+        'reason': 'cast(null as string)', 'column_name': 'cast(null as string)', 'value': 'cast(null as string)',
+    }) }} end
 {%- endmacro %}
 
 
@@ -106,8 +121,8 @@
                     when not is_current then 'superseded_version'
                     {%- if compared %}
                     when
-                        row({{ compared | join(', ') }})
-                        <> first_value(row({{ compared | join(', ') }})) over ({{ last_delivered_first(key) }})
+                        {{ record_of(compared) }}
+                        <> first_value({{ record_of(compared) }}) over ({{ last_delivered_first(key) }})
                         then 'conflicting'
                     {%- endif %}
                     else 'duplicate'
@@ -128,8 +143,8 @@
             when rejection is not null then retry_cells is not null
             {%- if proof %}
             else
-                row({{ proof | join(', ') }})
-                <> first_value(row({{ proof | join(', ') }})) over ({{ last_delivered_first(key) }})
+                {{ record_of(proof) }}
+                <> first_value({{ record_of(proof) }}) over ({{ last_delivered_first(key) }})
             {%- else %}
             else false
             {%- endif %}

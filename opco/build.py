@@ -6,15 +6,16 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from opco.options import AsOfOption, DebugOption, HomeOption, JsonOption, RawOption, app
+from opco.options import AsOfOption, DebugOption, HomeOption, JsonOption, RawOption, app, field_option
 from opco.running import open_home, run
 from opco.terminal import HomeResult, home_option, print_result
 from orchestration.home.clock import clock
 from orchestration.home.paths import Home
+from orchestration.home.sections.building import BuildSettings
 from orchestration.home.settings import load_settings
 from orchestration.home.sources import raw_folder_of
 from warehouse.archive import read_manifest, require_loadable
@@ -22,6 +23,10 @@ from warehouse.build_file import GoneRows, Rejects
 from warehouse.wording import counted, size
 
 DAYS_SHOWN = 12
+EngineOption = Annotated[
+    Literal["duckdb", "spark"] | None,
+    field_option(BuildSettings, "engine", "Default: the setting build.engine.", "--engine"),
+]
 
 
 @app.command(
@@ -33,6 +38,7 @@ def build(
     full_refresh: Annotated[
         bool, typer.Option("--full-refresh", help="Rebuild everything from the archive, with the same result.")
     ] = False,
+    engine: EngineOption = None,
     home_folder: HomeOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -51,7 +57,10 @@ def build(
     made = run(
         home,
         "build",
-        {"raw_tables": load_config(raw, as_of), "dbt_models": {"as_of": as_of, "full_refresh": full_refresh}},
+        {
+            "raw_tables": load_config(raw, as_of),
+            "dbt_models": {"as_of": as_of, "full_refresh": full_refresh, "engine": engine},
+        },
         debug=debug,
     )
     print_result(BuildResult(**build_facts(home, made)), as_json=as_json)
@@ -60,6 +69,7 @@ def build(
 @app.command(epilog="Example:  opco rebuild")
 def rebuild(
     as_of: AsOfOption = None,
+    engine: EngineOption = None,
     home_folder: HomeOption = None,
     as_json: JsonOption = False,
     debug: DebugOption = False,
@@ -71,7 +81,7 @@ def rebuild(
     """
     home = open_home(home_folder)
     clock(as_of)
-    config = {"dbt_models": {"as_of": as_of, "full_refresh": True}}
+    config = {"dbt_models": {"as_of": as_of, "full_refresh": True, "engine": engine}}
     made = run(home, "rebuild", config, debug=debug)
     print_result(RebuildResult(**build_facts(home, made)), as_json=as_json)
 

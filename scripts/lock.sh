@@ -1,6 +1,7 @@
 #!/bin/sh
 # Resolves the locks from pyproject.toml, for all supported versions of Python and all systems, with hashes:
-# requirements.lock holds everything, requirements.production.lock what a server needs, at the same versions.
+# requirements.lock holds everything, requirements.production.lock what a server needs, and requirements.spark.lock
+# everything and the second engine, at the same versions.
 set -eu
 cd "$(dirname "$0")/.."
 tools=$(mktemp -d)
@@ -13,4 +14,6 @@ resolve() {
 }
 resolve --extra setup --extra dev --extra mcp --extra notebook -o requirements.lock
 resolve --extra setup --constraints requirements.lock -o requirements.production.lock
-echo "requirements.lock and requirements.production.lock are resolved."
+resolve --extra setup --extra dev --extra mcp --extra notebook --extra spark --constraints requirements.lock \
+    -o requirements.spark.lock
+echo "requirements.lock, requirements.production.lock and requirements.spark.lock are resolved."

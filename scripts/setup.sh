@@ -1,21 +1,24 @@
 #!/bin/sh
 # Sets up .venv with the locked packages, and the system libraries that the PDFs need. Does nothing when all is there.
-# PYTHON=/path/to/python chooses the interpreter. With --production nothing is installed that only tests need.
+# PYTHON=/path/to/python chooses the interpreter. With --production nothing is installed that only tests need; with
+# --spark it is .venv-spark, an environment of its own with the second engine as well, and Java.
 set -eu
 cd "$(dirname "$0")/.."
 
+venv=.venv
 case "${1:-}" in
 --production) lock=requirements.production.lock ;;
+--spark) lock=requirements.spark.lock venv=.venv-spark ;;
 "") lock=requirements.lock ;;
-*) echo "scripts/setup.sh takes nothing, or --production." >&2 && exit 2 ;;
+*) echo "scripts/setup.sh takes nothing, --production or --spark." >&2 && exit 2 ;;
 esac
 
-stamp=.venv/setup-stamp
+stamp=$venv/setup-stamp
 # A clone that was moved, or another interpreter asked for, needs a new environment as well.
 wanted="$(pwd)
 $lock
 ${PYTHON:-any} $(cat "$lock" pyproject.toml scripts/setup.sh scripts/provide.sh | cksum)"
-if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && .venv/bin/python -c '' 2>/dev/null; then
+if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$wanted" ] && "$venv/bin/python" -c '' 2>/dev/null; then
     exit 0
 fi
 
@@ -68,17 +71,20 @@ if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
     provide "Python's venv module" "python$minor-venv"
 fi
 
-if [ "$(.venv/bin/python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true)" != "$minor" ] ||
-    ! .venv/bin/python -m pip --version >/dev/null 2>&1 || { [ -f "$stamp" ] && [ "$(head -n 2 "$stamp")" != "$(printf '%s\n' "$wanted" | head -n 2)" ]; }; then
-    echo "Making .venv with Python $minor…"
-    rm -rf .venv
-    "$python" -m venv .venv
+if [ "$("$venv/bin/python" -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null || true)" != "$minor" ] ||
+    ! "$venv/bin/python" -m pip --version >/dev/null 2>&1 || { [ -f "$stamp" ] && [ "$(head -n 2 "$stamp")" != "$(printf '%s\n' "$wanted" | head -n 2)" ]; }; then
+    echo "Making $venv with Python $minor…"
+    rm -rf "$venv"
+    "$python" -m venv "$venv"
 fi
 rm -f "$stamp"
-echo "Installing the locked packages into .venv (about a minute)…"
+echo "Installing the locked packages into $venv (about a minute)…"
 pip() {
-    .venv/bin/python -m pip --disable-pip-version-check --no-input "$@"
+    "$venv/bin/python" -m pip --disable-pip-version-check --no-input "$@"
 }
+if [ "$venv" = .venv-spark ] && ! java -version 2>/dev/null; then
+    provide "Java, which Spark runs in here," openjdk-17-jre-headless
+fi
 # The lock names every package with its hashes; dependencies are not asked for again (see pyproject.toml).
 # pip itself is among them.
 pip install -qq --no-deps --require-hashes -r "$lock" ||

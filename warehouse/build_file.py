@@ -24,6 +24,7 @@ from warehouse.readers import literal_path
 from warehouse.sql import quoted_literal
 
 BUILD_FILE = "opco.duckdb"
+SPARK_FOLDER = "spark"
 
 
 @dataclass(frozen=True)
@@ -236,6 +237,8 @@ def remove_build_file(build_file: Path) -> None:
     """Remove the build file, whatever state it is in: a full refresh rebuilds it from the archive."""
     for path in (build_file, build_file.with_name(f"{build_file.name}.wal")):
         path.unlink(missing_ok=True)
+    # What a build on Spark made, of which the file holds views.
+    shutil.rmtree(build_file.with_name(SPARK_FOLDER), ignore_errors=True)
     # What a killed build had laid aside when memory ran short.
     shutil.rmtree(build_file.with_name(f"{build_file.name}.tmp"), ignore_errors=True)
 

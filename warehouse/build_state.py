@@ -23,9 +23,9 @@ class BuildState:
 
     `project` stands for the models and the packages that ran them, `rules` holds the settings of the rules by name,
     `files_digest` stands for the archive's first `file_count` file versions. `full_refresh_reason` is None where the
-    build was incremental; `archive_head` is the archive's head that it was made of; of `nodes_left` models and tests
-    nothing had changed that they rest on, and they were not run. States of the first edition of the
-    rules do not name their edition.
+    build was incremental; `archive_head` is the archive's head that it was made of, `engine` what computed it; of
+    `nodes_left` models and tests nothing had changed that they rest on, and they were not run. States of the first
+    edition of the rules do not name their edition.
     """
 
     build_id: str
@@ -37,11 +37,17 @@ class BuildState:
     full_refresh_reason: str | None = None
     rules_edition: int = 1
     archive_head: str | None = None
+    engine: str = "duckdb"
     nodes_left: int = 0
 
 
 def state_of(
-    build_id: str, clock_at: datetime, project: str, rules: dict[str, str | int | None], manifest: Manifest
+    build_id: str,
+    clock_at: datetime,
+    project: str,
+    rules: dict[str, str | int | None],
+    manifest: Manifest,
+    engine: str = "duckdb",
 ) -> BuildState:
     """Return the state that a build of all that `manifest` names leaves."""
     count = len(manifest.files)
@@ -54,6 +60,7 @@ def state_of(
         _digest(manifest, count),
         rules_edition=RULES_EDITION,
         archive_head=manifest.head,
+        engine=engine,
     )
 
 
@@ -79,6 +86,10 @@ def reason_for_full_refresh(
     """Return why a build on top of the `earlier` one has to be a full refresh; None when it can be incremental."""
     if earlier is None or not build_file.exists():
         return "there is no complete build to start from"
+    if earlier.engine != now.engine:
+        return f"the engine changed ({now.engine}, after {earlier.engine})"
+    if now.engine == "spark":
+        return "builds on Spark are full"
     if earlier.rules_edition != now.rules_edition:
         return (
             f"the rules changed (edition {now.rules_edition}, after {earlier.rules_edition}): "

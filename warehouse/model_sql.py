@@ -1,6 +1,7 @@
 """The project's models as SQL without dbt, for what has no second to lose: the same files, the same macros.
 
-Only what a full build of the models below the marts asks of dbt is there: `ref`, `source`, `var`, `config`, `return`.
+Only what a full build of the models below the marts asks of dbt is there: `ref`, `source`, `var`, `config`, `return`,
+`adapter.dispatch`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import cache
+from types import SimpleNamespace
 from typing import Any, cast
 
 import duckdb
@@ -44,6 +46,8 @@ class Models:
             # What a macro asks of the node that calls it.
             "model": {"resource_type": "model"},
             "return": _give_back,
+            # DuckDB reads what is made here.
+            "adapter": SimpleNamespace(dispatch=lambda name: self.templates.globals[f"default__{name}"]),
         }
         for path in (PROJECT_DIR / "macros").glob("*.sql"):
             for macro in re.finditer(r"{% macro (\w+)\(.*?endmacro -?%}", path.read_text(encoding="utf-8"), re.DOTALL):

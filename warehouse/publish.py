@@ -20,12 +20,14 @@ from warehouse.published import (
     SUFFIX,
     BuildRecord,
     fault_of,
+    parquet_of,
     read_record,
     record_of,
     remove_older,
     set_link,
     write_record,
 )
+from warehouse.readers import literal_path
 from warehouse.sql import quoted_identifier, quoted_literal
 from warehouse.views import create_views
 
@@ -49,6 +51,8 @@ PRIMARY_KEYS = {
     "follow_up_statuses": "follow_up_status",
     "reject_reasons": "reason",
 }
+# A mart that is a view in the build file is larger than a file should be; its rows become Parquet files of this size.
+PARQUET_FILE_SIZE = "512MB"
 LEARNER, SESSION = ("user_id", "dim_learners"), ("session_id", "dim_program_sessions")
 # Column and table that it points to, of tables with a row per learner and session at most: DuckDB keeps an index for
 # each, which on lines, days and steps would take a multiple of the rest (0174).
@@ -99,8 +103,9 @@ def publish(
     """Copy schema `marts` of the build file to `published/builds/<build_id>.duckdb` and set the link to it.
 
     Tables stand in schema `main`, with the models' descriptions as comments and the keys of `PRIMARY_KEYS` and
-    `FOREIGN_KEYS`; the views of `views/` stand beside them. A build whose file is there and whole is only shown again.
-    Its record names `archive_head`, the archive's head that it was made of. The newest `keep` builds stay. Raises
+    `FOREIGN_KEYS`; the views of `views/` stand beside them. A mart that is a view in the build file stays Parquet,
+    beside the published file, which has a view of it. A build whose file is there and whole is only shown again. Its
+    record names `archive_head`, the archive's head that it was made of. The newest `keep` builds stay. Raises
     OpcoError, with nothing changed for readers, when the build file holds another build than `build_id`, when the disk
     has no room, or when the copy fails.
     """
@@ -124,7 +129,9 @@ def publish(
 def _write(build_file: Path, target: Path, build_id: str, archive_head: str | None) -> BuildRecord:
     try:
         with written_atomically(target) as temporary:
-            data_as_of, row_counts = _copy_marts(build_file, temporary, build_id)
+            parquet = parquet_of(target)
+            shutil.rmtree(parquet, ignore_errors=True)
+            data_as_of, row_counts = _copy_marts(build_file, temporary, build_id, parquet)
             record = BuildRecord(
                 build_id=build_id,
                 published_at=datetime.now(UTC).strftime(INSTANT),
@@ -133,6 +140,7 @@ def _write(build_file: Path, target: Path, build_id: str, archive_head: str | No
                 sha256=sha256_of(temporary),
                 row_counts=row_counts,
                 archive_head=archive_head,
+                parquet={path.relative_to(parquet).as_posix(): sha256_of(path) for path in sorted(parquet.glob("*/*"))},
             )
             # Tools that open a database for writing unless told otherwise would change it.
             temporary.chmod(stat.S_IMODE(temporary.stat().st_mode) & ~WRITING)
@@ -141,6 +149,7 @@ def _write(build_file: Path, target: Path, build_id: str, archive_head: str | No
     except (duckdb.Error, OSError) as error:
         if not target.exists():
             record_of(target).unlink(missing_ok=True)
+            shutil.rmtree(parquet_of(target), ignore_errors=True)
         raise OpcoError(
             f"{build_file} could not be published to {target.parent} ({str(error).splitlines()[0]}). "
             "What was published before stays. Mend the cause (room, rights, the disk) and run the build again."
@@ -148,28 +157,34 @@ def _write(build_file: Path, target: Path, build_id: str, archive_head: str | No
     return record
 
 
-def _copy_marts(build_file: Path, target: Path, build_id: str) -> tuple[datetime, dict[str, int]]:
+def _copy_marts(build_file: Path, target: Path, build_id: str, parquet: Path) -> tuple[datetime, dict[str, int]]:
     with duckdb.connect() as db:
         db.execute(f"attach {quoted_literal(build_file)} as build (read_only)")
         found = db.execute("select build_id, data_as_of from build.marts.warehouse_build").fetchall()
         if [row[0] for row in found] != [build_id]:
             raise OpcoError(f"{build_file} holds another build than {build_id}. Run the build again.")
-        tables = db.execute(
+        marts = db.execute(
             """
-            select table_name, comment from duckdb_tables()
-            where database_name = 'build' and schema_name = 'marts' order by table_name
+            select table_name, comment, true as is_table from duckdb_tables()
+            where database_name = 'build' and schema_name = 'marts'
+            union all
+            select view_name, comment, false from duckdb_views()
+            where database_name = 'build' and schema_name = 'marts'
+            order by all
             """
         ).fetchall()
-        _check_room(db, target.parent, [table for table, _ in tables])
+        _check_room(db, target.parent, [table for table, _, is_table in marts if is_table])
         db.execute(f"attach {quoted_literal(target)} as published")
         row_counts = {}
         db.execute("use published.main")
         # What is pointed to stands there first.
-        for table, comment in sorted(tables, key=lambda one: one[0] in FOREIGN_KEYS):
+        for table, comment, is_table in sorted(marts, key=lambda one: one[0] in FOREIGN_KEYS):
             name = quoted_identifier(table)
             order = f"order by {ORDERED[table]}" if table in ORDERED else ""
             db.execute(f"set preserve_insertion_order = {'true' if order else 'false'}")
-            if keys := [key for key in FOREIGN_KEYS.get(table, ()) if key[1] in row_counts]:
+            if not is_table:
+                _write_parquet(db, table, parquet / table)
+            elif keys := [key for key in FOREIGN_KEYS.get(table, ()) if key[1] in row_counts]:
                 db.execute(_definition(db, table, keys))
                 db.execute(f"insert into published.main.{name} from build.marts.{name}")
             else:
@@ -179,7 +194,8 @@ def _copy_marts(build_file: Path, target: Path, build_id: str) -> tuple[datetime
             if key := PRIMARY_KEYS.get(table):
                 db.execute(f"alter table published.main.{name} add primary key ({key})")
             if comment:
-                db.execute(f"comment on table published.main.{name} is {quoted_literal(comment)}")
+                kind = "table" if is_table else "view"
+                db.execute(f"comment on {kind} published.main.{name} is {quoted_literal(comment)}")
         # One transaction: each of the comments, some hundred, would be written to the disk by itself.
         db.execute("begin")
         comments = db.execute(
@@ -198,6 +214,23 @@ def _copy_marts(build_file: Path, target: Path, build_id: str) -> tuple[datetime
         db.execute("use memory")
         db.execute("detach published")
     return found[0][1], row_counts
+
+
+def _write_parquet(db: duckdb.DuckDBPyConnection, table: str, folder: Path) -> None:
+    """Write the rows of a mart to Parquet files in `folder`, and make a published view of them.
+
+    They lie in the order of their session, so that who asks for one session reads only the files, and of these only the
+    parts, that hold it.
+    """
+    folder.mkdir(parents=True)
+    names = [name for name, *_ in db.execute(f"describe build.marts.{table}").fetchall()]
+    order = " order by session_id" if "session_id" in names else ""
+    db.execute(
+        f"copy (from build.marts.{table}{order}) to {quoted_literal(folder)} "
+        f"(format parquet, compression zstd, file_size_bytes {quoted_literal(PARQUET_FILE_SIZE)}, overwrite true)"
+    )
+    files = quoted_literal(f"{literal_path(folder.resolve())}/*.parquet")
+    db.execute(f"create view published.main.{table} as from read_parquet({files}, hive_partitioning = false)")
 
 
 def _definition(db: duckdb.DuckDBPyConnection, table: str, keys: list[tuple[str, str]]) -> str:

@@ -8,8 +8,9 @@ one open keeps it, whatever is published, taken back or removed meanwhile.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -53,7 +54,8 @@ PUBLISHING_TAKES = timedelta(seconds=2)
 class BuildRecord:
     """What a published file was when it was published. Instants are UTC, as text.
 
-    `archive_head` is the archive's head that it was made of, None of an earlier program's.
+    `archive_head` is the archive's head that it was made of, None of an earlier program's. `parquet` has the SHA-256 of
+    each file in `parquet_of` the published file.
     """
 
     build_id: str
@@ -63,6 +65,7 @@ class BuildRecord:
     sha256: str
     row_counts: Mapping[str, int]
     archive_head: str | None = None
+    parquet: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -156,6 +159,11 @@ def page_of(path: Path) -> Path:
     return path.with_suffix(".html")
 
 
+def parquet_of(path: Path) -> Path:
+    """Return the folder with the Parquet files of a published file's largest tables; without such, there is none."""
+    return path.with_suffix("")
+
+
 def write_record(path: Path, record: BuildRecord) -> None:
     """Write the record of the published file `path`."""
     with written_atomically(record_of(path)) as temporary:
@@ -206,9 +214,21 @@ def _fault_of_bytes(path: Path, *, to_the_last_byte: bool = True) -> str | None:
         fault = f"it has {found.st_size:,} bytes, and {record.byte_count:,} were published"
     elif to_the_last_byte and sha256_of(path) != record.sha256:
         fault = f"its checksum is not that of what was published, {record.sha256}"
+    else:
+        fault = _fault_of_parquet(path, record, to_the_last_byte=to_the_last_byte)
     if fault is not None and (written_at := _written_since(path, record)):
         return f"somebody wrote to it at {written_at:%Y-%m-%dT%H:%M:%SZ}: {fault}"
     return fault
+
+
+def _fault_of_parquet(path: Path, record: BuildRecord, *, to_the_last_byte: bool) -> str | None:
+    for name, sha256 in record.parquet.items():
+        file = parquet_of(path) / name
+        if not file.is_file():
+            return f"its file {file} is gone"
+        if to_the_last_byte and sha256_of(file) != sha256:
+            return f"the checksum of its file {file} is not that of what was published, {sha256}"
+    return None
 
 
 def was_written_to(path: Path) -> bool:
@@ -361,15 +381,22 @@ def older_builds(published: Path, keep: int) -> list[PublishedBuild]:
     return [build for build in published_builds(published)[keep:] if not build.is_shown]
 
 
+def remove_build(path: Path) -> None:
+    """Remove the published file `path` with all that stands beside it."""
+    for file in (path, changes_beside(path), record_of(path), page_of(path)):
+        file.unlink(missing_ok=True)
+    shutil.rmtree(parquet_of(path), ignore_errors=True)
+
+
 def remove_older(published: Path, keep: int) -> list[PublishedBuild]:
     """Remove the `older_builds`, and return what went."""
     removed = older_builds(published, keep)
     for build in removed:
-        build.path.unlink(missing_ok=True)
-        changes_beside(build.path).unlink(missing_ok=True)
-        record_of(build.path).unlink(missing_ok=True)
-        page_of(build.path).unlink(missing_ok=True)
+        remove_build(build.path)
     for record in (published / BUILDS).glob("[!.]*.json"):  # of a build that was killed before it had its name
         if not record.with_suffix(SUFFIX).exists():
             record.unlink(missing_ok=True)
+    for folder in (published / BUILDS).glob("[!.]*/"):
+        if not folder.with_name(f"{folder.name}{SUFFIX}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
     return removed

@@ -2,6 +2,7 @@
 
 It reads a line of JSON from its standard input (`file`, `sql`, `row_limit`) and writes one: the columns and rows, or
 the fault. It has the published file open, read-only, and can open nothing else: neither DuckDB may, nor the process.
+Of a file with Parquet files beside it, DuckDB may open these.
 """
 
 from __future__ import annotations
@@ -13,15 +14,17 @@ import resource
 import sys
 from collections.abc import Mapping
 from datetime import date, datetime, time
+from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from warehouse.published import parquet_of
+
 MOST_BYTES = 400_000
 """So long may an answer be."""
 CONFIGURATION: dict[str, str | bool | int | float | list[str]] = {
-    # No file but the one that is open, no address, no other database, nothing that Python has.
-    "enable_external_access": "false",
+    # No address, nothing that Python has.
     "python_enable_replacements": "false",
     "autoinstall_known_extensions": "false",
     "autoload_known_extensions": "false",
@@ -52,7 +55,7 @@ def main() -> None:
     os.dup2(2, 1)
     with opened_alone(asked["file"]) as db:
         db.execute(EVERY_KIND).fetchall()
-        limit_process(cpu_seconds, memory_bytes)
+        limit_process(cpu_seconds, memory_bytes, opens_files=has_parquet(asked["file"]) is not None)
         try:
             found = answered(db, asked["sql"], asked["row_limit"])
         except (RefusedError, duckdb.Error, RuntimeError) as error:
@@ -65,17 +68,31 @@ def opened_alone(file: str) -> duckdb.DuckDBPyConnection:
     """Open a published file, in UTC, by a connection that reaches nothing else and changes no setting."""
     db = duckdb.connect(file, read_only=True, config=CONFIGURATION)
     db.execute("set TimeZone = 'UTC'")
+    if parquet := has_parquet(file):
+        db.execute("set allowed_directories = [?]", [f"{parquet}/"])
+    # No file but the one that is open and those, no other database.
+    db.execute("set enable_external_access = false")
     db.execute("set lock_configuration = true")
     return db
 
 
-def limit_process(cpu_seconds: int, memory_bytes: int) -> None:
-    """Take from this process, for good, processor time, memory, core dumps, and every file that it has not open."""
+def has_parquet(file: str) -> Path | None:
+    """Return the folder of Parquet files that a published file has views of; None where it holds all of its tables."""
+    folder = parquet_of(Path(file).resolve())
+    return folder if folder.is_dir() else None
+
+
+def limit_process(cpu_seconds: int, memory_bytes: int, *, opens_files: bool = False) -> None:
+    """Take from this process, for good, processor time, memory, core dumps, and every file that it has not open.
+
+    With `opens_files`, only DuckDB keeps it from files: it still has to open those that its views read.
+    """
     resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds + 1))
     resource.setrlimit(resource.RLIMIT_AS, (memory_bytes, memory_bytes))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+    if not opens_files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
 
 
 def answered(db: duckdb.DuckDBPyConnection, sql: str, row_limit: int) -> dict[str, Any]:

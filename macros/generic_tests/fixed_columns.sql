@@ -10,15 +10,7 @@ with expected (column_position, column_name, data_type) as (
 ),
 
 found as (
-    select
-        column_index as column_position,
-        column_name,
-        data_type
-    from duckdb_columns()
-    where
-        database_name = '{{ model.database }}'
-        and schema_name = '{{ model.schema }}'
-        and table_name = '{{ model.identifier }}'
+    {{ columns_of(model) }}
 )
 
 select
@@ -31,5 +23,37 @@ from expected
 left join found on expected.column_position = found.column_position
 where
     found.column_name is distinct from expected.column_name
-    or found.data_type is distinct from expected.data_type
+    or found.data_type <> expected.data_type
 {% endtest %}
+
+
+{% macro columns_of(relation) -%}
+    {{ adapter.dispatch('columns_of')(relation) }}
+{%- endmacro %}
+
+{% macro default__columns_of(relation) -%}
+    select
+        column_index as column_position,
+        column_name,
+        data_type
+    from duckdb_columns()
+    where
+        database_name = '{{ relation.database }}'
+        and schema_name = '{{ relation.schema }}'
+        and table_name = '{{ relation.identifier }}'
+{%- endmacro %}
+
+{% macro spark__columns_of(relation) -%}
+    {#- of no type: what Spark makes has the promised types once DuckDB takes it over -#}
+    {%- for column in (adapter.get_columns_in_relation(relation) if execute else []) %}
+    select
+        {{ loop.index }} as column_position,
+        {{ quoted_text(column.name) }} as column_name,
+        cast(null as string) as data_type
+    union all
+    {%- endfor %}
+    select
+        0 as column_position,
+        '' as column_name,
+        cast(null as string) as data_type
+{%- endmacro %}

@@ -1,8 +1,8 @@
 {% test unique_in_any_case(model, column_name) %}
 select
-    lower({{ column_name }}) as name,
+    {{ lowered(column_name) }} as name,
     count(*) as row_count
 from {{ model }}
-group by lower({{ column_name }})
+group by {{ lowered(column_name) }}
 having count(*) > 1
 {% endtest %}

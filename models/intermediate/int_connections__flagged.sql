@@ -34,16 +34,13 @@ instructors as (
     where is_kept
 ),
 
--- with each enrolment how long any reaches that began by then; an empty bound is none
+-- an empty bound is none
 enrollments as (
     select
         user_id,
         session_id,
-        coalesce(enrolled_at, timestamp '-infinity') as begun_at,
-        max(coalesce(unenrolled_at, timestamp 'infinity')) over (
-            partition by user_id, session_id
-            order by coalesce(enrolled_at, timestamp '-infinity')
-        ) as reaches_until
+        coalesce(enrolled_at, timestamp '0001-01-01') as begun_at,
+        coalesce(unenrolled_at, timestamp '9999-12-31 23:59:59.999999') as reaches_until
     from {{ ref('stg_enrollments') }}
     where is_kept
 ),
@@ -53,6 +50,48 @@ enrolled as (
         user_id,
         session_id
     from enrollments
+),
+
+-- connections among the enrolments that begin by their end: how long any of these reaches
+in_turn as (
+    select
+        user_id,
+        session_id,
+        begun_at as happened_at,
+        null as course_id,
+        null as connected_at,
+        reaches_until
+    from enrollments
+    union all
+    select
+        user_id,
+        session_id,
+        present_until as happened_at,
+        course_id,
+        connected_at,
+        null as reaches_until
+    from connections
+    inner join enrolled using (user_id, session_id)
+),
+
+with_reach as (
+    select
+        user_id,
+        session_id,
+        course_id,
+        connected_at,
+        max(reaches_until) over (partition by user_id, session_id order by happened_at) as reaches_until
+    from in_turn
+),
+
+outside_enrollment as (
+    select
+        user_id,
+        session_id,
+        course_id,
+        connected_at
+    from with_reach
+    where connected_at is not null and coalesce(connected_at > reaches_until, true)
 ),
 
 sessions_with_enrollments as (
@@ -66,8 +105,7 @@ with_conditions as (
         instructors.user_id is not null as is_instructor,
         connections.connected_at < program_sessions.starts_at
         or connections.present_until > program_sessions.ends_at as is_outside_session_dates,
-        enrolled.user_id is not null
-        and coalesce(connections.connected_at > enrollments.reaches_until, true) as is_outside_enrollment,
+        outside_enrollment.user_id is not null as is_outside_enrollment,
         enrolled.user_id is null and sessions_with_enrollments.session_id is not null as is_not_enrolled
     from connections
     inner join program_sessions using (session_id)
@@ -75,11 +113,7 @@ with_conditions as (
     left join instructors using (user_id, session_id)
     left join enrolled using (user_id, session_id)
     left join sessions_with_enrollments using (session_id)
-    asof left join enrollments
-        on
-            connections.user_id = enrollments.user_id
-            and connections.session_id = enrollments.session_id
-            and connections.present_until >= enrollments.begun_at
+    left join outside_enrollment using (user_id, session_id, course_id, connected_at)
 ),
 
 -- in alphabetical order, so that the list is sorted
@@ -99,23 +133,20 @@ final as (
         overlap_seconds,
         retained_seconds,
         time_spent_minutes,
-        list_filter(
-            [
-                case when is_ambiguous_hour then 'ambiguous_hour' end,
-                case when capped_seconds > 0 then 'capped' end,
-                case when is_deleted then 'deleted_user' end,
-                case when is_instructor then 'instructor' end,
-                case when elapsed_seconds > 60 * {{ var('long_connection_minutes') }} then 'long_connection' end,
-                case when end_kind = 'no_end_mark' then 'no_end_mark' end,
-                case when is_not_enrolled then 'not_enrolled' end,
-                case when disconnected_at is null then 'open' end,
-                case when is_outside_enrollment then 'outside_enrollment' end,
-                case when is_outside_session_dates then 'outside_session_dates' end,
-                case when overlap_seconds > 0 then 'overlap' end,
-                case when elapsed_seconds = 0 then 'zero_seconds' end
-            ],
-            lambda flag: flag is not null
-        ) as flags
+        {{ words_where({
+            'ambiguous_hour': 'is_ambiguous_hour',
+            'capped': 'capped_seconds > 0',
+            'deleted_user': 'is_deleted',
+            'instructor': 'is_instructor',
+            'long_connection': 'elapsed_seconds > 60 * ' ~ var('long_connection_minutes'),
+            'no_end_mark': "end_kind = 'no_end_mark'",
+            'not_enrolled': 'is_not_enrolled',
+            'open': 'disconnected_at is null',
+            'outside_enrollment': 'is_outside_enrollment',
+            'outside_session_dates': 'is_outside_session_dates',
+            'overlap': 'overlap_seconds > 0',
+            'zero_seconds': 'elapsed_seconds = 0',
+        }) }} as flags
     from with_conditions
 )
 

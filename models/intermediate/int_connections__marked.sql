@@ -21,7 +21,7 @@ final as (
         case when bool_or(is_end) then 'event_pair' else 'event_run' end as evidence_level,
         bool_or(is_ambiguous_hour) filter (where verb = 'connected')
         or coalesce(
-            bool_or(is_ambiguous_hour) filter (where is_end), arg_max(is_ambiguous_hour, event_number)
+            bool_or(is_ambiguous_hour) filter (where is_end), max_by(is_ambiguous_hour, event_number)
         ) as is_ambiguous_hour
     from in_connections
     group by user_id, session_id, course_id, attempt_id, opening_number

@@ -1,4 +1,11 @@
 {{ config(materialized='incremental', incremental_strategy='affected_learners') }}
+{%- set turn = [
+    'connections.connected_at',
+    'connections.disconnected_at',
+    id_order('connections.connection_id'),
+    id_order('connections.session_id'),
+    id_order('connections.course_id'),
+] | join(', ') %}
 
 with connections as (
     select
@@ -15,7 +22,11 @@ with connections as (
         -- T5: with a cap, a longer connection ends at connected_at + cap for what follows; an open one takes no part
         case
             when disconnected_at is not null
-                then least(disconnected_at, connected_at + to_minutes({{ var('max_connection_minutes') or 'null' }}))
+                {%- if var('max_connection_minutes') %}
+                then least(disconnected_at, connected_at + interval {{ var('max_connection_minutes') }} minutes)
+                {%- else %}
+                then disconnected_at
+                {%- endif %}
         end as counted_until
     from {{ ref('int_connections__united') }}
     where not is_superseded and {{ in_affected_learners() }}
@@ -29,18 +40,19 @@ covered as (
         connections.*,
         learners.person_id,
         row_number() over person as counting_number,
-        max(connections.counted_until) over (person rows between unbounded preceding and 1 preceding) as covered_until
+        max(connections.counted_until) over person_before as covered_until
     from connections
     inner join {{ ref('int_learners__identified') }} as learners on connections.user_id = learners.user_id
-    window person as (
-        partition by learners.person_id
-        order by
-            connections.connected_at,
-            connections.disconnected_at,
-            {{ id_order('connections.connection_id') }},
-            {{ id_order('connections.session_id') }},
-            {{ id_order('connections.course_id') }}
-    )
+    window
+        person as (
+            partition by learners.person_id
+            order by {{ turn }}
+        ),
+        person_before as (
+            partition by learners.person_id
+            order by {{ turn }}
+            rows between unbounded preceding and 1 preceding
+        )
 ),
 
 -- T5: whole seconds, rounded down; T6: whole minutes between the two instants as printed, cut to the minute
@@ -60,11 +72,13 @@ final as (
         evidence_level,
         modality,
         is_ambiguous_hour,
-        date_sub('second', connected_at, disconnected_at) as elapsed_seconds,
-        date_sub('second', counted_until, disconnected_at) as capped_seconds,
-        date_sub('second', counted_from, counted_until) as retained_seconds,
+        {{ whole_units_between('second', 'connected_at', 'disconnected_at') }} as elapsed_seconds,
+        {{ whole_units_between('second', 'counted_until', 'disconnected_at') }} as capped_seconds,
+        {{ whole_units_between('second', 'counted_from', 'counted_until') }} as retained_seconds,
         elapsed_seconds - capped_seconds - retained_seconds as overlap_seconds,
-        date_diff('minute', connected_at, disconnected_at) as time_spent_minutes
+        {{ whole_units_between(
+            'minute', "date_trunc('minute', connected_at)", "date_trunc('minute', disconnected_at)"
+        ) }} as time_spent_minutes
     from covered
 )
 

@@ -11,9 +11,10 @@ with steps as (
         connected_at,
         counting_number,
         overlap_seconds,
-        unnest([1, -1]) as step,
-        unnest([connected_at, counted_until]) as stepped_at
+        steps.step,
+        case when steps.step = 1 then connected_at else counted_until end as stepped_at
     from {{ ref('int_connections__measured') }}
+    cross join (values (1), (-1)) as steps (step)
     where counted_until is not null and {{ in_affected_learners() }}
 ),
 

@@ -51,39 +51,82 @@ interactions as (
     select
         user_id,
         session_id,
-        unnest([asked_at, answered_at]) as interacted_at
+        asked_at,
+        answered_at
     from {{ ref('stg_tutor_interactions') }}
     where is_kept and is_automated is distinct from true and {{ in_affected_learners() }}
 ),
 
 interaction_instants as (
-    select * from interactions where interacted_at is not null
+    select
+        user_id,
+        session_id,
+        asked_at as interacted_at
+    from interactions
+    where asked_at is not null
+    union all
+    select
+        user_id,
+        session_id,
+        answered_at as interacted_at
+    from interactions
+    where answered_at is not null
+),
+
+in_turn as (
+    select
+        user_id,
+        session_id,
+        course_id,
+        connected_at as happened_at,
+        present_until,
+        'connection' as kind
+    from connections
+    union all
+    select
+        user_id,
+        session_id,
+        null as course_id,
+        submitted_at as happened_at,
+        null as present_until,
+        'submission' as kind
+    from submissions
+    union all
+    select
+        user_id,
+        session_id,
+        course_id,
+        completed_at as happened_at,
+        null as present_until,
+        'completion' as kind
+    from completions
+    union all
+    select
+        user_id,
+        session_id,
+        null as course_id,
+        interacted_at as happened_at,
+        null as present_until,
+        'interaction' as kind
+    from interaction_instants
 ),
 
 -- of each the first at or after the beginning
 with_next as (
     select
-        connections.*,
-        least(submissions.submitted_at, completions.completed_at)
-        <= connections.present_until + interval 15 minutes as is_work,
-        interaction_instants.interacted_at <= connections.present_until as is_tutored
-    from connections
-    asof left join submissions
-        on
-            connections.user_id = submissions.user_id
-            and connections.session_id = submissions.session_id
-            and connections.connected_at <= submissions.submitted_at
-    asof left join completions
-        on
-            connections.user_id = completions.user_id
-            and connections.session_id = completions.session_id
-            and connections.course_id = completions.course_id
-            and connections.connected_at <= completions.completed_at
-    asof left join interaction_instants
-        on
-            connections.user_id = interaction_instants.user_id
-            and connections.session_id = interaction_instants.session_id
-            and connections.connected_at <= interaction_instants.interacted_at
+        user_id,
+        session_id,
+        course_id,
+        happened_at as connected_at,
+        least(
+            min(case when kind = 'submission' then happened_at end) over in_session,
+            min(case when kind = 'completion' then happened_at end) over in_course
+        ) <= present_until + interval 15 minutes as is_work,
+        min(case when kind = 'interaction' then happened_at end) over in_session <= present_until as is_tutored
+    from in_turn
+    window
+        in_session as (partition by user_id, session_id order by happened_at desc),
+        in_course as (partition by user_id, session_id, course_id order by happened_at desc)
 ),
 
 final as (

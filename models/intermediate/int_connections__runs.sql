@@ -40,7 +40,9 @@ kept_events as (
 after_completions as (
     select
         *,
-        { 'event_id': event_id, 'occurred_at': occurred_at, 'verb': verb, 'is_ambiguous': is_ambiguous_hour } as event,
+        {{ struct_of({
+            'event_id': 'event_id', 'occurred_at': 'occurred_at', 'verb': 'verb', 'is_ambiguous': 'is_ambiguous_hour',
+        }) }} as event,
         case
             when
                 lag(verb) over learner = 'completed'
@@ -65,12 +67,16 @@ with_run_starts as (
         or occurred_at > lag(occurred_at) over learner + {{ timeout }}
         or lag(verb) over learner in ('disconnected', 'completed') as is_run_start,
         count(*) over (partition by user_id) as event_count,
-        last_value(event) over (
-            learner rows between unbounded preceding and unbounded following
-        ) as learners_last_event
+        last_value(event) over whole_learner as learners_last_event
     from after_completions
     where is_left_to_runs
-    window learner as (partition by user_id order by occurred_at, {{ id_order('event_id') }})
+    window
+        learner as (partition by user_id order by occurred_at, {{ id_order('event_id') }}),
+        whole_learner as (
+            partition by user_id
+            order by occurred_at, {{ id_order('event_id') }}
+            rows between unbounded preceding and unbounded following
+        )
 ),
 
 -- a run reaches to the event before the next run's first, the learner's last run to the last event of all; the learner

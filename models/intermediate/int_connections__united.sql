@@ -1,28 +1,31 @@
 {{ config(materialized='incremental', incremental_strategy='affected_learners') }}
 
 with connections as (
+    {%- for model in ['native', 'marked', 'runs'] %}
     select
-        *,
-        true as is_native,
-        false as is_after_completion
-    from {{ ref('int_connections__native') }}
-    union all by name
-    select
-        * exclude (attempt_id, opening_number),
-        false as is_native,
-        false as is_after_completion
-    from {{ ref('int_connections__marked') }}
-    union all by name
-    select
-        * exclude (first_event_id, first_event_at, last_event_id, last_event_at, event_count),
-        false as is_native
-    from {{ ref('int_connections__runs') }}
+        {{ 'delivered_connection_id' if model == 'native' else 'null as delivered_connection_id' }},
+        user_id,
+        session_id,
+        course_id,
+        connected_at,
+        disconnected_at,
+        end_kind,
+        evidence_level,
+        {{ 'modality' if model == 'native' else 'null as modality' }},
+        is_ambiguous_hour,
+        {{ 'true' if model == 'native' else 'false' }} as is_native,
+        {{ 'is_after_completion' if model == 'runs' else 'false as is_after_completion' }}
+    from {{ ref('int_connections__' ~ model) }}
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
 ),
 
 -- a closed logged connection is widened at both ends: by a minute, but by no more than its own length
 widened as (
     select
-        connections.* exclude (delivered_connection_id),
+        {{ all_but(['delivered_connection_id'], of='connections') }},
         coalesce(delivered_connection_id, {{ made_connection_id() }}) as connection_id,
         evidence_level = 'native_log' and disconnected_at is not null as is_closed_log,
         case
@@ -40,7 +43,10 @@ with_logs as (
         *,
         -- "case", for "filter" in a growing frame is slow (models/README.md, traps)
         max(
-            case when is_closed_log then { 'until': disconnected_at + margin, 'connected_at': connected_at } end
+            case
+                when is_closed_log
+                    then {{ struct_of({'until': 'disconnected_at + margin', 'connected_at': 'connected_at'}) }}
+            end
         ) over (partition by user_id, session_id, course_id order by connected_at - margin) as furthest_log,
         bool_or(is_after_completion and disconnected_at > connected_at) over (
             partition by user_id, session_id, course_id, connected_at

@@ -1,4 +1,3 @@
--- "union" without "all" stops at what was seen, so that a cycle of groups ends
 with recursive groups as (
     select
         group_id,
@@ -7,19 +6,25 @@ with recursive groups as (
     where is_kept
 ),
 
+-- upward from each group, to what was seen if groups are in a cycle
 nested as (
     select
         group_id,
-        group_id as nested_group_id
+        group_id as nested_group_id,
+        parent_group_id,
+        {{ list_of(['group_id']) }} as seen
     from groups
 
-    union
+    union all
 
     select
-        nested.group_id,
-        groups.group_id as nested_group_id
+        groups.group_id,
+        nested.nested_group_id,
+        groups.parent_group_id,
+        array_append(nested.seen, groups.group_id) as seen
     from nested
-    inner join groups on nested.nested_group_id = groups.parent_group_id
+    inner join groups on nested.parent_group_id = groups.group_id
+    where not array_contains(nested.seen, groups.group_id)
 ),
 
 final as (

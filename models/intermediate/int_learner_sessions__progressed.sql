@@ -47,7 +47,7 @@ stepped as (
         user_id,
         session_id,
         {%- for pct in ['progress_pct', 'assessment_score_pct', 'course_score_pct'] %}
-        cast(sum(cast({{ pct }} * 1000000 as bigint)) // count({{ pct }}) / 1000000 as decimal(9, 6)) as {{ pct }},
+        {{ mean_pct(pct) }} as {{ pct }},
         {%- endfor %}
         count(*) filter (where is_started) as started_resource_count,
         bool_or(has_attempt) as has_attempt,

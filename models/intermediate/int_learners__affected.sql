@@ -28,9 +28,9 @@ persons as (
     from learners
     inner join with_rows on learners.user_id = with_rows.user_id
     union
-    select unnest([person_id, previous_person_id]) as person_id
-    from learners
-    where person_id <> previous_person_id
+    select person_id from learners where person_id <> previous_person_id
+    union
+    select previous_person_id as person_id from learners where person_id <> previous_person_id
 ),
 
 final as (

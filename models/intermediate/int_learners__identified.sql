@@ -10,12 +10,15 @@ with marked as (
     select
         users.user_id,
         case
-            when identities.learner_number is not null
-                then { 'kind': 'file', 'mark': cast(identities.learner_number as varchar) }
-            when {{ var('identities').by_email }} and users.email is not null
-                then { 'kind': 'email', 'mark': lower(users.email) }
-            else { 'kind': 'account', 'mark': users.user_id }
-        end as common
+            when identities.learner_number is not null then 'file'
+            when {{ var('identities').by_email }} and users.email is not null then 'email'
+            else 'account'
+        end as kind,
+        case kind
+            when 'file' then cast(identities.learner_number as string)
+            when 'email' then {{ lowered('users.email') }}
+            else users.user_id
+        end as mark
     from {{ ref('stg_users') }} as users
     left join {{ ref('stg_identities') }} as identities on users.user_id = identities.user_id
     where users.is_kept
@@ -25,9 +28,9 @@ with marked as (
 grouped as (
     select
         user_id,
-        first_value(user_id) over (partition by common order by {{ id_order('user_id') }}) as person_id,
-        common.kind = 'email' and count(*) over (partition by common) = 1 as has_email_alone,
-        common.kind as person_source
+        first_value(user_id) over (partition by kind, mark order by {{ id_order('user_id') }}) as person_id,
+        kind = 'email' and count(*) over (partition by kind, mark) = 1 as has_email_alone,
+        kind as person_source
     from marked
 ),
 

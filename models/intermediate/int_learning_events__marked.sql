@@ -42,10 +42,10 @@ with_state as (
     select
         *,
         coalesce(
-            last_value(case when has_opening <> has_end then has_opening end ignore nulls) over (
+            max_by(has_opening, case when has_opening <> has_end then occurred_at end) over (
                 partition by user_id, session_id, course_id, attempt_id
                 order by occurred_at
-                groups between unbounded preceding and 1 preceding
+                range between unbounded preceding and interval 1 microsecond preceding
             ),
             false
         ) as is_open_before
@@ -56,8 +56,10 @@ with_verb_order as (
     select
         *,
         case
-            when is_open_before then array_position(['active', 'completed', 'disconnected', 'connected'], verb)
-            else array_position(['connected', 'active', 'completed', 'disconnected'], verb)
+            when verb = 'connected' then case when is_open_before then 4 else 0 end
+            when verb = 'active' then 1
+            when verb = 'completed' then 2
+            else 3
         end as verb_order
     from with_state
 ),

@@ -14,10 +14,10 @@ with final as (
         file,
         line,
         loaded_at,
-        {{ table.columns | first if table.delivery == 'growing' else 'cast(null as varchar)' }} as row_id,
+        {{ table.columns | first if table.delivery == 'growing' else 'cast(null as string)' }} as row_id,
         {{ happened_at.get(table_name, 'cast(null as timestamp)') }} as happened_at,
         {%- for column in ['user_id', 'session_id', 'course_id'] %}
-        {{ column if column in table.columns else 'cast(null as varchar) as ' ~ column }},
+        {{ column if column in table.columns else 'cast(null as string) as ' ~ column }},
         {%- endfor %}
         row_status,
         is_kept,

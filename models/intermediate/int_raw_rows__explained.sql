@@ -1,30 +1,59 @@
 {{ config(materialized='view') }}
 
-with classified as not materialized (
+with classified as {{ not_materialized() }} (
     select * from {{ ref('int_raw_rows__classified') }} where row_status <> 'superseded_version'
-    union all by name
+    union all
     select
-        * exclude (later_file, later_line),
+        table_name,
+        file_number,
+        file,
+        line,
+        cast(null as timestamp) as loaded_at,
+        row_id,
+        happened_at,
+        user_id,
+        session_id,
+        course_id,
         'lost' as row_status,
-        false as is_kept
+        false as is_kept,
+        false as is_candidate,
+        {{ no_rejection() }} as rejection,
+        {{ list_of([]) }} as nulled_cells
     from {{ ref('int_raw_rows__lost') }}
 ),
 
 -- only connections and events are asked about by learner, session, course or day
-raw_rows as not materialized (
+raw_rows as {{ not_materialized() }} (
     select
         *,
         happened_at as connected_at,
         coalesce(row_id, {{ made_connection_id() }}) as row_key
     from classified
     where table_name in ('course_connections', 'learning_events')
-    union all by name
-    select * exclude (row_id, user_id, session_id, course_id, happened_at)
+    union all
+    select
+        table_name,
+        file_number,
+        file,
+        line,
+        loaded_at,
+        null as row_id,
+        null as happened_at,
+        null as user_id,
+        null as session_id,
+        null as course_id,
+        row_status,
+        is_kept,
+        is_candidate,
+        rejection,
+        nulled_cells,
+        null as connected_at,
+        null as row_key
     from classified
     where table_name not in ('course_connections', 'learning_events')
 ),
 
-marked_events as not materialized (
+marked_events as {{ not_materialized() }} (
     select * from {{ ref('int_learning_events__marked') }} where is_in_connection
 ),
 
@@ -59,21 +88,21 @@ connections_of_events as (
         runs.end_kind
     from raw_rows as events
     anti join marked_events on events.user_id = marked_events.user_id and events.row_id = marked_events.event_id
-    asof inner join {{ ref('int_connections__runs') }} as runs
+    {{ asof() }} inner join {{ ref('int_connections__runs') }} as runs
         on
             events.user_id = runs.user_id
             and events.session_id = runs.session_id
             and events.course_id = runs.course_id
-            and row(events.happened_at, {{ id_order('events.row_id') }})
-            >= row(runs.first_event_at, {{ id_order('runs.first_event_id') }})
+            and (events.happened_at, {{ id_order('events.row_id') }})
+            >= (runs.first_event_at, {{ id_order('runs.first_event_id') }})
     where
         events.table_name = 'learning_events'
         and events.is_kept
-        and row(events.happened_at, {{ id_order('events.row_id') }})
-        <= row(runs.last_event_at, {{ id_order('runs.last_event_id') }})
+        and (events.happened_at, {{ id_order('events.row_id') }})
+        <= (runs.last_event_at, {{ id_order('runs.last_event_id') }})
 ),
 
-united as not materialized (
+united as {{ not_materialized() }} (
     select * from {{ ref('int_connections__united') }}
 ),
 
@@ -119,7 +148,7 @@ counted as (
         session_id,
         course_id,
         min(is_superseded) as is_superseded,
-        arg_min(staying_connected_at, is_superseded) as staying_connected_at
+        min_by(staying_connected_at, is_superseded) as staying_connected_at
     from connections_of_rows
     group by table_name, row_key, user_id, session_id, course_id
 ),
@@ -130,9 +159,10 @@ withdrawn as (
     select
         '{{ table_name }}' as table_name,
         {{ key }} as row_key,
-        concat(
-            'withdrawn by ', file, ':', line,
-            strftime(withdrawn_at, ', at %Y-%m-%d %H:%M:%SZ'),
+        concat_ws(
+            '',
+            'withdrawn by ' || file || ':' || line,
+            ', at ' || left(cast(withdrawn_at as string), 19) || 'Z',
             ': ' || reason
         ) as withdrawal
     from {{ ref('stg_' ~ withdrawals) }}
@@ -171,7 +201,8 @@ final as (
         outcomes.outcome,
         case
             when outcomes.outcome = 'rejected'
-                then concat(
+                then concat_ws(
+                    '',
                     outcomes.rejection.reason,
                     ' in ' || outcomes.rejection.column_name,
                     ': ' || outcomes.rejection.value
@@ -182,15 +213,12 @@ final as (
                 then 'the row that counts is ' || replaced.place || '; ' || replaced.differences
             when outcomes.row_status = 'gone' and outcomes.outcome <> 'gone'
                 then 'gone: no file holds it any more, and it stays as it was last delivered'
-            when len(outcomes.nulled_cells) > 0
-                then 'nulled: ' || list_aggregate(
-                    list_transform(
-                        outcomes.nulled_cells,
-                        lambda cell: concat(cell['reason'], ' in ', cell['column_name'], ': ', cell['value'])
-                    ),
-                    'string_agg',
+            when outcomes.nulled_cells <> {{ list_of([]) }}
+                then 'nulled: ' || {{ joined_items(
+                    'outcomes.nulled_cells',
+                    "item.reason || ' in ' || item.column_name || ': ' || item.value",
                     '; '
-                )
+                ) }}
         end as detail,
         connections.connection_id,
         connections.connected_at,

@@ -1,9 +1,9 @@
-with proofs as not materialized (
+with proofs as {{ not_materialized() }} (
     select * from {{ ref('int_raw_rows__classified') }}
     where table_name in ('course_connections', 'learning_events') and rejection is null
 ),
 
-delivered as not materialized (
+delivered as {{ not_materialized() }} (
     select * from proofs where row_status not in ('gone', 'withdrawn_gone', 'superseded_version')
 ),
 

@@ -26,26 +26,20 @@ with final as (
         raw_rows.file_number,
         raw_rows.line,
         winners.file || ':' || winners.line as place,
-        array_to_string(
-            [
-                {%- for column in columns %}
-                {%- set staged = {
-                    'name': columns[0] | replace('_id', '_name'),
-                    'parent_group_id': 'delivered_parent_group_id',
-                }.get(column, column) %}
-                case
-                    when raw_rows.{{ staged }} is distinct from winners.{{ staged }}
-                        then concat(
-                            '{{ staged }} ',
-                            coalesce(cast(raw_rows.{{ staged }} as varchar), 'empty'),
-                            ', there ',
-                            coalesce(cast(winners.{{ staged }} as varchar), 'empty')
-                        )
-                end{{ ',' if not loop.last }}
-                {%- endfor %}
-            ],
+        nullif(concat_ws(
             '; '
-        ) as differences
+            {%- for column in columns %}
+            {%- set staged = {
+                'name': columns[0] | replace('_id', '_name'),
+                'parent_group_id': 'delivered_parent_group_id',
+            }.get(column, column) %},
+            case
+                when raw_rows.{{ staged }} is distinct from winners.{{ staged }}
+                    then '{{ staged }} ' || coalesce(cast(raw_rows.{{ staged }} as string), 'empty')
+                        || ', there ' || coalesce(cast(winners.{{ staged }} as string), 'empty')
+            end
+            {%- endfor %}
+        ), '') as differences
     from {{ ref('stg_' ~ table_name) }} as raw_rows
     inner join {{ ref('stg_' ~ table_name) }} as winners
         on

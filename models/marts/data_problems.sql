@@ -35,16 +35,16 @@ rejected as (
     select
         table_name,
         cast(sum(row_count) as bigint) as row_count,
-        list(
-            {
-                'row_count': row_count,
-                'reason': reason,
-                'column_name': column_name,
-                'happened_on': cast(null as date),
-                'place': place
-            }
-            order by row_count desc, reason, column_name nulls first
-        ) as details
+        {{ sorted_list(
+            struct_of({
+                'row_count': 'row_count',
+                'reason': 'reason',
+                'column_name': 'column_name',
+                'happened_on': 'cast(null as date)',
+                'place': 'place',
+            }),
+            ['-row_count', 'reason', "coalesce(column_name, '')"]
+        ) }} as details
     from rejected_by_reason
     group by table_name
 ),
@@ -90,16 +90,16 @@ missing as (
         table_name as subject,
         load_number,
         cast(sum(row_count) as bigint) as row_count,
-        list(
-            {
-                'row_count': row_count,
-                'reason': cast(null as varchar),
-                'column_name': cast(null as varchar),
-                'happened_on': happened_on,
-                'place': place
-            }
-            order by happened_on nulls last
-        ) as details
+        {{ sorted_list(
+            struct_of({
+                'row_count': 'row_count',
+                'reason': 'cast(null as string)',
+                'column_name': 'cast(null as string)',
+                'happened_on': 'happened_on',
+                'place': 'place',
+            }),
+            ['happened_on']
+        ) }} as details
     from gone_by_day
     group by table_name, is_kept, load_number
 ),
@@ -147,28 +147,64 @@ doubtful as (
         finding_kind as subject,
         user_id as subject_id,
         cast(sum(coalesce(connection_count, 1)) as bigint) as row_count,
-        list(
-            {
-                'row_count': coalesce(connection_count, 1),
-                'reason': cast(null as varchar),
-                'column_name': cast(null as varchar),
-                'happened_on': cast({{ local_time('first_connected_at') }} as date),
-                'place': other_user_id
-            }
-            order by other_user_id, first_connected_at, connection_count
-        ) as details
+        {{ sorted_list(
+            struct_of({
+                'row_count': 'coalesce(connection_count, 1)',
+                'reason': 'cast(null as string)',
+                'column_name': 'cast(null as string)',
+                'happened_on': 'cast(' ~ local_time('first_connected_at') ~ ' as date)',
+                'place': 'other_user_id',
+            }),
+            ['other_user_id', 'first_connected_at', 'connection_count']
+        ) }} as details
     from {{ ref('identity_findings') }}
     group by finding_kind, user_id
 ),
 
 listed as (
-    select * from rejects
-    union all by name
-    select * from missing
-    union all by name
-    select * from gone
-    union all by name
-    select * from doubtful
+    select
+        problem,
+        subject,
+        null as subject_id,
+        load_number,
+        row_count,
+        delivered_count,
+        null as retained_seconds,
+        details
+    from rejects
+    union all
+    select
+        problem,
+        subject,
+        null as subject_id,
+        load_number,
+        row_count,
+        null as delivered_count,
+        null as retained_seconds,
+        details
+    from missing
+    union all
+    select
+        problem,
+        subject,
+        subject_id,
+        null as load_number,
+        row_count,
+        null as delivered_count,
+        retained_seconds,
+        null as details
+    from gone
+    union all
+    select
+        problem,
+        subject,
+        subject_id,
+        null as load_number,
+        row_count,
+        null as delivered_count,
+        null as retained_seconds,
+        details
+    from doubtful
 ),
 
 final as (
@@ -180,7 +216,7 @@ final as (
         row_count,
         delivered_count,
         retained_seconds,
-        coalesce(details, []) as details
+        coalesce(details, {{ list_of([]) }}) as details
     from listed
 )
 

@@ -16,7 +16,10 @@ fields as (
         fields.custom_field_id,
         fields.value_type,
         coalesce(named.column_name, fields.custom_field_id) as name,
-        row_number() over (partition by lower(name) order by named.column_name is null) = 1 as is_first_of_name
+        row_number() over (
+            partition by {{ lowered('coalesce(named.column_name, fields.custom_field_id)') }}
+            order by named.column_name is null
+        ) = 1 as is_first_of_name
     from {{ ref('stg_custom_fields') }} as fields
     left join {{ ref('dim_custom_fields') }} as named using (custom_field_id)
     where fields.is_kept
@@ -26,7 +29,7 @@ delivered_values as (
     select
         user_id,
         delivered_at,
-        unnest(field_values) as field_value
+        {{ one_by_one('field_values') }} as field_value
     from states
 ),
 
@@ -47,7 +50,7 @@ read_values as (
         cells.delivered_at,
         fields.name,
         case
-            when fields.value_type = 'date' then strftime({{ as_local_date('value') }}, '%Y-%m-%d')
+            when fields.value_type = 'date' then {{ date_text(as_local_date('value')) }}
             else cells.value
         end as read_value
     from cells
@@ -58,7 +61,7 @@ value_maps as (
     select
         user_id,
         delivered_at,
-        map_from_entries(list((name, read_value) order by name)) as custom_fields
+        map_from_entries({{ sorted_list('(name, read_value)', ['name']) }}) as custom_fields
     from read_values
     where read_value is not null
     group by user_id, delivered_at
@@ -73,7 +76,7 @@ final as (
         states.valid_until,
         states.valid_until is null as is_current,
         states.employer,
-        coalesce(value_maps.custom_fields, map_from_entries([])) as custom_fields
+        coalesce(value_maps.custom_fields, map()) as custom_fields
     from states
     inner join {{ ref('dim_learners') }} using (user_id)
     left join value_maps using (user_id, delivered_at)

@@ -4,7 +4,7 @@
 with labels as (
     select
         user_id,
-        list(label order by {{ alphabetical('label') }}, label) as labels
+        {{ sorted_list('label', [alphabetical('label'), 'label']) }} as labels
     from {{ ref('stg_user_labels') }}
     where is_kept
     group by user_id
@@ -29,11 +29,11 @@ final as (
         users.status = 'deleted' or users.deleted_at is not null as is_deleted,
         users.language,
         users.employer,
-        coalesce(labels.labels, []) as labels,
+        coalesce(labels.labels, {{ list_of([]) }}) as labels,
         users.row_status = 'gone' as is_gone,
         identified.person_id,
         identified.person_source,
-        custom_fields.* exclude (user_id)
+        {{ all_but(['user_id'], of='custom_fields') }}
     from {{ ref('stg_users') }} as users
     inner join {{ ref('int_learners__identified') }} as identified on users.user_id = identified.user_id
     left join labels on users.user_id = labels.user_id

@@ -51,8 +51,11 @@ steps as (
 creditable as (
     select
         *,
-        cast(
-            coalesce(cast(planned_duration_seconds as hugeint) * share // 100000000, 0) as bigint
+        -- whole hundred millions and the rest apart, as their product with a share is more than a bigint holds
+        coalesce(
+            {{ whole_quotient('planned_duration_seconds', 100000000) }} * share
+            + {{ whole_quotient('planned_duration_seconds % 100000000 * share', 100000000) }},
+            0
         ) as creditable_seconds
     from steps
 ),
@@ -61,7 +64,7 @@ creditable as (
 with_sums as (
     select
         *,
-        sum(creditable_seconds) over (
+        sum(cast(creditable_seconds as decimal(38, 0))) over (
             partition by user_id, session_id
             order by completed_at nulls last, step_number
             rows between unbounded preceding and current row
@@ -105,8 +108,8 @@ final as (
         coalesce(
             step_type = 'course'
             and is_completed
-            and cast(retained_seconds as hugeint) * 100
-            < cast(planned_duration_seconds as hugeint) * {{ credit.suspicious_below_pct }},
+            and cast(retained_seconds as decimal(38, 0)) * 100
+            < cast(planned_duration_seconds as decimal(38, 0)) * {{ credit.suspicious_below_pct }},
             false
         ) as is_suspicious
     from with_sums

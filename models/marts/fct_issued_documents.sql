@@ -25,7 +25,7 @@ ended as (
     select
         replaced_document_id as ended_document_id,
         document_id as replacing_document_id,
-        cast(null as varchar) as cancelled_reason,
+        cast(null as string) as cancelled_reason,
         issue_number,
         issued_at as ended_at
     from listed

@@ -40,6 +40,17 @@ bounded as (
 
 -- whole seconds since the connection's first retained instant, at each bound: the parts of a connection then add up to
 -- what it retains, whatever fraction of a second it begins with
+measured as (
+    select
+        *,
+        {%- for name, bound in [
+            ('beginning', 'begins_at'), ('early', 'early_until'), ('late', 'late_from'), ('end', 'ends_at'),
+        ] %}
+        {{ whole_units_between('second', 'counted_from', bound) }} as seconds_until_{{ name }}{{ ',' if not loop.last }}
+        {%- endfor %}
+    from bounded
+),
+
 cut as (
     select
         user_id,
@@ -47,10 +58,10 @@ cut as (
         day_on,
         is_weekend,
         is_holiday,
-        date_sub('second', counted_from, ends_at) - date_sub('second', counted_from, begins_at) as retained_seconds,
-        date_sub('second', counted_from, early_until) - date_sub('second', counted_from, begins_at) as early_seconds,
-        date_sub('second', counted_from, ends_at) - date_sub('second', counted_from, late_from) as late_seconds
-    from bounded
+        seconds_until_end - seconds_until_beginning as retained_seconds,
+        seconds_until_early - seconds_until_beginning as early_seconds,
+        seconds_until_end - seconds_until_late as late_seconds
+    from measured
 ),
 
 final as (

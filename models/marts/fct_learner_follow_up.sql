@@ -67,22 +67,19 @@ final as (
             when not has_activity then 'not_started'
             else 'in_progress'
         end as follow_up_status,
-        list_filter(
-            [
-                case when not has_activity then 'no_activity' end,
-                case when is_before_session then 'session_not_begun' end,
-                case when has_session_ended then 'session_ended' end,
-                case when has_enrollment_ended then 'enrollment_ended' end,
-                case when is_silent then 'silent' end,
-                case when not has_required_step then 'no_required_step' end,
-                case when has_required_step and not has_completed_steps then 'required_steps_missing' end,
-                case when has_completed_steps then 'required_steps_completed' end,
-                case when has_lessons_alone then 'lessons_without_assessment' end,
-                case when passed_assessment_count > 0 then 'assessment_passed' end,
-                case when handed_in_assessment_count > 0 then 'assessment_handed_in' end
-            ],
-            lambda reason: reason is not null
-        ) as follow_up_reasons,
+        {{ words_where({
+            'no_activity': 'not has_activity',
+            'session_not_begun': 'is_before_session',
+            'session_ended': 'has_session_ended',
+            'enrollment_ended': 'has_enrollment_ended',
+            'silent': 'is_silent',
+            'no_required_step': 'not has_required_step',
+            'required_steps_missing': 'has_required_step and not has_completed_steps',
+            'required_steps_completed': 'has_completed_steps',
+            'lessons_without_assessment': 'has_lessons_alone',
+            'assessment_passed': 'passed_assessment_count > 0',
+            'assessment_handed_in': 'handed_in_assessment_count > 0',
+        }) }} as follow_up_reasons,
         is_open,
         has_activity,
         has_completed_steps,

@@ -55,8 +55,8 @@ activities as (
         count(*) filter (where is_suspicious) as suspicious_count,
         min(completed_at) as first_completed_at,
         max(completed_at) as last_completed_at,
-        cast(least(sum(creditable_seconds), 9223372036854775807) as bigint) as creditable_seconds,
-        cast(least(sum(credited_seconds), 9223372036854775807) as bigint) as credited_seconds
+        cast(least(sum(cast(creditable_seconds as decimal(38, 0))), 9223372036854775807) as bigint) as creditable_seconds,
+        cast(least(sum(cast(credited_seconds as decimal(38, 0))), 9223372036854775807) as bigint) as credited_seconds
     from {{ ref('fct_credited_activities') }}
     where {{ in_affected_learners() }}
     group by user_id, session_id
@@ -72,7 +72,14 @@ contacts as (
     select
         user_id,
         session_id,
-        unnest([asked_at, answered_at]) as contact_at
+        asked_at as contact_at
+    from interactions
+    where not is_automated
+    union all
+    select
+        user_id,
+        session_id,
+        answered_at as contact_at
     from interactions
     where not is_automated
 ),
@@ -93,7 +100,7 @@ silent as (
         session_id,
         min(contact_at) as first_interaction_at,
         max(contact_at) as last_interaction_at,
-        max(date_sub('second', previous_contact_at, contact_at)) as longest_silence_seconds
+        max({{ whole_units_between('second', 'previous_contact_at', 'contact_at') }}) as longest_silence_seconds
     from silences
     group by user_id, session_id
 ),
@@ -187,7 +194,9 @@ final as (
         case
             when program_sessions.announced_answer_delay_hours is not null and assisted.question_count > 0
                 then cast(
-                    assisted.within_announced_delay_count * 100000000 // assisted.question_count / 1000000
+                    {{ whole_quotient(
+                        'assisted.within_announced_delay_count * 100000000', 'assisted.question_count'
+                    ) }} / 1000000
                     as decimal(9, 6)
                 )
         end as within_announced_delay_pct,

@@ -45,7 +45,7 @@ final as (
         learners.employer,
         learners.additional_information,
         learners.labels,
-        learners.* exclude ({{ fixed_learner_columns() | join(', ') }})
+        {{ all_but(fixed_learner_columns(), of='learners') }}
     from connections
     left join overlapped using (user_id, session_id, course_id, connected_at)
     left join proven using (user_id, session_id, course_id, connected_at)

@@ -63,7 +63,10 @@ final as (
         measured.numerator,
         measured.denominator,
         cast(
-            case when measured.denominator > 0 then measured.numerator * 100000000 // measured.denominator / 1000000 end
+            case
+                when measured.denominator > 0
+                    then {{ whole_quotient('measured.numerator * 100000000', 'measured.denominator') }} / 1000000
+            end
             as decimal(9, 6)
         ) as rate_pct,
         measured.starts_at as period_starts_at,

@@ -3,7 +3,7 @@ with connections as (
         session_id,
         count(*) as connection_count,
         count(*) filter (where disconnected_at is null) as open_connection_count,
-        count(*) filter (where len(flags) > 0) as flagged_connection_count,
+        count(*) filter (where flags <> {{ list_of([]) }}) as flagged_connection_count,
         cast(sum(elapsed_seconds) as bigint) as elapsed_seconds,
         cast(sum(capped_seconds) as bigint) as capped_seconds,
         cast(sum(overlap_seconds) as bigint) as overlap_seconds,
@@ -22,7 +22,7 @@ learners as (
         count(*) as learner_count,
         count(*) filter (where is_enrolled) as enrolled_count,
         {%- for pct in ['progress_pct', 'score_pct'] %}
-        cast(sum(cast({{ pct }} * 1000000 as bigint)) // count({{ pct }}) / 1000000 as decimal(9, 6)) as mean_{{ pct }},
+        {{ mean_pct(pct) }} as mean_{{ pct }},
         {%- endfor %}
         count(*) filter (where has_played) as played_count
     from {{ ref('fct_learner_sessions') }}

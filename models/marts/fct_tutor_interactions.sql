@@ -13,13 +13,13 @@ with final as (
         coalesce(interactions.is_automated, false) as is_automated,
         case
             when interactions.answered_at >= interactions.asked_at
-                then date_sub('second', interactions.asked_at, interactions.answered_at)
+                then {{ whole_units_between('second', 'interactions.asked_at', 'interactions.answered_at') }}
         end as answer_seconds,
         case
             when interactions.answered_at >= interactions.asked_at
                 then
-                    cast(epoch_us(interactions.answered_at) - epoch_us(interactions.asked_at) as hugeint)
-                    <= cast(program_sessions.announced_answer_delay_hours as hugeint) * 3600000000
+                    {{ whole_units_between('microsecond', 'interactions.asked_at', 'interactions.answered_at') }}
+                    <= cast(program_sessions.announced_answer_delay_hours as decimal(38, 0)) * 3600000000
         end as is_within_announced_delay
     from {{ ref('stg_tutor_interactions') }} as interactions
     inner join {{ ref('dim_program_sessions') }} as program_sessions using (session_id)

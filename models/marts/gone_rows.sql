@@ -9,7 +9,7 @@ with final as (
         raw_rows.row_id,
         raw_rows.user_id,
         raw_rows.session_id,
-        cast(timezone('{{ var("display_timezone") }}', timezone('UTC', raw_rows.happened_at)) as date) as happened_on,
+        cast({{ local_time('raw_rows.happened_at') }} as date) as happened_on,
         files.last_load_number + 1 as load_number,
         raw_rows.is_kept
     from {{ ref('int_raw_rows__classified') }} as raw_rows

@@ -4,7 +4,7 @@ with learners as (
         identified.person_id,
         identified.person_source,
         users.file,
-        lower(strip_accents(users.first_name || ' ' || users.last_name)) as name
+        {{ alphabetical("users.first_name || ' ' || users.last_name") }} as name
     from {{ ref('int_learners__identified') }} as identified
     inner join {{ ref('stg_users') }} as users on identified.user_id = users.user_id
     where users.is_kept
@@ -32,7 +32,9 @@ connected_twice as (
         min(later.connected_at) as first_connected_at,
         count(*) as connection_count,
         cast(sum(
-            date_sub('second', later.connected_at, least(later.counted_until, earlier.counted_until))
+            {{ whole_units_between(
+                'second', 'later.connected_at', 'least(later.counted_until, earlier.counted_until)'
+            ) }}
         ) as bigint) as common_seconds
     from connections as later
     inner join {{ ref('int_connections__overlapped') }} as overlapped
@@ -70,28 +72,46 @@ compared as (
 
 listed as (
     select * from connected_twice
-    union all by name
+    union all
     select
         'names_differ' as finding_kind,
         person_id,
         person_source,
         user_id,
-        named_user_id as other_user_id
+        null as session_id,
+        named_user_id as other_user_id,
+        null as other_session_id,
+        null as first_connected_at,
+        null as connection_count,
+        null as common_seconds
     from compared
     where name <> person_name
-    union all by name
+    union all
     select
         'same_source' as finding_kind,
         person_id,
         person_source,
         user_id,
-        first_of_file as other_user_id
+        null as session_id,
+        first_of_file as other_user_id,
+        null as other_session_id,
+        null as first_connected_at,
+        null as connection_count,
+        null as common_seconds
     from compared
     where person_source = 'email' and user_id <> first_of_file
-    union all by name
+    union all
     select
         'not_delivered' as finding_kind,
-        identities.user_id
+        null as person_id,
+        null as person_source,
+        identities.user_id,
+        null as session_id,
+        null as other_user_id,
+        null as other_session_id,
+        null as first_connected_at,
+        null as connection_count,
+        null as common_seconds
     from {{ ref('stg_identities') }} as identities
     left join {{ ref('int_learners__identified') }} as identified on identities.user_id = identified.user_id
     where identified.user_id is null

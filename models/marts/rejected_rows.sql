@@ -19,11 +19,11 @@ nulled as (
         table_name,
         file,
         line,
-        unnest(nulled_cells) as rejection,
+        {{ one_by_one('nulled_cells') }} as rejection,
         true as row_kept,
         loaded_at
     from raw_rows
-    where row_status in ('kept', 'outside_session') and len(nulled_cells) > 0
+    where row_status in ('kept', 'outside_session')
 ),
 
 listed as (

@@ -20,7 +20,7 @@ with row_counts as (
 ),
 
 counted as (
-    select map_from_entries(list((table_name, row_count) order by table_name)) as row_counts from row_counts
+    select map_from_entries({{ sorted_list('(table_name, row_count)', ['table_name']) }}) as row_counts from row_counts
 ),
 
 activity as (

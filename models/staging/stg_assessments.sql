@@ -23,7 +23,7 @@ validated as (
 
 deduplicated as (
     select
-        * exclude (is_current),
+        {{ all_but(['is_current']) }},
         {{ row_status(
             ['assessment_id'], compared=['assessment_name', 'evaluation_kind', 'planned_duration_seconds']
         ) }} as row_status

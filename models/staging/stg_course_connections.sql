@@ -58,7 +58,7 @@ typed as (
 
 read_twice as (
     select
-        * exclude (connected_at, disconnected_at),
+        {{ all_but(['connected_at', 'disconnected_at']) }},
         connected_at as later_connected_at,
         {{ earlier_reading('connected_at') }} as earlier_connected_at,
         disconnected_at as later_disconnected_at,
@@ -75,24 +75,24 @@ stays as (
         earlier_disconnected_at is not null as is_disconnected_at_ambiguous,
         case
             when is_connected_at_ambiguous or is_disconnected_at_ambiguous
-                then list_sort(list_filter(
-                    [
-                        {%- for connected_at, disconnected_at in [
-                            ('later_connected_at', 'later_disconnected_at'),
-                            ('later_connected_at', 'earlier_disconnected_at'),
-                            ('earlier_connected_at', 'later_disconnected_at'),
-                            ('earlier_connected_at', 'earlier_disconnected_at'),
-                        ] %}
-                        {
-                            'microseconds': epoch_us({{ disconnected_at }}) - epoch_us({{ connected_at }}),
-                            'lateness': -epoch_us({{ connected_at }}),
-                            'connected_at': {{ connected_at }},
-                            'disconnected_at': {{ disconnected_at }}
-                        }{{ ',' if not loop.last }}
-                        {%- endfor %}
-                    ],
-                    lambda stay: stay.microseconds >= 0
-                ))[1]
+                then least(
+                    {%- for connected_at, disconnected_at in [
+                        ('later_connected_at', 'later_disconnected_at'),
+                        ('later_connected_at', 'earlier_disconnected_at'),
+                        ('earlier_connected_at', 'later_disconnected_at'),
+                        ('earlier_connected_at', 'earlier_disconnected_at'),
+                    ] %}
+                    case
+                        when {{ disconnected_at }} >= {{ connected_at }}
+                            then {{ struct_of({
+                                'length': disconnected_at ~ ' - ' ~ connected_at,
+                                'before_later': 'later_connected_at - ' ~ connected_at,
+                                'connected_at': connected_at,
+                                'disconnected_at': disconnected_at,
+                            }) }}
+                    end{{ ',' if not loop.last }}
+                    {%- endfor %}
+                )
         end as shortest_stay
     from read_twice
 ),
@@ -159,15 +159,14 @@ compared_by_key as (
 -- what the platform took back takes no part in any rule
 deduplicated as (
     select
-        * replace (
-            case
-                when
-                    row_status in ('kept', 'gone')
-                    and {{ own_id | replace('?', 'withdrawn') }} in (select connection_id from withdrawn)
-                    then case row_status when 'kept' then 'withdrawn' else 'withdrawn_gone' end
-                else row_status
-            end as row_status
-        )
+        {{ all_but(['row_status']) }},
+        case
+            when
+                row_status in ('kept', 'gone')
+                and {{ own_id | replace('?', 'withdrawn') }} in (select connection_id from withdrawn)
+                then case row_status when 'kept' then 'withdrawn' else 'withdrawn_gone' end
+            else row_status
+        end as row_status
     from compared_by_key
 ),
 

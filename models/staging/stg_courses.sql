@@ -23,7 +23,7 @@ validated as (
 
 deduplicated as (
     select
-        * exclude (is_current),
+        {{ all_but(['is_current']) }},
         {{ row_status(
             ['course_id'], compared=['course_name', 'course_type', 'planned_duration_seconds']
         ) }} as row_status

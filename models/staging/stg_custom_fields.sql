@@ -22,7 +22,7 @@ validated as (
 
 deduplicated as (
     select
-        * exclude (is_current),
+        {{ all_but(['is_current']) }},
         {{ row_status(['custom_field_id'], compared=['title', 'value_type']) }} as row_status
     from validated
 ),

@@ -38,7 +38,7 @@ validated as (
 
 deduplicated as (
     select
-        * exclude (is_current),
+        {{ all_but(['is_current']) }},
         {{ is_candidate(['enrollment_id']) }} as is_candidate,
         {{ row_status(['enrollment_id'], compared=[
             'session_id', 'user_id', 'enrolled_at', 'unenrolled_at', 'status', 'progress_pct', 'score_pct',
@@ -49,7 +49,7 @@ deduplicated as (
 
 final as (
     select
-        * exclude (is_candidate),
+        {{ all_but(['is_candidate']) }},
         row_status in ('kept', 'gone') as is_kept
     from deduplicated
     where row_status <> 'superseded_version' or is_candidate

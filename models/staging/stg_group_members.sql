@@ -41,7 +41,7 @@ validated as (
 
 deduplicated as (
     select
-        * exclude (is_current, is_carried_over),
+        {{ all_but(['is_current', 'is_carried_over']) }},
         {{ row_status_of_carried_over(['group_id', 'user_id'], compared=['role']) }} as row_status
     from validated
 ),

@@ -27,16 +27,12 @@ known_parents as (
 
 deduplicated as (
     select
-        validated.* exclude (nulled_cells, is_current),
+        {{ all_but(['nulled_cells', 'is_current'], of='validated') }},
         known_parents.known_parent_group_id as parent_group_id,
         case
             when validated.delivered_parent_group_id is null or known_parents.known_parent_group_id is not null
-                then coalesce(validated.nulled_cells, [])
-            else [{
-                'reason': 'unknown_group',
-                'column_name': 'parent_group_id',
-                'value': left(validated.delivered_parent_group_id, 200)
-            }]
+                then coalesce(validated.nulled_cells, {{ list_of([]) }})
+            else {{ list_of([rejection('unknown_group', 'parent_group_id', of='validated.delivered_parent_group_id')]) }}
         end as nulled_cells,
         {{ row_status(['group_id'], compared=['group_name', 'delivered_parent_group_id']) }} as row_status
     from validated

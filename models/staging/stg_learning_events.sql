@@ -33,7 +33,7 @@ withdrawn as (
     where is_kept
 ),
 
-typed as not materialized (
+typed as {{ not_materialized() }} (
     {{ new_and_retried_rows('learning_events') }}
 ),
 
@@ -46,7 +46,7 @@ repeated as (
     having count(*) > 1
 ),
 
-validated as not materialized (
+validated as {{ not_materialized() }} (
     select
         file_number,
         file,
@@ -75,7 +75,7 @@ validated as not materialized (
     left join known_courses on typed.course_id = known_courses.known_course_id
 ),
 
-with_same_key_rows as not materialized (
+with_same_key_rows as {{ not_materialized() }} (
     {{ with_same_key_rows(
         'validated', 'learning_events', ['event_id'], further_keys='select event_id from withdrawn where is_new'
     ) }}
@@ -83,17 +83,17 @@ with_same_key_rows as not materialized (
 
 compared_by_key as (
     select
-        * exclude (is_repeated),
+        {{ all_but(['is_repeated']) }},
         {{ row_status(['event_id'], compared=compared) }} as row_status,
         {{ is_candidate(['event_id'], proof=proof) }} as is_candidate
     from with_same_key_rows
     {%- if not is_incremental() %}
     where is_repeated
 
-    union all by name
+    union all
 
     select
-        * exclude (is_repeated),
+        {{ all_but(['is_repeated']) }},
         case
             when rejection is null then case when is_current then 'kept' else 'gone' end
             when is_current then 'rejected'
@@ -109,14 +109,13 @@ compared_by_key as (
 -- it shows where the learner was (T3)
 deduplicated as (
     select
-        * replace (
-            case
-                when row_status in ('kept', 'gone') and event_id in (select event_id from withdrawn)
-                    then case row_status when 'kept' then 'withdrawn' else 'withdrawn_gone' end
-                when row_status = 'kept' and session_id is null then 'outside_session'
-                else row_status
-            end as row_status
-        )
+        {{ all_but(['row_status']) }},
+        case
+            when row_status in ('kept', 'gone') and event_id in (select event_id from withdrawn)
+                then case row_status when 'kept' then 'withdrawn' else 'withdrawn_gone' end
+            when row_status = 'kept' and session_id is null then 'outside_session'
+            else row_status
+        end as row_status
     from compared_by_key
 ),
 

@@ -31,7 +31,7 @@ validated as (
 
 deduplicated as (
     select
-        * exclude (is_current),
+        {{ all_but(['is_current']) }},
         {{ is_candidate(['session_id']) }} as is_candidate,
         {{ row_status(['session_id'], compared=[
             'program_template_id', 'session_name', 'starts_at', 'ends_at', 'modality', 'announced_answer_delay_hours',
@@ -41,7 +41,7 @@ deduplicated as (
 
 final as (
     select
-        * exclude (is_candidate),
+        {{ all_but(['is_candidate']) }},
         row_status in ('kept', 'gone') as is_kept
     from deduplicated
     where row_status <> 'superseded_version' or is_candidate

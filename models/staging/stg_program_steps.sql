@@ -34,7 +34,7 @@ validated as (
         last_load_number,
         program_template_id,
         position,
-        lower(step_type) as step_type,
+        {{ lowered('step_type') }} as step_type,
         resource_id,
         is_optional,
         min_score_pct,
@@ -42,12 +42,12 @@ validated as (
             [
                 'unknown_course',
                 'resource_id',
-                "lower(step_type) = 'course' and resource_id is not null and known_course_id is null",
+                lowered('step_type') ~ " = 'course' and resource_id is not null and known_course_id is null",
             ],
             [
                 'unknown_assessment',
                 'resource_id',
-                "lower(step_type) = 'assessment' and resource_id is not null and known_assessment_id is null",
+                lowered('step_type') ~ " = 'assessment' and resource_id is not null and known_assessment_id is null",
             ],
         ], retry='all rows') }},
         is_current
@@ -60,7 +60,7 @@ validated as (
 
 deduplicated as (
     select
-        * exclude (is_current),
+        {{ all_but(['is_current']) }},
         {{ row_status([
             'program_template_id', 'position', 'step_type', 'resource_id', 'is_optional', 'min_score_pct',
         ]) }} as row_status

@@ -24,7 +24,7 @@ validated as (
 
 deduplicated as (
     select
-        * exclude (is_current),
+        {{ all_but(['is_current']) }},
         {{ row_status(
             ['program_template_id'],
             compared=['program_template_name', 'objectives', 'planned_duration_seconds', 'action_kind']

@@ -27,12 +27,12 @@ typed as (
 
 valued as (
     select
-        typed.* exclude (value),
+        {{ all_but(['value'], of='typed') }},
         known_users.known_user_id,
         known_custom_fields.known_custom_field_id,
         case when known_custom_fields.value_type = 'date' then {{ as_local_date('value') }} end as value_date,
         case
-            when known_custom_fields.value_type = 'date' then strftime(value_date, '%Y-%m-%d')
+            when known_custom_fields.value_type = 'date' then {{ date_text('value_date') }}
             else typed.value
         end as value
     from typed
@@ -59,7 +59,7 @@ validated as (
 
 deduplicated as (
     select
-        * exclude (is_current, is_carried_over),
+        {{ all_but(['is_current', 'is_carried_over']) }},
         {{ row_status_of_carried_over(['user_id', 'custom_field_id'], compared=['value']) }} as row_status
     from validated
 ),

@@ -34,7 +34,7 @@ validated as (
 
 deduplicated as (
     select
-        * exclude (is_current),
+        {{ all_but(['is_current']) }},
         {{ row_status(['user_id', 'label']) }} as row_status
     from validated
 ),

@@ -17,7 +17,9 @@ deliveries as (
 ),
 
 changed_loads as (
-    select distinct unnest([first_load_number, last_load_number + 1]) as load_number from deliveries
+    select first_load_number as load_number from deliveries
+    union
+    select last_load_number + 1 as load_number from deliveries
 ),
 
 -- the loads that delivered other files than the one before them, of which the archive still holds all
@@ -64,7 +66,7 @@ delivered_values as (
         field_values.user_id,
         field_values.custom_field_id,
         loads.load_number,
-        max({ 'file': field_values.file, 'line': field_values.line, 'value': field_values.value }) as last_row
+        field_values.value
     from field_values
     inner join deliveries on field_values.file_number = deliveries.file_number
     inner join loads on loads.load_number between deliveries.first_load_number and deliveries.last_load_number
@@ -72,18 +74,22 @@ delivered_values as (
         field_values.malformed_line is null
         and field_values.user_id is not null
         and field_values.custom_field_id is not null
-    group by field_values.user_id, field_values.custom_field_id, loads.load_number
+    qualify
+        row_number() over (
+            partition by field_values.user_id, field_values.custom_field_id, loads.load_number
+            order by field_values.file desc, field_values.line desc
+        ) = 1
 ),
 
 value_lists as (
     select
         user_id,
         load_number,
-        list(
-            { 'custom_field_id': custom_field_id, 'value': last_row.value } order by custom_field_id
-        ) as field_values
+        {{ sorted_list(
+            struct_of({'custom_field_id': 'custom_field_id', 'value': 'value'}), ['custom_field_id']
+        ) }} as field_values
     from delivered_values
-    where last_row.value is not null
+    where value is not null
     group by user_id, load_number
 ),
 
@@ -94,7 +100,7 @@ states as (
         delivered_users.load_number,
         delivered_users.delivered_at,
         delivered_users.employer,
-        coalesce(value_lists.field_values, []) as field_values
+        coalesce(value_lists.field_values, {{ list_of([]) }}) as field_values
     from delivered_users
     left join value_lists using (user_id, load_number)
     where delivered_users.is_present
@@ -110,8 +116,8 @@ final as (
     select * from states
     qualify
         coalesce(
-            row(employer, field_values)
-            is distinct from lag(row(employer, field_values)) over (partition by user_id order by load_number),
+            (employer, field_values)
+            is distinct from lag((employer, field_values)) over (partition by user_id order by load_number),
             true
         )
 )

@@ -1,4 +1,5 @@
 {{ config(materialized='incremental', incremental_strategy='all_rows') }}
+{%- set identifying = ['email', 'username', 'first_name', 'last_name', 'additional_information', 'employer'] %}
 
 with typed as (
     {{ delivered_rows('users') }}
@@ -42,7 +43,8 @@ loads as (
 
 delivered_by_load as (
     select
-        validated.* replace (loads.load_number as last_load_number),
+        {{ all_but(['last_load_number'], of='validated') }},
+        loads.load_number as last_load_number,
         row_number() over (
             partition by validated.user_id, loads.load_number order by validated.file desc, validated.line desc
         ) = 1 as is_delivered_row
@@ -99,7 +101,7 @@ with_previous_rows as (
 
 deduplicated as (
     select
-        * exclude (is_current),
+        {{ all_but(['is_current']) }},
         status = 'deleted' or deleted_at is not null as is_deleted,
         {{ row_status(['user_id'], compared=[
             'email', 'username', 'first_name', 'last_name', 'additional_information', 'status', 'deleted_at',
@@ -111,14 +113,13 @@ deduplicated as (
 -- what tells who a deleted user was stays as it was last delivered while he was not
 final as (
     select
-        deduplicated.* replace (
-            {%- for column in ['email', 'username', 'first_name', 'last_name', 'additional_information', 'employer'] %}
-            case
-                when deduplicated.is_deleted and last_present.user_id is not null then last_present.{{ column }}
-                else deduplicated.{{ column }}
-            end as {{ column }}{{ ',' if not loop.last }}
-            {%- endfor %}
-        ),
+        {{ all_but(identifying, of='deduplicated') }},
+        {%- for column in identifying %}
+        case
+            when deduplicated.is_deleted and last_present.user_id is not null then last_present.{{ column }}
+            else deduplicated.{{ column }}
+        end as {{ column }},
+        {%- endfor %}
         last_present.last_present_load_number,
         last_present.last_present_file_number,
         deduplicated.row_status in ('kept', 'gone') as is_kept

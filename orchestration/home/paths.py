@@ -9,7 +9,7 @@ import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from warehouse.build_file import BUILD_FILE
+from warehouse.build_file import BUILD_FILE, SPARK_FOLDER
 from warehouse.errors import OpcoError, UserError
 from warehouse.project import PROJECT_DIR
 from warehouse.published import LINK
@@ -105,6 +105,11 @@ class Home:
     def build_file(self) -> Path:
         """The DuckDB file that dbt builds in."""
         return self.build / BUILD_FILE
+
+    @property
+    def spark(self) -> Path:
+        """What the last build on Spark made, in a folder named by the build; the build file views it."""
+        return self.build / SPARK_FOLDER
 
     @property
     def published(self) -> Path:

@@ -11,10 +11,17 @@ from warehouse.errors import UserError
 BUILD_FILE_VARIABLE = "OPCO_BUILD_FILE"
 THREADS_VARIABLE = "OPCO_THREADS"
 MEMORY_LIMIT_VARIABLE = "OPCO_MEMORY_LIMIT"
+# The cluster that builds on Spark are asked of, `sc://HOST:PORT`; what follows may hold a token, so it is a secret.
+SPARK_REMOTE_VARIABLE = "OPCO_SPARK_REMOTE"
 # For a command itself, when it begins again in UTF-8: what the terminal writes.
 ENCODING_VARIABLE = "OPCO_TERMINAL_ENCODING"
 # The folder that holds secrets as files.
 SECRETS_VARIABLE = "OPCO_SECRETS"
+
+
+def spark_remote() -> str | None:
+    """Return the cluster that builds on Spark are asked of, None for a session of Spark on this machine."""
+    return os.environ.get(SPARK_REMOTE_VARIABLE) or secret_in_folder(SPARK_REMOTE_VARIABLE)
 
 
 def secret_in_folder(variable: str) -> str | None:

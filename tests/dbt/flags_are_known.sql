@@ -5,7 +5,7 @@ select
 from (
     select
         connection_id,
-        unnest(flags) as flag
+        {{ one_by_one('flags') }} as flag
     from {{ ref('fct_opco_connections') }}
 ) as connections
 left join {{ ref('connection_flags') }} as known using (flag)

@@ -1,6 +1,6 @@
 -- D4: every learner has one status of which the reasons are known, and no figure counts more than there is.
 with reasons as (
-    select unnest(follow_up_reasons) as follow_up_reason
+    select {{ one_by_one('follow_up_reasons') }} as follow_up_reason
     from {{ ref('fct_learner_follow_up') }}
 )
 

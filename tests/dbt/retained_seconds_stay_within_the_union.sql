@@ -14,28 +14,32 @@ with counted as (
 instants as (
     select
         person_id,
-        unnest([connected_at, counted_until]) as happened_at,
-        unnest([1, -1]) as step
+        case when steps.step = 1 then counted.connected_at else counted.counted_until end as happened_at,
+        steps.step
     from counted
+    cross join (values (1), (-1)) as steps (step)
 ),
 
 swept as (
     select
         person_id,
         sum(step) over person as depth,
-        epoch_us(lead(happened_at) over person) - epoch_us(happened_at) as microseconds
+        lead(happened_at) over following as next_happened_at,
+        happened_at
     from instants
-    window person as (
-        partition by person_id
-        order by happened_at, step desc
-        rows between unbounded preceding and current row
-    )
+    window
+        person as (
+            partition by person_id
+            order by happened_at, step desc
+            rows between unbounded preceding and current row
+        ),
+        following as (partition by person_id order by happened_at, step desc)
 ),
 
 covered as (
     select
         person_id,
-        sum(microseconds) / 1000000 as union_seconds
+        sum({{ whole_units_between('microsecond', 'happened_at', 'next_happened_at') }}) / 1000000 as union_seconds
     from swept
     where depth > 0
     group by person_id

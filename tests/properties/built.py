@@ -225,7 +225,7 @@ class Bench:
         self.loads += 1
         raw_folder = delivery if isinstance(delivery, Path) else self.folder / f"raw-{self.loads}"
         if not isinstance(delivery, Path):
-            _write(delivery, raw_folder)
+            write_raw_folder(delivery, raw_folder)
         load_delivery(raw_folder, self.folder / "archive", loaded_at=FIRST_LOAD + timedelta(hours=self.loads))
 
     def build(self, clock: datetime, *, incremental: bool, leaves: bool = True) -> None:
@@ -308,7 +308,8 @@ def _seed(node: Mapping[str, Any]) -> str:
     return f"create table {node['relation_name']} as from read_csv('{path}', types = {node['config']['column_types']})"
 
 
-def _write(delivery: RawFolder, folder: Path) -> None:
+def write_raw_folder(delivery: RawFolder, folder: Path) -> None:
+    """Write a drawn delivery as a raw folder."""
     for name, rows in delivery.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)

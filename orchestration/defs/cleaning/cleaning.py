@@ -30,7 +30,7 @@ from warehouse.archive import INSTANT, orphans, read_manifest, remove_superseded
 from warehouse.build_file import needed_versions
 from warehouse.errors import HalfDoneError, OpcoError, UserError
 from warehouse.files import leftovers, remove_whole
-from warehouse.published import older_builds, record_of
+from warehouse.published import older_builds, parquet_of, record_of, remove_build
 from warehouse.wording import counted, size
 
 # Folders of the home, as it names them.
@@ -168,8 +168,8 @@ def _compacted(home: Home, instance: dg.DagsterInstance, run_days: int | None, n
 def _builds(home: Home) -> Iterator[Candidate]:
     """Yield the published builds beyond those kept, never the one that readers see."""
     for build in older_builds(home.published, load_settings(home).build.keep_builds):
-        files = (build.path, record_of(build.path))
-        yield Candidate("builds", (_relative(home, build.path),), _bytes(*files), partial(_unlink, *files))
+        files = (build.path, record_of(build.path), *parquet_of(build.path).glob("*/*"))
+        yield Candidate("builds", (_relative(home, build.path),), _bytes(*files), partial(remove_build, build.path))
 
 
 def _exports(home: Home, days: int | None, now: datetime) -> Iterator[Candidate]:

@@ -29,6 +29,7 @@ from warehouse.archive import INSTANT, FileVersion, Manifest
 from warehouse.archive import read_manifest as read_archive_manifest
 from warehouse.build_file import remove_build_file
 from warehouse.errors import HalfDoneError, OpcoError, UserError
+from warehouse.files import remove_whole
 from warehouse.forgetting import (
     delivered_user_ids,
     forget_in_archive,
@@ -272,7 +273,7 @@ def _remove_other_builds(home: Home) -> list[str]:
     shown = home.warehouse.resolve()
     others = [path for path in (home.published / BUILDS).iterdir() if path.stem != shown.stem]
     for path in others:
-        path.unlink()
+        remove_whole(path)
     return [path.stem for path in others if path.suffix == ".duckdb"]
 
 

@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -120,16 +120,17 @@ class ParsedProject:
     parsed: Path
 
 
-def parsed_project(home: Home) -> ParsedProject:
-    """Return the dbt project as it is now, parsing it only when one of its files or dbt changed.
+def parsed_project(home: Home, engine: str = "duckdb") -> ParsedProject:
+    """Return the dbt project as it is now for an engine, parsing it only when one of its files or dbt changed.
 
     Models read the settings of the rules when they are compiled, so it is the same whatever these are. What is parsed
     is kept beside the project for all homes, or where that may not be written, in the home. Raises OpcoError with dbt's
     words when the project cannot be parsed.
     """
     stamp = project_stamp()
+    name, target_of_dbt = (stamp, "build") if engine == "duckdb" else (f"{stamp}-{engine}", engine)
     in_project, in_home = (
-        ParsedProject(*(folder / stamp / artifact for artifact in ARTIFACTS))
+        ParsedProject(*(folder / name / artifact for artifact in ARTIFACTS))
         for folder in (PARSED_DIR, home.build / "parsed")
     )
     for found in (in_project, in_home):
@@ -137,7 +138,7 @@ def parsed_project(home: Home) -> ParsedProject:
             return found
     with tempfile.TemporaryDirectory(prefix="opco-parse-") as target:
         parse = subprocess.run(
-            [str(dbt_executable()), "parse"],
+            [str(dbt_executable()), "parse", "--target", target_of_dbt],
             cwd=PROJECT_DIR,
             env={
                 **os.environ,
@@ -156,7 +157,7 @@ def parsed_project(home: Home) -> ParsedProject:
         kept = in_project if os.access(PROJECT_DIR, os.W_OK) else in_home
         folder = kept.parsed.parent.parent
         for older in folder.iterdir() if folder.is_dir() else ():
-            if older.name != stamp:
+            if not older.name.startswith(stamp):
                 shutil.rmtree(older, ignore_errors=True)
         for path in (kept.manifest, kept.parsed):
             with written_atomically(path) as temporary:
@@ -214,22 +215,30 @@ def _written_at(path: Path) -> float:
         return 0.0
 
 
-def failures(nodes: Sequence[NodeResult], build_file: Path) -> list[str]:
-    """Return one line for each model or test that stopped a build, with the expectations that do not hold."""
+def failures(nodes: Sequence[NodeResult], ask: Callable[[str], list[Any]]) -> list[str]:
+    """Return one line for each model or test that stopped a build, with the expectations that do not hold.
+
+    `ask` returns the rows of a query where the build was made.
+    """
     return [
-        f"{node.unique_id.split('.')[2]}: {_broken_expectations(node, build_file)}"
+        f"{node.unique_id.split('.')[2]}: {_broken_expectations(node, ask)}"
         f"{' '.join(without_advice(node.message).split())}"
         for node in nodes
         if node.status in ("error", "fail")
     ]
 
 
-def _broken_expectations(node: NodeResult, build_file: Path) -> str:
+def ask_build_file(build_file: Path, query: str) -> list[Any]:
+    """Return the rows of a query of the build file."""
+    with duckdb.connect(str(build_file.resolve()), read_only=True) as db:
+        return db.execute(query).fetchall()
+
+
+def _broken_expectations(node: NodeResult, ask: Callable[[str], list[Any]]) -> str:
     """Return which expectations of a model do not hold, as the test `expectations` says it; nothing of another."""
     if node.status != "fail" or "as expectation" not in node.query:
         return ""
-    with duckdb.connect(str(build_file.resolve()), read_only=True) as db:
-        broken = db.execute(f"select expectation, broken from ({node.query}) order by all").fetchall()
+    broken = sorted(ask(f"select expectation, broken from ({node.query}) as broken_expectations"))
     return "; ".join(f"{expectation} ({counted(count, 'value')})" for expectation, count in broken) + ". "
 
 

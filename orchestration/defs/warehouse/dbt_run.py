@@ -101,7 +101,7 @@ def run_dbt(
         manifest.nodes[unique_id].tags.append(CHOSEN)
     selection = [] if chosen is None else ["--select", f"tag:{CHOSEN}", "--indirect-selection", "empty"]
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", encoding="utf-8") as lines, _database_closed_afterwards():
+    with log.open("w", buffering=1, encoding="utf-8") as lines, _database_closed_afterwards():
         ended = dbtRunner(manifest, [at_event]).invoke(
             [arguments[0], *project, *quiet, *arguments[1:], *selection],
             # No model is ephemeral; with them, dbt would also write what each node is compiled to.

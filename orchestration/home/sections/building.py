@@ -30,10 +30,22 @@ class BuildSettings(Section):
         default=None,
         description="Raw folder of a build that is given none, such as one from Dagster's pages; relative to the home.",
     )
+    engine: Literal["duckdb", "spark"] = Field(
+        default="duckdb",
+        description="What computes the models: DuckDB, or Spark for what one machine cannot hold (docs/scaling.md).",
+    )
     threads: Annotated[Whole, Field(ge=1, le=256)] = Field(default=2, description="Threads of the build.")
     memory_limit: Size = Field(
         default="4GB",
-        description="Memory that the build's database may take; beyond it, it works on the disk beside the build file.",
+        description="Memory that the build's engine may take; beyond it, it works on the disk beside the build file.",
+    )
+    spark_folder: Annotated[Text, Allowed("a folder or URL")] = Field(
+        default=None,
+        description="Where a cluster finds the archive and builds, such as s3a://BUCKET/opco; none: in the home.",
+    )
+    views_above: Size = Field(
+        default="50GB",
+        description="Size beyond which a mart that Spark built is published as Parquet, behind a view of the file.",
     )
     keep_builds: Annotated[Whole, Field(ge=1, le=1000)] = Field(
         default=3,

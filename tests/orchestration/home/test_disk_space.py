@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import duckdb
 import pytest
 
-from orchestration.defs.warehouse.dbt_project import explain_memory_shortage, failures
+from orchestration.defs.warehouse.dbt_project import ask_build_file, explain_memory_shortage, failures
 from orchestration.defs.warehouse.dbt_run import NodeResult
 from orchestration.home.paths import Home
 from orchestration.home.settings import load_settings
@@ -20,11 +23,15 @@ def said_by_duckdb() -> str:
     return str(error.value)
 
 
+def no_rows(query: str) -> list[Any]:
+    raise AssertionError(f"asked: {query}")
+
+
 def test_a_build_that_lacks_memory_says_which_setting_to_change(home: Home) -> None:
     said = said_by_duckdb()
     assert "SET memory_limit" in said
     result = NodeResult("model.opco.stg_users", "error", f"Runtime Error in model\n  {said}", 0.1, None, "select 1")
-    (line,) = failures([result], home.build_file)
+    (line,) = failures([result], no_rows)
     assert line.startswith("stg_users: Runtime Error in model Out of Memory Error: could not allocate block")
     assert "SET " not in line
     assert "http" not in line
@@ -41,5 +48,5 @@ def test_a_test_that_fails_names_what_does_not_hold(home: Home) -> None:
     query = "select 'not_null: email' as expectation, 1 as broken union all select * from broken"
     failed = NodeResult("test.opco.dim_learners_expectations", "fail", "Got 2 results", 0.1, 2, query)
     passed = NodeResult("test.opco.dim_courses_expectations", "pass", "OK", 0.1, 0, query)
-    (line,) = failures([failed, passed], home.build_file)
+    (line,) = failures([failed, passed], partial(ask_build_file, home.build_file))
     assert line == "dim_learners_expectations: not_null: email (1 value); unique: user_id (2 values). Got 2 results"
