@@ -117,14 +117,10 @@ def _take_over(
         for table in tables
         if table not in viewed and nodes[table.schema, table.name]["resource_type"] == "model"
     }
-    written = [
-        node["name"] for key, node in nodes.items() if key not in {(table.schema, table.name) for table in viewed}
-    ]
-    arguments = [
-        *build_arguments(settings, is_full_refresh=True, build_id=build_id),
-        *("--exclude-resource-type", "test", "--select", *written),
-    ]
-    result = run_dbt(arguments, parsed_project(home).parsed, dbt_log(home), lambda _: None, queries)
+    behind_views = {nodes[table.schema, table.name]["unique_id"] for table in viewed}
+    written = {node["unique_id"] for node in nodes.values()} - behind_views
+    arguments = build_arguments(settings, is_full_refresh=True, build_id=build_id)
+    result = run_dbt(arguments, parsed_project(home).parsed, dbt_log(home), lambda _: None, queries, written)
     if result.is_success:
         return None
     lines = "\n".join(f"  {node.unique_id}: {node.message}" for node in result.nodes if node.status == "error")
