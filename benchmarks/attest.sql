@@ -1,5 +1,5 @@
--- A published warehouse, as far as attestations read it: sessions of 30, 300 and 3,000 connections a learner, and one
--- of as many learners as the variable `documents` says, with 30 connections each. Ten activities a session.
+-- A published warehouse, as far as attestations read it: sessions of 30, 300 and 3,000 connections a learner, no two of
+-- whom connected at the same times, and one of as many learners as the variable `documents` says, with 30 connections each. Ten activities a session.
 create table load_reconciliation (table_name varchar);
 
 create table warehouse_build as
@@ -9,7 +9,7 @@ select
     'Europe/Paris' as display_timezone, '0.1.0' as opco_version, 2::bigint as rules_edition;
 
 create table sizes as
-from (values ('S-30', 1, 30), ('S-300', 1, 300), ('S-3000', 1, 3000), ('S-MANY', getvariable('documents'), 30))
+from (values ('S-30', 16, 30), ('S-300', 8, 300), ('S-3000', 4, 3000), ('S-MANY', getvariable('documents'), 30))
     as sizes (session_id, learners, connections);
 
 create table dim_program_sessions as
@@ -34,16 +34,16 @@ select
     ][course % 4 + 1] || ', module ' || course as course_name
 from range(8) as one (course);
 
--- Connections of 10 to 39 minutes spread over the year; every tenth overlaps another by a minute.
+-- Connections of 10 to 39 minutes spread over the year, by learner; every tenth overlaps another by a minute.
 create table fct_opco_connections as
 select
     'K-' || learner || '-' || number as connection_id, 'U-' || learner as user_id, session_id,
     'C-' || number % 8 as course_id, course_name,
-    timestamp '2026-01-06 07:00:00' + to_minutes(number * (489600 // connections)) as connected_at,
-    connected_at + to_seconds(600 + number * 37 % 1800) as disconnected_at,
+    timestamp '2026-01-06 07:00:00' + to_minutes(number * (489600 // connections) + learner * 7 % 60) as connected_at,
+    connected_at + to_seconds(600 + (number * 37 + learner * 211) % 1800) as disconnected_at,
     ['left', 'completed', 'inactivity', 'left'][number % 4 + 1] as end_kind,
     ['native_log', 'event_run'][number % 2 + 1] as evidence_level,
-    (600 + number * 37 % 1800)::bigint as elapsed_seconds, 0::bigint as capped_seconds,
+    (600 + (number * 37 + learner * 211) % 1800)::bigint as elapsed_seconds, 0::bigint as capped_seconds,
     if(number % 10 = 0, 60, 0)::bigint as overlap_seconds,
     (elapsed_seconds - overlap_seconds)::bigint as retained_seconds,
     number % 10 = 0 as is_overlapped_in_session, false as is_overlapped_outside_session,

@@ -2,7 +2,8 @@
 
 One client at a time tells the time of a page: that of the server, and a little for HTTP. Then twenty clients, first as
 people are (a pause of a second after each page), then without any pause; then all of it again while builds run. Every
-figure is beside its floor: the time of an answer that reads nothing, `/health`, in the same run.
+figure is beside its floor: the time of an answer that reads nothing, `/health`, in the same run. Beside the times of
+one client stands the processor time that the server took for a page, which says more where others load the machine.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -101,8 +101,8 @@ def issue_some(home: Home, size: Size) -> None:
 
 
 @contextmanager
-def served(home: Home) -> Iterator[str]:
-    """Serve the portal of `home` in a process of its own; yield the cookie of an administrator."""
+def served(home: Home) -> Iterator[tuple[int, str]]:
+    """Serve the portal of `home` in a process of its own; yield its id, and the cookie of an administrator."""
     identity = Identity.of(home, load_settings(home))
     stay = identity.store.begin_stay(ADMINISTRATOR, "benchmark", identity.now())
     executable = str(Path(sys.executable).with_name("opco"))
@@ -116,7 +116,7 @@ def served(home: Home) -> Iterator[str]:
                         break
                 except OSError:
                     time.sleep(0.2)
-            yield f"opco_stay={stay}"
+            yield server.pid, f"opco_stay={stay}"
         finally:
             server.terminate()
 
@@ -170,20 +170,43 @@ def p95(times: Sequence[float]) -> float:
     return sorted(times)[max(0, -(-len(times) * 95 // 100) - 1)] * 1000
 
 
-def one_client(cookie: str, size: Size, turns: int) -> tuple[dict[str, list[float]], dict[str, int]]:
-    """Return the times and the bytes of each page, asked for by one client."""
+def processor_seconds(process: int) -> float:
+    """Return the processor time that a process has taken, of all its threads, in ticks of 10 ms."""
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Asked:
+    """What one client found of a page: the seconds of each answer, the bytes of the last, the server's own seconds."""
+
+    times: list[float]
+    byte_count: int = 0
+    processor: float = 0.0
+
+
+def one_client(server: int, cookie: str, size: Size, turns: int) -> dict[str, Asked]:
+    """Return what one client found of each page."""
     client, chance = Client(cookie), random.Random(1)  # noqa: S311 - no secret
-    times: defaultdict[str, list[float]] = defaultdict(list)
-    byte_counts: dict[str, int] = {}
-    for turn in range(turns + 3):
-        for name, path in pages(size, chance).items():
-            status, byte_counts[name], seconds = client.get(path)
-            if status != 200:
-                raise SystemExit(f"{path}: status {status}")
-            # The first turns warm what a server that runs for weeks has warm.
-            if turn >= 3:
-                times[name].append(seconds)
-    return times, byte_counts
+    found: dict[str, Asked] = {}
+    paths = [pages(size, chance) for _ in range(turns + 3)]
+
+    def ask(name: str, path: str) -> float:
+        status, found[name].byte_count, seconds = client.get(path)
+        if status != 200:
+            raise SystemExit(f"{path}: status {status}")
+        return seconds
+
+    for name in paths[0]:
+        found[name] = Asked([])
+        # The first turns warm what a server that runs for weeks has warm.
+        for turn in paths[:3]:
+            ask(name, turn[name])
+        # A page at a time, as the processor's time is told in ticks.
+        before = processor_seconds(server)
+        found[name].times = [ask(name, turn[name]) for turn in paths[3:]]
+        found[name].processor = (processor_seconds(server) - before) / turns
+    return found
 
 
 def many_clients(cookie: str, size: Size, seconds: float, pause: float) -> list[float]:
@@ -248,14 +271,15 @@ def builds_running(place: Path) -> Iterator[None]:
         thread.join()
 
 
-def measure(cookie: str, size: Size, turns: int, seconds: float) -> None:
+def measure(server: int, cookie: str, size: Size, turns: int, seconds: float) -> None:
     """Measure and print."""
-    times, byte_counts = one_client(cookie, size, turns)
-    sys.stdout.write(f"{'one client':<22}{'median ms':>10}{'p95 ms':>10}{'kB':>8}\n")
-    for name, found in times.items():
-        median = sorted(found)[len(found) // 2] * 1000
-        sys.stdout.write(f"{name:<22}{median:10.1f}{p95(found):10.1f}{byte_counts[name] / 1000:8.1f}\n")
-    every = [one for name, found in times.items() if not name.startswith("floor") for one in found]
+    asked = one_client(server, cookie, size, turns)
+    sys.stdout.write(f"{'one client':<22}{'median ms':>10}{'p95 ms':>10}{'cpu ms':>10}{'kB':>8}\n")
+    for name, one in asked.items():
+        median = sorted(one.times)[len(one.times) // 2] * 1000
+        figures = f"{median:10.1f}{p95(one.times):10.1f}{one.processor * 1000:10.1f}{one.byte_count / 1000:8.1f}"
+        sys.stdout.write(f"{name:<22}{figures}\n")
+    every = [seconds for name, one in asked.items() if not name.startswith("floor") for seconds in one.times]
     sys.stdout.write(f"{'all pages':<22}{sorted(every)[len(every) // 2] * 1000:10.1f}{p95(every):10.1f}\n")
     for pause, what in ((PAUSE_SECONDS, "20 clients, 1 s pause"), (0.0, "20 clients, no pause")):
         found = many_clients(cookie, size, seconds, pause)
@@ -291,12 +315,12 @@ def main() -> None:
         home.warehouse.symlink_to(large)
         issue_some(home, size)
         sys.stdout.write(json.dumps(vars(size)) + "\n")
-        with served(home) as cookie:
-            measure(cookie, size, arguments.turns, arguments.seconds)
+        with served(home) as (server, cookie):
+            measure(server, cookie, size, arguments.turns, arguments.seconds)
             if not arguments.no_build:
                 with builds_running(place):
                     sys.stdout.write(f"while a build of {BUILD_EVENTS:,} events runs\n")
-                    measure(cookie, size, max(5, arguments.turns // 4), arguments.seconds)
+                    measure(server, cookie, size, max(5, arguments.turns // 4), arguments.seconds)
 
 
 if __name__ == "__main__":

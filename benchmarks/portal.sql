@@ -1,6 +1,6 @@
 -- A published warehouse of `sessions` sessions, `learners` learners and `connections` connections (variables), shaped as
--- the demo's, which is attached as `demo`. Everything comes from hashes of numbers. Rows of a real build stand learner by
--- learner, in no order of sessions: so do these.
+-- the demo's, which is attached as `demo`. Everything comes from hashes of numbers. In a real build the days, steps
+-- and sessions of a learner stand together, and connections among those of some thirty others: so do these.
 create table dim_learners as from demo.dim_learners limit 0;
 insert into dim_learners by name
 select
@@ -9,7 +9,7 @@ select
     ['Anne', 'Lucas', 'Inès', 'Hugo', 'Zoé', 'Paul', 'Lina', 'Éric'][1 + (hash(n) % 8)::int] as first_name,
     ['Martin', 'Bernard', 'Dubois', 'Thomas', 'Robert', 'Petit', 'Leroy', 'Moreau'][1 + (hash(n + 7) % 8)::int] || ' ' || n
         as last_name,
-    'active' as status, false as is_deleted, [] as labels, false as is_gone
+    'active' as status, false as is_deleted, [] as labels, false as is_gone, user_id as person_id
 from range(getvariable('learners')) as r (n);
 
 create table dim_program_sessions as from demo.dim_program_sessions limit 0;
@@ -79,7 +79,7 @@ select
     dim_learners.last_name, dim_learners.first_name, dim_learners.email, [] as labels
 from timed
 inner join dim_learners on dim_learners.user_id = 'u-' || timed.learner
-order by hash(learner), connected_at;
+order by hash(learner) // 5_000_000_000_000_000, connected_at;
 
 create table fct_learner_sessions as from demo.fct_learner_sessions limit 0;
 insert into fct_learner_sessions by name

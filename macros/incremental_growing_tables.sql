@@ -127,6 +127,17 @@
 {%- endmacro %}
 
 
+{# Where a table changes although no file of it did: it holds what the next build removes, or the clock lets in. #}
+{% macro changes_without_delivery(table_name) -%}
+    row_status = 'superseded_version' and not is_candidate
+    {%- for name, column in var('raw_contract')[table_name].columns.items() if column.proves_presence %}
+    or rejection.reason = 'in_the_future'
+    and rejection.column_name = '{{ name }}'
+    and {{ name }} <= (select clock_at + interval 5 minutes from raw.this_build)
+    {%- endfor %}
+{%- endmacro %}
+
+
 {% macro get_incremental_changed_rows_sql(arg_dict) -%}
     delete from {{ arg_dict.target_relation }} as previous
     using {{ arg_dict.temp_relation }} as changed

@@ -56,6 +56,24 @@
 {%- endmaterialization %}
 
 
+{% materialization seed, adapter='duckdb' -%}
+    {%- set target_relation = this.incorporate(type='table') -%}
+    {%- set columns = [] -%}
+    {%- for name, data_type in config.require('column_types').items() -%}
+        {%- do columns.append(name ~ ' ' ~ data_type) -%}
+    {%- endfor -%}
+    {%- do run_main(
+        'create or replace table ' ~ target_relation ~ ' (' ~ columns | join(', ') ~ ');\n'
+        ~ 'copy ' ~ target_relation
+        ~ " from '" ~ adapter.get_seed_file_path(model) | replace("'", "''") ~ "' (header true)"
+        ~ docs_as_comments(target_relation)
+    ) -%}
+    {#- dbt asks for what it would have read itself -#}
+    {%- do store_result('agate_table', response='OK') -%}
+    {{ return({'relations': [target_relation]}) }}
+{%- endmaterialization %}
+
+
 {% materialization table, adapter='spark' -%}
     {{ return(made_once()) }}
 {%- endmaterialization %}
@@ -105,17 +123,22 @@
     {%- endif %}
     create table {{ relation }} {{ table_columns_and_constraints() }};
     insert into {{ relation }} by name
-    {{ model.compiled_code }};
+    {{ model.compiled_code }}
     {%- else %}
     create table {{ relation }} as
-    {{ model.compiled_code }};
+    {{ model.compiled_code }}
     {%- endif %}
-    {%- if config.persist_relation_docs() and model.description %}
-    comment on table {{ relation }} is {{ duckdb_escape_comment(model.description) }};
+    {{- docs_as_comments(relation) }}
+{%- endmacro %}
+
+
+{% macro docs_as_comments(relation) -%}
+    {%- if config.persist_relation_docs() and model.description %};
+    comment on table {{ relation }} is {{ duckdb_escape_comment(model.description) }}
     {%- endif %}
     {%- if config.persist_column_docs() %}
-    {%- for column in model.columns.values() %}
-    comment on column {{ relation }}.{{ column.name }} is {{ duckdb_escape_comment(column.description) }};
+    {%- for column in model.columns.values() %};
+    comment on column {{ relation }}.{{ column.name }} is {{ duckdb_escape_comment(column.description) }}
     {%- endfor %}
     {%- endif %}
 {%- endmacro %}

@@ -45,8 +45,9 @@ def build(
 ) -> None:
     """Load a raw folder, compute, test and publish the warehouse.
 
-    Builds are incremental: only what is new or changed is read, only the learners that it affects are rebuilt. What is
-    published changes only when every test has passed; a build that stops leaves it as it was.
+    Builds are incremental: only what is new or changed is read, only the learners that it affects are rebuilt, and what
+    rests on nothing that changed is left as it is. What is published changes only when every test has passed; a build
+    that stops leaves it as it was.
     """
     home = open_home(home_folder)
     clock(as_of)
@@ -104,6 +105,7 @@ class BuildResult(HomeResult, command="build"):
 
     load: LoadFacts
     full_refresh_reason: str | None
+    nodes_left: int
     learners_rebuilt: int
     rejects: list[Rejects]
     gone: list[GoneRows]
@@ -149,7 +151,10 @@ class BuildResult(HomeResult, command="build"):
         """Return whether the build was incremental, or why it was a full refresh."""
         if self.full_refresh_reason:
             return f"Built     everything (full refresh): {self.full_refresh_reason}"
-        return f"Built     incrementally: {counted(self.learners_rebuilt, 'learner')} rebuilt"
+        line = f"Built     incrementally: {counted(self.learners_rebuilt, 'learner')} rebuilt"
+        if self.nodes_left:
+            line += f"; {counted(self.nodes_left, 'model or test', 'models and tests')} left as they were"
+        return line
 
 
 class RebuildResult(BuildResult, command="rebuild"):
@@ -188,7 +193,10 @@ def build_facts(home: Home, made: Mapping[str, Mapping[str, Any]]) -> dict[str, 
         "build": published["path"],
         **{
             name: published[name]
-            for name in ("learners_rebuilt", "conflicting", "builds_removed", "bytes", "sha256", "row_counts")
+            for name in (
+                *("nodes_left", "learners_rebuilt", "conflicting", "builds_removed"),
+                *("bytes", "sha256", "row_counts"),
+            )
         },
     }
 

@@ -50,7 +50,7 @@ def clean(
         list[str] | None,
         typer.Option(
             metavar="SESSION_ID",
-            help="Of the attestations too: documents of this session's superseded issues. Repeatable.",
+            help="Of the documents too: those of this session's superseded issues, of every kind. Repeatable.",
         ),
     ] = None,
     dry_run: Annotated[
@@ -62,7 +62,7 @@ def clean(
 ) -> None:
     """Remove earlier builds, exports past their retention, expired copies, leftovers, and old records of runs.
 
-    The archive and the attestations lose nothing unless they are named, and then nothing that a build reads or that
+    The archive and what was issued lose nothing unless they are named, and then nothing that a build reads or that
     is in force; what went stays on record. The retentions are the settings of \\[cleaning].
     """
     home, progress = open_home(home_folder), TerminalProgress()

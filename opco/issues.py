@@ -15,7 +15,7 @@ from opco.running import open_home
 from opco.terminal import HomeResult, Result, TerminalProgress, print_result, table
 from orchestration.home.paths import Home
 from reports.issuing.manifest import issue_folders, read_manifest
-from reports.issuing.naming import session_folder
+from reports.issuing.naming import issues_folders
 from reports.issuing.verify import Verification
 from reports.issuing.verify import verify as verify_path
 from reports.language import duration
@@ -30,15 +30,17 @@ def issues(
     as_json: JsonOption = False,
     debug: DebugOption = False,
 ) -> None:
-    """List what was issued for a session: each issue with its date, its data, and what it did."""
+    """List what was issued for a session, of every kind of document: each with its date, its data, what it did."""
     home = open_home(home_folder)
     print_result(IssuesResult(home.folder, session_id, _issues(home, session_id)), as_json=as_json)
 
 
 @dataclass(frozen=True)
 class Issue:
-    """One issue: its date, its data, and how many documents it holds, of each state."""
+    """One issue: its kind, its month if it is about one, its date, its data, and how many documents, of each state."""
 
+    kind: str
+    month: str | None
     issue_number: int
     issued_on: str
     data_as_of: str
@@ -54,16 +56,28 @@ class Issue:
 
 @dataclass(frozen=True)
 class IssuesResult(HomeResult, command="issues"):
-    """What was issued for a session, the latest last."""
+    """What was issued for a session: attestations, then other kinds and months; of each the latest last."""
 
     session_id: str
     issues: list[Issue]
 
     def lines(self) -> list[str]:
         """Return one line an issue."""
-        heads = ("Issue", "Issued on", "Data as of", "PDFs", "New", "Replaced", "Kept", "Cancelled", "Time spent")
+        heads = (
+            "Document",
+            "Issue",
+            "Issued on",
+            "Data as of",
+            "PDFs",
+            "New",
+            "Replaced",
+            "Kept",
+            "Cancelled",
+            "Time spent",
+        )
         rows = [
             (
+                f"{one.kind} {one.month or ''}".strip(),
                 str(one.issue_number),
                 one.issued_on,
                 one.data_as_of[:16] + "Z",
@@ -72,25 +86,28 @@ class IssuesResult(HomeResult, command="issues"):
             )
             for one in self.issues
         ]
-        lines = table([heads, *rows], right=range(len(heads)))
-        return [f"Session {self.session_id}", *lines, f"Folder  {self.issues[-1].folder}"]
+        latest = {one.folder.parent: one.folder for one in self.issues}
+        lines = table([heads, *rows], right=range(1, len(heads)))
+        return [f"Session {self.session_id}", *lines, *(f"Folder  {folder}" for folder in latest.values())]
 
 
 def _issues(home: Home, session_id: str) -> list[Issue]:
     """Return the issues of a session. Raises UserError, naming the sessions with issues, when it has none."""
-    found = issue_folders(session_folder(home.attestations, session_id))
-    if not found:
-        folders = sorted(home.attestations.iterdir()) if home.attestations.is_dir() else []
-        sessions = [read_manifest(made[-1][1]).session_id for one in folders if (made := issue_folders(one))]
-        others = f"Sessions with issues: {', '.join(sessions)}." if sessions else "No session has any yet."
-        raise UserError(f"No attestations were issued for session {session_id!r}. {others}")
-    return [_issue(folder) for _, folder in found]
+    folders = issues_folders(home.attestations, home.documents, session_id)
+    if not folders:
+        every = [*home.attestations.glob("*"), *home.documents.glob("*/*/*")]
+        sessions = {read_manifest(made[-1][1]).session_id for one in every if (made := issue_folders(one))}
+        others = f"Sessions with issues: {', '.join(sorted(sessions))}." if sessions else "No session has any yet."
+        raise UserError(f"Nothing was issued for session {session_id!r}. {others}")
+    return [_issue(folder) for one in folders for _, folder in issue_folders(one)]
 
 
 def _issue(folder: Path) -> Issue:
     manifest = read_manifest(folder)
     states = Counter(document.state for document in manifest.documents)
     return Issue(
+        manifest.kind,
+        manifest.month,
         manifest.issue_number,
         manifest.issued_on,
         manifest.data_as_of,

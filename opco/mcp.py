@@ -10,8 +10,6 @@ import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
-from decimal import Decimal
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,6 +29,7 @@ from warehouse.account import account
 from warehouse.errors import OpcoError, UserError
 from warehouse.published import file_of, open_published
 from warehouse.query import MOST_ROWS, run_query
+from warehouse.query_cell import plain
 from warehouse.totals import learner_totals, session_totals
 from warehouse.why import Question, explain
 
@@ -105,7 +104,7 @@ def _recorded(tool: Callable[..., dict[str, Any]], audit: AuditLog) -> Callable[
         try:
             given = {name: value for name, value in arguments.items() if value is not None}
             audit.add("assistant_asked", email=None, client=f"account {account()}", tool=tool.__name__, arguments=given)
-            answer: dict[str, Any] = _plain(tool(**arguments))
+            answer: dict[str, Any] = plain(tool(**arguments))
         except (OpcoError, OSError) as error:
             raise ToolError(str(error)) from error
         return answer
@@ -200,7 +199,8 @@ class Tools:
 
         `describe_tables` says what there is; fct_opco_connections has a row a connection, fct_learner_sessions one a
         learner and session, fct_program_sessions one a session. At most 1,000 rows come back (`row_limit`), `is_cut`
-        says that there are more: sum up in SQL. It has 20 seconds, and reaches no other file.
+        says that there are more: sum up in SQL. It has 20 seconds, and reaches no other file. Instants named `*_at`
+        come back with a Z, as they are UTC: name a time that you made local otherwise, `*_local`.
         """
         with self._published() as (db, build):
             file = file_of(db)
@@ -232,16 +232,3 @@ def _with_times(row: dict[str, Any]) -> dict[str, Any]:
     """Return a row with each `*_seconds` as hours, minutes and seconds beside it, as the documents print them."""
     seconds = {name: value for name, value in row.items() if name.endswith("_seconds")}
     return {**row, **{f"{name.removesuffix('_seconds')}_time": duration(value) for name, value in seconds.items()}}
-
-
-def _plain(value: Any) -> Any:
-    """Return what JSON has no value for as a text: exact decimals, and instants, which are UTC, with their Z."""
-    if isinstance(value, dict):
-        return {key: _plain(one) for key, one in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(one) for one in value]
-    if isinstance(value, datetime):
-        return f"{value.isoformat()}{'' if value.tzinfo else 'Z'}"
-    if isinstance(value, date):
-        return value.isoformat()
-    return str(value) if isinstance(value, Decimal | Path) else value

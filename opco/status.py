@@ -420,7 +420,7 @@ def rollback(
 ) -> None:
     """Show readers an earlier published build again, at once. Nothing is removed.
 
-    Who has the other one open keeps it. The next build that passes its tests is published over both.
+    X
     """
     home = open_home(home_folder)
     with build_lock(home):

@@ -8,8 +8,10 @@ import json
 import locale
 import os
 import sys
+import threading
+import time
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -64,8 +66,15 @@ def print_result(result: Result, *, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
+# After so long without a line somebody would wonder.
+QUIET_SECONDS = 1.5
+
+
 class TerminalProgress:
-    """Progress on stderr: a bar on a terminal, one line a stage elsewhere."""
+    """Progress on stderr: a bar on a terminal; elsewhere a line as a stage begins, as it ends, and where it takes long.
+
+    A line says how many steps of how many are done, and what is waited for.
+    """
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -82,15 +91,21 @@ class TerminalProgress:
                 transient=True,
             )
         self._task: TaskID | None = None
+        self._title, self._note = "", ""
+        self._done = 0
+        self._total: int | None = None
+        self._began_at = self._told_at = time.monotonic()
 
     def shown(self) -> AbstractContextManager[object]:
         """Show the progress while the block lasts."""
-        return self._bars or nullcontext()
+        return self._bars or self._told()
 
     def stage(self, title: str, total: int | None = None) -> None:
         """Begin a stage; the one before it is over."""
+        self._title, self._note, self._done, self._total = title, "", 0, total
+        self._began_at = time.monotonic()
         if self._bars is None:
-            self._console.print(Text(f"{title}…"))
+            self._tell()
             return
         if self._task is not None:
             self._bars.remove_task(self._task)
@@ -98,13 +113,48 @@ class TerminalProgress:
 
     def step(self, note: str = "") -> None:
         """Move the bar by one."""
-        if self._bars is not None and self._task is not None:
-            self._bars.update(self._task, advance=1, note=plain(note))
+        self._move(self._done + 1, self._total, note)
 
     def at(self, done: int, total: int, note: str = "") -> None:
         """Set the bar."""
+        self._move(done, total, note)
+
+    def _move(self, done: int, total: int | None, note: str) -> None:
+        self._done, self._total, self._note = done, total, plain(note)
         if self._bars is not None and self._task is not None:
-            self._bars.update(self._task, completed=done, total=total, note=plain(note))
+            self._bars.update(self._task, completed=done, total=total, note=self._note)
+        elif self._bars is None and (done == total or self._is_quiet()):
+            self._tell()
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """Tell where the stage is while the block lasts, where a step takes long."""
+        is_over = threading.Event()
+
+        def tell() -> None:
+            while not is_over.wait(QUIET_SECONDS / 3):
+                if self._title and self._is_quiet():
+                    self._tell()
+
+        teller = threading.Thread(target=tell, daemon=True)
+        teller.start()
+        try:
+            yield
+        finally:
+            is_over.set()
+            teller.join()
+
+    def _is_quiet(self) -> bool:
+        return time.monotonic() - self._told_at >= QUIET_SECONDS
+
+    def _tell(self) -> None:
+        self._told_at = time.monotonic()
+        seconds = int(self._told_at - self._began_at)
+        steps = f" {self._done:,} of {self._total:,}" if self._total is not None else ""
+        waits = f", {seconds} s" if seconds else ""
+        self._console.print(
+            Text(f"{self._title}…{steps}{waits}" + (f": {self._note}" if self._note else "")), soft_wrap=True
+        )
 
 
 OWN_PREFIX = "OPCO_"

@@ -20,8 +20,10 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from portal.identity.person import Person
+from portal.published import Reading
 from portal.security import SAFE_METHODS, check_form
 from warehouse.errors import OpcoError
+from warehouse.sql import rows_of
 
 Endpoint = Callable[[Request], Response] | Callable[[Request], Awaitable[Response]]
 
@@ -69,6 +71,11 @@ class Visible:
     parameters: dict[str, Any] = field(default_factory=dict)
     is_all: bool = False
 
+    @property
+    def limit(self) -> str:
+        """The SQL that leaves of the table before it the rows of these sessions; nothing where there are no others."""
+        return "" if self.is_all else f"semi join ({self.sql}) as visible using (session_id)"
+
 
 def visible_sessions(person: Person) -> Visible:
     """Return the program sessions that `person` may see: an administrator all, an instructor their own."""
@@ -96,21 +103,17 @@ def may_see(db: duckdb.DuckDBPyConnection, person: Person, session_id: str) -> b
     return found is not None
 
 
-def may_see_learner(db: duckdb.DuckDBPyConnection, person: Person, user_id: str) -> bool:
-    """Tell whether `person` may see the learner `user_id`, who may not exist.
+def find_learner(db: duckdb.DuckDBPyConnection, person: Person, user_id: str) -> dict[str, Any] | None:
+    """Return the row of the learner `user_id` in `prepared.people`; None where `person` may not see them, or none is.
 
     An administrator sees all, an instructor the learners of their sessions.
     """
-    if person.is_administrator:
-        query, parameters = "from dim_learners", {}
-    else:
-        visible = visible_sessions(person)
-        query = f"from fct_learner_sessions semi join ({visible.sql}) as visible using (session_id)"
-        parameters = visible.parameters
-    found = db.execute(
-        f"select 1 {query} where user_id = $asked_learner limit 1", {**parameters, "asked_learner": user_id}
-    ).fetchone()
-    return found is not None
+    visible = visible_sessions(person)
+    query, parameters = "from prepared.people where user_id = $asked_learner", {"asked_learner": user_id}
+    if not visible.is_all:
+        query += f" and exists (from prepared.learners {visible.limit} where user_id = $asked_learner)"
+    found = rows_of(db, query, {**visible.parameters, **parameters})
+    return found[0] if found else None
 
 
 def sessions_of_export(db: duckdb.DuckDBPyConnection, person: Person, asked: Sequence[str]) -> tuple[str, ...]:
@@ -161,9 +164,10 @@ def route(
     """Return the route of `endpoint`, behind its gate.
 
     `endpoint` is called with `request.state.form` (of an unsafe method, its CSRF token checked), and where `who` is
-    not `public` also with `request.state.person` and `request.state.db`, a cursor on the build on which access
-    was judged. A plain function runs in a thread, together with its gate; a coroutine function is for public routes
-    and signed ones alone, as a cursor is one thread's.
+    not `public` also with `request.state.person` and `request.state.reading`, the build on which access was judged,
+    and where it is a learner's with `request.state.learner`, the row that was found. A plain function runs in a thread,
+    together with its gate; a coroutine function is for public routes and signed ones alone, as a cursor is one
+    thread's.
     """
     if inspect.iscoroutinefunction(endpoint) and who.kind not in ("public", "signed"):
         raise TypeError(f"{endpoint.__name__} asks the warehouse: make it a plain function.")
@@ -194,8 +198,8 @@ def _guarded(endpoint: Endpoint, who: Who) -> Callable[[Request], Awaitable[Resp
         """Judge and, where the endpoint is a plain function, answer: in one thread, on one cursor."""
         if who.kind == "public":
             return cast("Response", endpoint(request))
-        with request.app.state.warehouse.cursor() as db:
-            _admit(request, db, who)
+        with request.app.state.warehouse.reading() as reading:
+            _admit(request, reading, who)
             return cast("Response", endpoint(request))
 
     async def gate(request: Request) -> Response:
@@ -216,16 +220,19 @@ def _guarded(endpoint: Endpoint, who: Who) -> Callable[[Request], Awaitable[Resp
     return gate
 
 
-def _admit(request: Request, db: duckdb.DuckDBPyConnection, who: Who) -> None:
-    """Put the person and the cursor into the request's state. Raises HTTPException for who may not pass."""
-    person: Person | None = request.app.state.identity.person(request, db)
+def _admit(request: Request, reading: Reading, who: Who) -> None:
+    """Put into the request's state who asks, the build, and the learner. Raises HTTPException for who may not pass."""
+    person: Person | None = request.app.state.identity.person(request, reading)
     if person is None:
         raise HTTPException(401)
     request.state.person = person
-    request.state.db = db
+    request.state.reading = reading
     if who.kind == "administrator" and not person.is_administrator:
         raise HTTPException(403)
-    may_see_what = {"session": may_see, "learner": may_see_learner}.get(who.kind)
-    if may_see_what is not None and not may_see_what(db, person, request.path_params[who.parameter]):
-        # As for one that does not exist: a guessed id tells nothing.
+    # As for one that does not exist: a guessed id tells nothing.
+    if who.kind == "session" and not may_see(reading.db, person, request.path_params[who.parameter]):
         raise HTTPException(404)
+    if who.kind == "learner":
+        request.state.learner = find_learner(reading.db, person, request.path_params[who.parameter])
+        if request.state.learner is None:
+            raise HTTPException(404)

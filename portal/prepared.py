@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import duckdb
 
+from warehouse.published import LAST_DAY, LOCAL_DAY
+
 FOUND_AS = "lower(strip_accents({}))"
 """How a text is compared with what is searched for: neither case nor accents count."""
 
-BY_LEARNER = (
-    "dim_learners",
-    "fct_learner_sessions",
-    "fct_learner_follow_up",
-    "fct_learner_session_steps",
-    "fct_credited_activities",
-    "fct_learner_days",
-    "fct_opco_connections",
-)
+BY_LEARNER = ("fct_learner_session_steps", "fct_credited_activities", "fct_learner_days", "fct_opco_connections")
 """Tables of which a page reads the rows of one learner. Builds write these next to each other."""
+
+LOCAL = "timezone($zone, {} at time zone 'UTC')"
+"""The SQL of an instant as a clock in the display time zone shows it, from UTC."""
 
 TABLES = {
     # One row per program session, with its totals, its follow-up, and how it is sorted and searched.
@@ -51,7 +48,11 @@ TABLES = {
             group by session_id
         )
         select
-            fct_program_sessions.*,
+            totals.*,
+            {LOCAL_DAY.format("starts_at")} as starts_on,
+            {LAST_DAY} as ends_on,
+            {LOCAL.format("first_connected_at")} as first_connected_local,
+            {LOCAL.format("last_connection_at")} as last_connection_local,
             dim_program_sessions.planned_duration_seconds,
             dim_program_sessions.planned_duration_seconds * enrolled_count as planned_seconds,
             coalesce(work_seconds, 0) as work_seconds,
@@ -61,15 +62,13 @@ TABLES = {
             coalesce(completable_count, 0) as completable_count,
             coalesce(to_chase_count, 0) as to_chase_count,
             coalesce(not_started_count, 0) as not_started_count,
-            {FOUND_AS.format("fct_program_sessions.session_name")} as name_order,
-            {FOUND_AS.format("fct_program_sessions.program_template_name")} as template_order,
-            {
-        FOUND_AS.format(
-            "concat_ws(' ', fct_program_sessions.session_name, fct_program_sessions.program_template_name, session_id)"
-        )
-    } as found_as
-        from fct_program_sessions
-        inner join dim_program_sessions using (session_id)
+            {FOUND_AS.format("session_name")} as name_order,
+            {FOUND_AS.format("program_template_name")} as template_order,
+            {FOUND_AS.format("concat_ws(' ', session_name, program_template_name, session_id)")} as found_as
+        from fct_program_sessions as totals
+        inner join (
+            select session_id, planned_duration_seconds from dim_program_sessions
+        ) as dim_program_sessions using (session_id)
         left join learners using (session_id)
         left join follow_up using (session_id)
         left join not_started using (session_id)
@@ -100,9 +99,13 @@ TABLES = {
             first_name,
             is_deleted,
             is_enrolled,
+            is_instructor,
             has_played,
             connection_count,
             open_connection_count,
+            elapsed_seconds,
+            capped_seconds,
+            overlap_seconds,
             retained_seconds,
             work_seconds,
             tutored_seconds,
@@ -111,11 +114,19 @@ TABLES = {
             score_pct,
             progress_source,
             score_source,
-            last_connection_at,
+            learner_sessions.required_step_count,
+            learner_sessions.completed_required_step_count,
+            credited_seconds,
+            {LOCAL.format("first_connected_at")} as first_connected_local,
+            {LOCAL.format("last_connection_at")} as last_connection_local,
             learner_sessions.last_activity_at,
+            {LOCAL.format("learner_sessions.last_activity_at")} as last_activity_local,
             follow_up_status,
+            follow_up_reasons,
             status_rank,
             silent_since_at,
+            {LOCAL_DAY.format("follow_up.silent_since_at")} as silent_on,
+            {LOCAL_DAY.format("follow_up.last_unenrolled_at")} as unenrolled_on,
             {FOUND_AS.format("concat_ws(' ', words, session_name, session_id)")} as found_as,
             session_order,
             count(*) over (partition by session_id, last_name, first_name) > 1 as has_namesake,
@@ -133,7 +144,14 @@ TABLES = {
             from dim_program_sessions
         ) as sessions using (session_id)
         left join (
-            select user_id, session_id, follow_up_status, silent_since_at, status_rank
+            select
+                user_id,
+                session_id,
+                follow_up_status,
+                follow_up_reasons,
+                silent_since_at,
+                last_unenrolled_at,
+                status_rank
             from fct_learner_follow_up
             inner join follow_up_statuses using (follow_up_status)
         ) as follow_up using (user_id, session_id)
@@ -159,6 +177,7 @@ TABLES = {
             learners.has_namesake,
             learners.last_activity_at,
             learners.silent_since_at,
+            learners.silent_on,
             sessions.session_name,
             sessions.starts_at,
             sessions.ends_at
@@ -208,20 +227,6 @@ TABLES = {
         having bool_or(is_in_program) or sum(connection_count) > 0
         order by session_id, position
     """,
-    # One row per user, in alphabetical order.
-    "people": f"""
-        with named as (
-            select user_id, email, concat_ws(' ', last_name, first_name) as name from dim_learners
-        )
-        select
-            user_id,
-            name,
-            email,
-            {FOUND_AS.format("concat_ws(' ', name, email, user_id)")} as found_as,
-            row_number() over (order by {FOUND_AS.format("name")}, length(user_id), user_id) as position
-        from named
-        order by position
-    """,
     # The addresses in the LMS whose accounts are all deleted or gone.
     "left_addresses": """
         with accounts as (
@@ -249,31 +254,63 @@ TABLES = {
     """,
 }
 
-# One row per learner per table (its number in `BY_LEARNER`) with a row of theirs: between which rows of the file all of
-# them stand.
-PLACES = """
-create table if not exists prepared.places as
-from ({})
-order by user_id
-"""
-PLACES_OF = """
+# One row per user, in alphabetical order; with a place in each table of `BY_LEARNER`: the first and the last of their
+# rows in the file, and whether all between them are theirs.
+PEOPLE = f"""
+with
+named as (
+    select
+        user_id,
+        last_name,
+        first_name,
+        concat_ws(' ', last_name, first_name) as name,
+        email,
+        employer,
+        is_deleted,
+        is_gone,
+        person_id,
+        count(*) over (partition by person_id) as account_count
+    from dim_learners
+)
 select
-    user_id,
-    cast({0} as utinyint) as table_number,
-    cast(min(rowid) as uinteger) as first_row,
-    cast(max(rowid) as uinteger) as last_row
-from {1}
-group by user_id
+    named.*,
+    {{places}}
+    {FOUND_AS.format("concat_ws(' ', name, email, user_id)")} as found_as,
+    row_number() over (order by {FOUND_AS.format("name")}, length(user_id), user_id) as position
+from named
+{{joins}}
+order by position
+"""
+PLACE = "{0}.place as {0},"
+JOIN = """
+left join (
+    select
+        user_id,
+        {{
+            'first_row': cast(min(rowid) as uinteger),
+            'last_row': cast(max(rowid) as uinteger),
+            'is_whole': count(*) = max(rowid) - min(rowid) + 1
+        }} as place
+    from {0}
+    group by user_id
+) as {0} using (user_id)
 """
 # A custom field may be called so.
 NAMED_ROWID = "select table_name from duckdb_columns() where lower(column_name) = 'rowid'"
+ZONE = "select display_timezone from warehouse_build"
 
 
 def prepare(db: duckdb.DuckDBPyConnection) -> None:
     """Make the tables of the schema `prepared`, in memory, for all cursors of the build that is open."""
     db.execute("attach if not exists ':memory:' as prepared (read_write)")
+    ((zone,),) = db.execute(ZONE).fetchall()
     for table, query in TABLES.items():
-        db.execute(f"create table if not exists prepared.{table} as {query}")
+        parameters = {"zone": zone} if "$zone" in query else {}
+        db.execute(f"create table if not exists prepared.{table} as {query}", parameters)
     named = {table for (table,) in db.execute(NAMED_ROWID).fetchall()}
-    places = [PLACES_OF.format(number, table) for number, table in enumerate(BY_LEARNER) if table not in named]
-    db.execute(PLACES.format(" union all ".join(places)))
+    placed = [table for table in BY_LEARNER if table not in named]
+    people = PEOPLE.format(places="".join(map(PLACE.format, placed)), joins="".join(map(JOIN.format, placed)))
+    db.execute(f"create table if not exists prepared.people as {people}")
+    # To find one of 100,000 without a look at each.
+    db.execute("create index if not exists person on prepared.people (user_id)")
+    db.execute("create index if not exists history on prepared.learners (user_id)")

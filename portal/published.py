@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import duckdb
 
 from warehouse.published import changes_beside, file_of, open_published, require_as_published
 
+Thing = TypeVar("Thing")
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One request's cursor on a build, and what was asked of this build before."""
+
+    db: duckdb.DuckDBPyConnection
+    kept: dict[Hashable, Any]
+
+    def once(self, question: Hashable, ask: Callable[[duckdb.DuckDBPyConnection], Thing]) -> Thing:
+        """Return what `ask` says of the build: asked once, and kept until another build is published.
+
+        The answer is given to whoever asks the same `question`: it must rest on the build and the question alone.
+        """
+        if question not in self.kept:
+            self.kept[question] = ask(self.db)
+        return cast("Thing", self.kept[question])
+
 
 @dataclass
 class _Open:
-    """A build that is open; `users` counts the requests that read it now."""
+    """A build that is open; `users` counts the requests that read it now, `kept` goes with it."""
 
     file: Path
     db: duckdb.DuckDBPyConnection
     users: int = 0
+    kept: dict[Hashable, Any] = field(default_factory=dict)
 
 
 class PublishedWarehouse:
@@ -40,13 +61,19 @@ class PublishedWarehouse:
     @contextmanager
     def cursor(self) -> Iterator[duckdb.DuckDBPyConnection]:
         """Give a read-only connection, in UTC, to the build that is published now. Errors as `open_published`."""
+        with self.reading() as reading:
+            yield reading.db
+
+    @contextmanager
+    def reading(self) -> Iterator[Reading]:
+        """Give a read-only connection, in UTC, to the build that is published now, with what is kept of it."""
         used = self._enter()
         try:
             # Cursors of one file may be used by several threads at a time, one thread each.
             cursor = used.db.cursor()
             try:
                 cursor.execute("set TimeZone = 'UTC'")
-                yield cursor
+                yield Reading(cursor, used.kept)
             finally:
                 cursor.close()
         finally:

@@ -16,7 +16,6 @@ import pyarrow as pa
 
 from portal.access import Visible
 from portal.prepared import FOUND_AS
-from warehouse.published import LAST_DAY, LOCAL_DAY
 from warehouse.sql import rows_of
 
 SESSIONS_A_PAGE = 25
@@ -62,39 +61,28 @@ SESSION_SORTS = {
     "issued": "issued_at",
 }
 
-DATES = f"""
-    {LOCAL_DAY.format("starts_at")} as starts_on,
-    {LAST_DAY} as ends_on,
-    timezone($zone, last_connection_at at time zone 'UTC') as last_connection_local,
-"""
-
-# The relation `issued` says what was issued, which is not in the warehouse. Only the page's rows are dressed.
+# The relation `issued` says what was issued, which is not in the warehouse.
 SESSIONS = """
-with
-visible as ({visible}),
-page as (
-    select *, count(*) over () as total
-    from prepared.sessions
-    semi join visible using (session_id)
-    left join issued using (session_id)
-    where {condition}
-    order by {order}, length(session_id), session_id
-    limit $limit offset $offset
-)
 select
     session_id,
     session_name,
     program_template_name,
-    {dates}
+    starts_on,
+    ends_on,
+    last_connection_local,
     learner_count,
     played_count,
     connection_count,
     retained_seconds,
     planned_seconds,
     issue_number,
-    total,
-from page
+    count(*) over () as total,
+from prepared.sessions
+{visible}
+left join issued using (session_id)
+where {condition}
 order by {order}, length(session_id), session_id
+limit $limit offset $offset
 """
 
 PROOF_LEVELS = ("work", "tutored", "consultation")
@@ -123,19 +111,34 @@ ONLY = {
 }
 """What narrows the list of sessions, with the moment `$now`, UTC."""
 
-SESSION = f"""
+SESSION = """
 select
-    * exclude (starts_at, ends_at, first_connected_at, last_connection_at, name_order, template_order, found_as),
-    timezone($zone, first_connected_at at time zone 'UTC') as first_connected_local,
-    {DATES}
+    * exclude (starts_at, ends_at, first_connected_at, last_connection_at, name_order, template_order, found_as)
 from prepared.sessions
 where session_id = $session_id
 """
 
 LEARNERS = """
 select
-    * exclude (last_connection_at, last_activity_at, silent_since_at, found_as, name_order, session_order, position),
-    timezone($zone, last_connection_at at time zone 'UTC') as last_connection_local,
+    user_id,
+    last_name,
+    first_name,
+    is_deleted,
+    is_enrolled,
+    has_played,
+    has_namesake,
+    connection_count,
+    open_connection_count,
+    retained_seconds,
+    work_seconds,
+    tutored_seconds,
+    consultation_seconds,
+    progress_pct,
+    score_pct,
+    progress_source,
+    score_source,
+    follow_up_status,
+    last_connection_local,
     count(*) over () as total,
 from prepared.learners
 where session_id = $session_id
@@ -173,7 +176,9 @@ order by connections.connected_at, length(connections.user_id), connections.user
 limit $limit offset $offset
 """
 
-CODES = "select {code} as code, label_{language} as label, description_{language} as description from {table}"
+CODES = """
+select {code} as code, label_{language} as label, description_{language} as description from {table} order by {order}
+"""
 
 MATCHES = {
     "users": """
@@ -273,7 +278,6 @@ def list_sessions(
     db: duckdb.DuckDBPyConnection,
     visible: Visible,
     issued: pa.Table,
-    zone: str,
     *,
     search: str = "",
     sort: str = "activity",
@@ -292,7 +296,6 @@ def list_sessions(
         db,
         visible,
         issued,
-        zone,
         condition=f"{found} and {ONLY[only]}" if only else found,
         order=f"{SESSION_SORTS[sort]} {'desc' if descending else 'asc'} nulls last",
         parameters={**words, **({"now": moment(now)} if only else {})},
@@ -302,14 +305,13 @@ def list_sessions(
 
 
 def list_waiting_sessions(
-    db: duckdb.DuckDBPyConnection, visible: Visible, issued: pa.Table, zone: str, now: datetime, size: int
+    db: duckdb.DuckDBPyConnection, visible: Visible, issued: pa.Table, now: datetime, size: int
 ) -> Page:
     """Return the visible sessions that are over at `now` (UTC), were played and have no attestations; latest first."""
     return _sessions(
         db,
         visible,
         issued,
-        zone,
         condition=ONLY["waiting"],
         order="ends_at desc",
         parameters={"now": moment(now)},
@@ -322,7 +324,6 @@ def _sessions(
     db: duckdb.DuckDBPyConnection,
     visible: Visible,
     issued: pa.Table,
-    zone: str,
     *,
     condition: str,
     order: str,
@@ -332,19 +333,19 @@ def _sessions(
 ) -> Page:
     # As a list of values it would be planned for half a second.
     db.register("issued", issued)
-    query = SESSIONS.format(visible=visible.sql, condition=condition, order=order, dates=DATES)
-    return paged(db, query, {**visible.parameters, **parameters, "zone": zone}, page, size)
+    query = SESSIONS.format(visible=visible.limit, condition=condition, order=order)
+    return paged(db, query, {**visible.parameters, **parameters}, page, size)
 
 
-def read_session_figures(db: duckdb.DuckDBPyConnection, session_id: str, zone: str) -> Row | None:
+def read_session_figures(db: duckdb.DuckDBPyConnection, session_id: str) -> Row | None:
     """Return a session with its totals; None when there is none of this id."""
-    found = rows_of(db, SESSION, {"session_id": session_id, "zone": zone})
+    found = rows_of(db, SESSION, {"session_id": session_id})
     return found[0] if found else None
 
 
-def list_learners(db: duckdb.DuckDBPyConnection, session_id: str, zone: str, page: int) -> Page:
+def list_learners(db: duckdb.DuckDBPyConnection, session_id: str, page: int) -> Page:
     """Return a page of a session's learners, in the alphabetical order of section E."""
-    return paged(db, LEARNERS, {"session_id": session_id, "zone": zone}, page, LEARNERS_A_PAGE)
+    return paged(db, LEARNERS, {"session_id": session_id}, page, LEARNERS_A_PAGE)
 
 
 def read_days(db: duckdb.DuckDBPyConnection, session_id: str) -> list[tuple[date, int]]:
@@ -370,9 +371,12 @@ def list_flag_lines(
     return paged(db, query, {"session_id": session_id, "flag": flag, "zone": zone}, page, LINES_A_PAGE)
 
 
-def read_codes(db: duckdb.DuckDBPyConnection, table: str, code: str, language: str) -> dict[str, Row]:
-    """Return the wording of a code list (`connection_flags`, `reject_reasons`) by code."""
-    return {row["code"]: row for row in rows_of(db, CODES.format(code=code, table=table, language=language))}
+def read_codes(
+    db: duckdb.DuckDBPyConnection, table: str, code: str, language: str, order: str = "code"
+) -> dict[str, Row]:
+    """Return the wording of a code list (`connection_flags`, `reject_reasons`) by code, in an order, given as SQL."""
+    query = CODES.format(code=code, table=table, language=language, order=order)
+    return {row["code"]: row for row in rows_of(db, query)}
 
 
 @dataclass(frozen=True)
@@ -400,7 +404,7 @@ def find_matches(
         f" where not list_contains($chosen::varchar[], id) limit {MATCHES_SHOWN + 1}"
     )
     asked = {**words, "all_seen": visible.is_all, "chosen": list(chosen)}
-    matching = rows_of(db, query, _used(query, visible, asked))
+    matching = rows_of(db, query, used(query, {**visible.parameters, **asked}))
     return Matches(matching[:MATCHES_SHOWN], len(matching) <= MATCHES_SHOWN)
 
 
@@ -416,7 +420,7 @@ def find_named(db: duckdb.DuckDBPyConnection, visible: Visible, kind: str, ids: 
     if not ids:
         return []
     query = MATCHES[kind].format(visible=visible.sql, found=f"{IDS[kind]} in (select unnest($ids::varchar[]))")
-    return rows_of(db, query, _used(query, visible, {"ids": list(ids), "all_seen": visible.is_all}))
+    return rows_of(db, query, used(query, {**visible.parameters, "ids": list(ids), "all_seen": visible.is_all}))
 
 
 def read_rejected(db: duckdb.DuckDBPyConnection, language: str) -> list[Row]:
@@ -447,6 +451,6 @@ def moment(now: datetime) -> datetime:
     return now.replace(tzinfo=None)
 
 
-def _used(query: str, visible: Visible, parameters: Mapping[str, Any]) -> dict[str, Any]:
+def used(query: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return the parameters that a query names: DuckDB refuses others."""
-    return {name: value for name, value in {**visible.parameters, **parameters}.items() if f"${name}" in query}
+    return {name: value for name, value in parameters.items() if f"${name}" in query}

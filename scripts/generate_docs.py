@@ -1,4 +1,4 @@
-"""Write what docs/ says of commands, settings and the raw contract anew from where it is declared: `make docs`.
+"""Write what docs/ says of commands, settings, tables and the raw contract anew from where it is declared: `make docs`.
 
 A page is written by hand but for what lies between `<!-- generated: NAME -->` and `<!-- end -->`.
 """
@@ -23,6 +23,7 @@ from warehouse.project import PROJECT_DIR
 load_commands()
 
 DOCS = PROJECT_DIR / "docs"
+MARTS = PROJECT_DIR / "models" / "marts"
 STAGING = PROJECT_DIR / "models" / "staging"
 COMMON = {"--home", "--json", "--debug", "--help"}
 PRESENCE = {
@@ -116,7 +117,27 @@ def section(name: str) -> str:
     return "\n".join(lines)
 
 
+def relations(name: str) -> str:
+    """Return the diagram (`name`) of the tables that point to others, as `_marts__models.yml` promises."""
+    del name
+    models = yaml.safe_load((MARTS / "_marts__models.yml").read_text(encoding="utf-8"))["models"]
+    lines = ["```mermaid", "erDiagram"]
+    for table, column, target in sorted(contract_relations(models)):
+        lines.append(f"    {target} ||--o{{ {table} : {column}")
+    return "\n".join([*lines, "```"])
+
+
+def contract_relations(models: list[dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    """Yield table, column and the table that it points to, of each relation that the tests of `models` hold."""
+    for model in models:
+        for test in model.get("data_tests", []):
+            declared = test["expectations"]["arguments"] if isinstance(test, dict) and "expectations" in test else {}
+            for column, target in declared.get("relationships", {}).items():
+                yield model["name"], column, re.findall(r"ref\('(\w+)'\)", target)[0]
+
+
 GENERATORS: dict[str, Callable[[str], str]] = {
+    "analysts.md": relations,
     "commands.md": command,
     "raw_contract.md": raw_table,
     "settings.md": section,

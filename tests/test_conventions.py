@@ -16,6 +16,7 @@ from orchestration.home.paths import Home
 from warehouse.contract import raw_tables
 from warehouse.metrics import metrics
 from warehouse.project import PROJECT_DIR
+from warehouse.publish import FOREIGN_KEYS
 
 pytestmark = pytest.mark.xdist_group("campus")
 
@@ -256,19 +257,41 @@ def test_the_published_file_holds_the_marts_alone(manifest: Manifest, campus_hom
     assert [column for *column, comment in columns.fetchall() if not comment] == []
 
 
-def test_dimensions_are_published_with_their_tested_keys(manifest: Manifest, campus_home: Path) -> None:
-    tested = {
-        test["attached_node"].split(".")[-1]: test["test_metadata"]["kwargs"]["unique"]
+def test_keys_are_published_as_they_are_tested(manifest: Manifest, campus_home: Path) -> None:
+    kwargs = {
+        test["attached_node"].split(".")[-1]: test["test_metadata"]["kwargs"]
         for test in nodes(manifest, "test")
         if test.get("test_metadata") and "unique" in test["test_metadata"]["kwargs"]
     }
-    dimensions = {name: key for name, key in tested.items() if name.startswith("dim_") and "," not in key}
     published = duckdb.connect(str((campus_home / "var/published/opco.duckdb").resolve()), read_only=True)
-    found = published.execute(
-        "select table_name, unnest(constraint_column_names) from duckdb_constraints() "
-        "where constraint_type = 'PRIMARY KEY'"
+    primary = dict(
+        published.execute(
+            "select table_name, unnest(constraint_column_names) from duckdb_constraints() "
+            "where constraint_type = 'PRIMARY KEY'"
+        ).fetchall()
     )
-    assert dict(found.fetchall()) == dimensions
+    for table, key in primary.items():
+        unique = kwargs[table]["unique"]
+        assert key in (unique if isinstance(unique, list) else [unique]), table
+    dimensions = {table for table, one in kwargs.items() if table.startswith("dim_") and "," not in one["unique"]}
+    assert dimensions <= primary.keys()
+
+    foreign = published.execute(
+        "select table_name, constraint_column_names[1], referenced_table, referenced_column_names[1] "
+        "from duckdb_constraints() where constraint_type = 'FOREIGN KEY'"
+    ).fetchall()
+    for table, column, target, key in foreign:
+        assert kwargs[table]["relationships"][column] == f"ref('{target}')"
+        assert primary[target] == key
+    # Of each of these tables all that it says of learners, sessions and groups.
+    for table in {one[0] for one in foreign}:
+        promised = {
+            (column, target[5:-2])
+            for column, target in kwargs[table]["relationships"].items()
+            if target.startswith("ref('dim_")
+        }
+        assert {(column, target) for name, column, target, _ in foreign if name == table} == promised
+    assert {table for table, *_ in foreign} == FOREIGN_KEYS.keys()
 
 
 def test_metrics_are_those_of_dbts_semantic_layer(manifest: Manifest) -> None:

@@ -39,6 +39,18 @@ class BuildIdentity:
 
 
 @dataclass(frozen=True)
+class Changes:
+    """What schema `raw` holds that is not what the last build read: all of it where no build is gone on from.
+
+    `tables` are the raw tables of which a file came, went or has another content since, or whose rows another version
+    of this program read.
+    """
+
+    have_snapshots_changed: bool
+    tables: frozenset[str]
+
+
+@dataclass(frozen=True)
 class ListedDocument:
     """A document as one issue's manifest lists it.
 
@@ -99,10 +111,10 @@ def prepare_build_file(
     incremental: bool = False,
     identities: Mapping[str, int] | None = None,
     issued: Sequence[ListedDocument] = (),
-) -> bool:
+) -> Changes:
     """Rewrite schema `raw` of the build file: a view per raw table, what is archived, and what this build is.
 
-    Return whether anything else than growing tables changed since the last build, as `raw.this_build` says it.
+    Return what changed since the last build.
 
     `identities` gives accounts (user ids) the number of their learner: accounts of one number are one person. `issued`
     is what the manifests of issues list.
@@ -116,10 +128,11 @@ def prepare_build_file(
     build_file.parent.mkdir(parents=True, exist_ok=True)
     with open_build_file(build_file) as db:
         db.execute("begin")
-        before = _Delivered()
+        before, is_same_version = _Delivered(), False
         if incremental:
-            ((last_load,),) = db.execute("select load_number from raw.this_build").fetchall()
+            ((last_load, opco_version),) = db.execute("select load_number, opco_version from raw.this_build").fetchall()
             before = _Delivered.by(db, last_load)
+            is_same_version = opco_version == version("opco-warehouse")
         db.execute("drop schema if exists raw cascade")
         db.execute("create schema raw")
         current = {version for versions in manifest.current_files().values() for version in versions}
@@ -128,7 +141,10 @@ def prepare_build_file(
         _create_raw_files(db, archive, manifest, read)
         _create_raw_tables(db, manifest)
         now = _Delivered.by(db, identity.load_number)
-        have_snapshots_changed = not before.same_beside_growing(now) or before.lacks_snapshots_of(manifest)
+        changed = before.tables_unlike(now, manifest)
+        have_snapshots_changed = before.tables != now.tables or any(
+            not raw_tables()[name].is_growing for name in changed
+        )
         _create_this_build(
             db,
             identity,
@@ -140,8 +156,10 @@ def prepare_build_file(
         _create_issued_documents(db, issued)
         for table in raw_tables().values():
             _create_view(db, archive, table, [one for one in read if one.table_name == table.name])
+        if incremental:
+            _move_load_numbers(db, [one for one in raw_tables().values() if one.name not in changed])
         db.execute("commit")
-    return have_snapshots_changed
+    return Changes(have_snapshots_changed, changed if is_same_version else frozenset(raw_tables()))
 
 
 def _is_read(version: FileVersion, number: int, is_current: bool, before: _Delivered) -> bool:
@@ -175,20 +193,44 @@ class _Delivered:
             load_number,
         )
 
-    def same_beside_growing(self, other: _Delivered) -> bool:
-        """Whether both hold the same snapshot files and the same tables, so that only growing tables may differ."""
-        return self.tables == other.tables and all(
-            table.is_growing or self.files[table.name] == other.files[table.name] for table in raw_tables().values()
+    def tables_unlike(self, other: _Delivered, manifest: Manifest) -> frozenset[str]:
+        """Return the tables of which `other` holds other files, or loads since brought others in between."""
+        in_between = {
+            version.table_name
+            for version, number in manifest.numbers.items()
+            if version.last_load_number > self.load_number and number not in self.files[version.table_name]
+        }
+        return frozenset(
+            name
+            for name in raw_tables()
+            if name in in_between
+            or self.files[name] != other.files[name]
+            or (name in self.tables) != (name in other.tables)
         )
 
-    def lacks_snapshots_of(self, manifest: Manifest) -> bool:
-        """Whether loads since brought a snapshot table in a version that is not among these."""
-        return any(
-            version.last_load_number > self.load_number
-            and not raw_tables()[version.table_name].is_growing
-            and number not in self.files[version.table_name]
-            for version, number in manifest.numbers.items()
-        )
+
+def _move_load_numbers(db: duckdb.DuckDBPyConnection, unchanged: Sequence[RawTable]) -> None:
+    """Let the rows of snapshot tables that were delivered again as they were be of the last load that did.
+
+    Nothing else of them is another, so that no model is run for it.
+    """
+    for table in unchanged:
+        if not table.is_growing:
+            db.execute(
+                f"""
+                update staging.stg_{table.name} as staged set last_load_number = files.last_load_number
+                from raw.raw_files as files
+                where staged.file_number = files.file_number and files.is_current
+                """
+            )
+        if table.name == "users":
+            db.execute(
+                """
+                update staging.stg_users set last_present_load_number = this_build.load_number
+                from raw.this_build as this_build
+                where last_present_load_number = this_build.earlier_load_number
+                """
+            )
 
 
 def remove_build_file(build_file: Path) -> None:

@@ -23,8 +23,9 @@ class BuildState:
 
     `project` stands for the models and the packages that ran them, `rules` holds the settings of the rules by name,
     `files_digest` stands for the archive's first `file_count` file versions. `full_refresh_reason` is None where the
-    build was incremental; `archive_head` is the archive's head that it was made of, `engine` what computed it. States
-    of the first edition of the rules do not name their edition.
+    build was incremental; `archive_head` is the archive's head that it was made of, `engine` what computed it; of
+    `nodes_left` models and tests nothing had changed that they rest on, and they were not run. States of the first
+    edition of the rules do not name their edition.
     """
 
     build_id: str
@@ -37,6 +38,7 @@ class BuildState:
     rules_edition: int = 1
     archive_head: str | None = None
     engine: str = "duckdb"
+    nodes_left: int = 0
 
 
 def state_of(

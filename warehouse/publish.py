@@ -34,8 +34,9 @@ from warehouse.views import create_views
 # What a file needs beside the blocks of its tables.
 ROOM_TO_SPARE = 16 * 1024 * 1024
 WRITING = 0o222
-# Of the tables that facts point to. Foreign keys would treble the file and take four times as long to write (0174).
+# What tools draw a diagram from. Of tables that others point to, and of code lists.
 PRIMARY_KEYS = {
+    "connection_flags": "flag",
     "dim_assessments": "assessment_id",
     "dim_courses": "course_id",
     "dim_custom_fields": "custom_field_id",
@@ -43,9 +44,30 @@ PRIMARY_KEYS = {
     "dim_groups": "group_id",
     "dim_learners": "user_id",
     "dim_program_sessions": "session_id",
+    "end_kinds": "end_kind",
+    "evidence_levels": "evidence_level",
+    "follow_up_measures": "measure",
+    "follow_up_reasons": "follow_up_reason",
+    "follow_up_statuses": "follow_up_status",
+    "reject_reasons": "reason",
 }
 # A mart that is a view in the build file is larger than a file should be; its rows become Parquet files of this size.
 PARQUET_FILE_SIZE = "512MB"
+LEARNER, SESSION = ("user_id", "dim_learners"), ("session_id", "dim_program_sessions")
+# Column and table that it points to, of tables with a row per learner and session at most: DuckDB keeps an index for
+# each, which on lines, days and steps would take a multiple of the rest (0174).
+FOREIGN_KEYS = {
+    "bridge_group_members": (("group_id", "dim_groups"), LEARNER),
+    "bridge_session_instructors": (SESSION, LEARNER),
+    "fct_enrollments": (LEARNER, SESSION),
+    "fct_learner_follow_up": (LEARNER, SESSION),
+    "fct_learner_sessions": (LEARNER, SESSION),
+    "fct_program_session_indicators": (SESSION,),
+    "fct_program_sessions": (SESSION,),
+}
+# The order of rows in a table means nothing, and to keep one takes a third of the copying. A learner's days stand
+# together all the same: a page then reads these and no other's, and the table is a fifth smaller (0180).
+ORDERED = {"fct_learner_days": "user_id"}
 # Tables that have a column for each custom field.
 WITH_CUSTOM_FIELDS = ("dim_learners", "fct_opco_connections")
 # What tells a whole build.
@@ -80,12 +102,12 @@ def publish(
 ) -> PublishSummary:
     """Copy schema `marts` of the build file to `published/builds/<build_id>.duckdb` and set the link to it.
 
-    Tables stand in schema `main`, with the models' descriptions as comments; a dimension has its primary key, and the
-    views of `views/` stand beside them. A mart that is a view in the build file stays Parquet, beside the published
-    file, which has a view of it. A build whose file is there and whole is only shown again. Its record names
-    `archive_head`, the archive's head that it was made of. The newest `keep` builds stay. Raises OpcoError, with
-    nothing changed for readers, when the build file holds another build than `build_id`, when the disk has no room, or
-    when the copy fails.
+    Tables stand in schema `main`, with the models' descriptions as comments and the keys of `PRIMARY_KEYS` and
+    `FOREIGN_KEYS`; the views of `views/` stand beside them. A mart that is a view in the build file stays Parquet,
+    beside the published file, which has a view of it. A build whose file is there and whole is only shown again. Its
+    record names `archive_head`, the archive's head that it was made of. The newest `keep` builds stay. Raises
+    OpcoError, with nothing changed for readers, when the build file holds another build than `build_id`, when the disk
+    has no room, or when the copy fails.
     """
     target = published / BUILDS / f"{build_id}{SUFFIX}"
     make_folder(target.parent)
@@ -137,8 +159,6 @@ def _write(build_file: Path, target: Path, build_id: str, archive_head: str | No
 
 def _copy_marts(build_file: Path, target: Path, build_id: str, parquet: Path) -> tuple[datetime, dict[str, int]]:
     with duckdb.connect() as db:
-        # The order of rows in a table means nothing, and to keep it takes a third of the copying.
-        db.execute("set preserve_insertion_order = false")
         db.execute(f"attach {quoted_literal(build_file)} as build (read_only)")
         found = db.execute("select build_id, data_as_of from build.marts.warehouse_build").fetchall()
         if [row[0] for row in found] != [build_id]:
@@ -156,12 +176,19 @@ def _copy_marts(build_file: Path, target: Path, build_id: str, parquet: Path) ->
         _check_room(db, target.parent, [table for table, _, is_table in marts if is_table])
         db.execute(f"attach {quoted_literal(target)} as published")
         row_counts = {}
-        for table, comment, is_table in marts:
+        db.execute("use published.main")
+        # What is pointed to stands there first.
+        for table, comment, is_table in sorted(marts, key=lambda one: one[0] in FOREIGN_KEYS):
             name = quoted_identifier(table)
-            if is_table:
-                db.execute(f"create table published.main.{name} as from build.marts.{name}")
-            else:
+            order = f"order by {ORDERED[table]}" if table in ORDERED else ""
+            db.execute(f"set preserve_insertion_order = {'true' if order else 'false'}")
+            if not is_table:
                 _write_parquet(db, table, parquet / table)
+            elif keys := [key for key in FOREIGN_KEYS.get(table, ()) if key[1] in row_counts]:
+                db.execute(_definition(db, table, keys))
+                db.execute(f"insert into published.main.{name} from build.marts.{name}")
+            else:
+                db.execute(f"create table published.main.{name} as from build.marts.{name} {order}")
             counted = db.execute(f"select count(*) from published.main.{name}").fetchone()
             row_counts[table] = counted[0] if counted else 0
             if key := PRIMARY_KEYS.get(table):
@@ -169,22 +196,22 @@ def _copy_marts(build_file: Path, target: Path, build_id: str, parquet: Path) ->
             if comment:
                 kind = "table" if is_table else "view"
                 db.execute(f"comment on {kind} published.main.{name} is {quoted_literal(comment)}")
-        for table, column, comment in db.execute(
+        # One transaction: each of the comments, some hundred, would be written to the disk by itself.
+        db.execute("begin")
+        comments = db.execute(
             """
             select table_name, column_name, comment from duckdb_columns()
             where database_name = 'build' and schema_name = 'marts' and comment is not null
             order by table_name, column_index
             """
-        ).fetchall():
-            _comment(db, table, column, comment)
+        ).fetchall()
         fields = db.execute(FIELDS).fetchall() if "dim_custom_fields" in row_counts else []
-        for column, comment in fields:
-            for table in WITH_CUSTOM_FIELDS:
-                _comment(db, table, column, comment)
+        comments += [(table, column, comment) for column, comment in fields for table in WITH_CUSTOM_FIELDS]
+        db.execute("".join(_comment(*one) for one in comments))
         if row_counts.keys() >= MARTS_OF_VIEWS:
-            db.execute("use published")
             create_views(db)
-            db.execute("use memory")
+        db.execute("commit")
+        db.execute("use memory")
         db.execute("detach published")
     return found[0][1], row_counts
 
@@ -206,9 +233,24 @@ def _write_parquet(db: duckdb.DuckDBPyConnection, table: str, folder: Path) -> N
     db.execute(f"create view published.main.{table} as from read_parquet({files}, hive_partitioning = false)")
 
 
-def _comment(db: duckdb.DuckDBPyConnection, table: str, column: str, comment: str) -> None:
+def _definition(db: duckdb.DuckDBPyConnection, table: str, keys: list[tuple[str, str]]) -> str:
+    """Return the SQL that creates a table as the build file has it, with foreign keys, which cannot be added later."""
+    columns = db.execute(
+        """
+        select column_name, data_type from duckdb_columns()
+        where database_name = 'build' and schema_name = 'marts' and table_name = $table
+        order by column_index
+        """,
+        {"table": table},
+    ).fetchall()
+    parts = [f"{quoted_identifier(column)} {data_type}" for column, data_type in columns]
+    parts += [f"foreign key ({column}) references {target} ({PRIMARY_KEYS[target]})" for column, target in keys]
+    return f"create table published.main.{quoted_identifier(table)} ({', '.join(parts)})"
+
+
+def _comment(table: str, column: str, comment: str) -> str:
     name = f"published.main.{quoted_identifier(table)}.{quoted_identifier(column)}"
-    db.execute(f"comment on column {name} is {quoted_literal(comment)}")
+    return f"comment on column {name} is {quoted_literal(comment)};\n"
 
 
 def _check_room(db: duckdb.DuckDBPyConnection, folder: Path, tables: list[str]) -> None:

@@ -37,6 +37,15 @@ LOCAL_DAY = """
 LAST_DAY = LOCAL_DAY.format("(ends_at - interval 1 microsecond)")
 # A published table that no earlier release had.
 OF_THIS_RELEASE = "load_reconciliation"
+# Fields that an organisation added are no part of a release.
+COLUMNS = """
+select table_name, column_name
+from duckdb_columns()
+semi join duckdb_tables() using (database_oid, table_oid)
+where database_name = current_database()
+"""
+CUSTOM_FIELDS = "select column_name from dim_custom_fields"
+VERSION = "select opco_version from warehouse_build"
 # Its record says when it was published, before it has its name.
 PUBLISHING_TAKES = timedelta(seconds=2)
 
@@ -309,8 +318,8 @@ def check_place(published: Path) -> None:
 def roll_back(published: Path, build_id: str | None = None) -> PublishedBuild:
     """Show readers an earlier build again: `build_id`, or the one before that which is shown. Nothing is removed.
 
-    Return the build that is shown now. Raises UserError when there is no such build, or an earlier release made it, and
-    OpcoError when its file is not what was published.
+    Return the build that is shown now. Raises UserError when there is no such build, or an earlier release made it and
+    it lacks what the shown one has, and OpcoError when its file is not what was published.
     """
     builds = published_builds(published)
     kept = "\n".join(f"  {build.build_id}{'  (published)' if build.is_shown else ''}" for build in builds)
@@ -334,9 +343,37 @@ def roll_back(published: Path, build_id: str | None = None) -> PublishedBuild:
         raise OpcoError(
             f"{target.path} is not shown: {wrong}. Name another build, or make the warehouse again: opco rebuild"
         )
-    open_published(target.path).close()
+    with open_published(target.path) as db:
+        _require_contents(db, target, next((build for build in builds if build.is_shown), None))
     set_link(published, target.path)
     return target
+
+
+def _require_contents(db: duckdb.DuckDBPyConnection, target: PublishedBuild, shown: PublishedBuild | None) -> None:
+    """Raise UserError where `target` lacks tables or columns of the build that is shown, which the pages may read."""
+    if shown is None or fault_of(shown.path, to_the_last_byte=False):
+        return
+    with open_published(shown.path) as other:
+        lacking = _contents(other) - _contents(db)
+    if not lacking:
+        return
+    tables = {table for table, _ in _contents(db)}
+    named = sorted({table if table not in tables else f"{table}.{column}" for table, column in lacking})
+    (version,) = db.execute(VERSION).fetchone() or ("",)
+    raise UserError(
+        f"The build {target.build_id} is not shown: opco {version} made it, an earlier release, and it lacks "
+        f"{', '.join(named)}, which the pages and exports of this one may read. Nothing was changed. "
+        "Name a newer build, or make the warehouse again from the archive: opco rebuild"
+    )
+
+
+def _contents(db: duckdb.DuckDBPyConnection) -> set[tuple[str, str]]:
+    """Return the tables of a published file, each with its columns, but for those of custom fields."""
+    found = {(table, column) for table, column in db.execute(COLUMNS).fetchall()}
+    added: set[str] = set()
+    if ("dim_custom_fields", "column_name") in found:
+        added = {column for (column,) in db.execute(CUSTOM_FIELDS).fetchall()}
+    return {(table, column) for table, column in found if column not in added}
 
 
 def older_builds(published: Path, keep: int) -> list[PublishedBuild]:

@@ -30,7 +30,8 @@ PASSED_ON = ("PATH", "LANG", "LC_ALL", "PYTHONUTF8")
 class QueryResult:
     """The columns of a query as (name, type), its first rows, and whether there are more than these.
 
-    Values are as JSON has them: decimals, intervals and the like as text, instants in ISO's form.
+    Values are as JSON has them: decimals, intervals and the like as text, instants in ISO's form, with a Z those that
+    are named `*_at`.
     """
 
     columns: list[tuple[str, str]]

@@ -107,7 +107,7 @@ def answered(db: duckdb.DuckDBPyConnection, sql: str, row_limit: int) -> dict[st
     columns = [[column[0], str(column[1])] for column in cursor.description or []]
     rows, size, row = list[list[Any]](), 0, cursor.fetchone()
     while row is not None and len(rows) < row_limit:
-        cells = [plain(value) for value in row]
+        cells = [plain(value, name) for value, (name, _) in zip(row, columns, strict=True)]
         size += len(json.dumps(cells, ensure_ascii=False).encode())
         if size > MOST_BYTES:
             if not rows:
@@ -118,20 +118,27 @@ def answered(db: duckdb.DuckDBPyConnection, sql: str, row_limit: int) -> dict[st
     return {"columns": columns, "rows": rows, "is_cut": row is not None}
 
 
-def plain(value: Any) -> Any:
-    """Return a value as JSON has it: exact, so that a decimal is a text, and an instant is in ISO's form."""
+def plain(value: Any, name: str = "") -> Any:
+    """Return a value as JSON has it: exact, so that a decimal is a text, and an instant in ISO's form.
+
+    With a Z where its `name`, a column's or a key's, is that of an instant in UTC (docs/naming.md): of another one
+    without a zone nobody knows whether it is UTC or a local time.
+    """
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
         return value if math.isfinite(value) else str(value)
-    if isinstance(value, date | datetime | time):
+    if isinstance(value, datetime):
+        is_utc = value.tzinfo is None and (name.endswith("_at") or name == "data_as_of")
+        return f"{value.isoformat()}{'Z' if is_utc else ''}"
+    if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, Mapping):
-        return {str(key): plain(one) for key, one in value.items()}
+        return {str(key): plain(one, str(key)) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [plain(one) for one in value]
+        return [plain(one, name) for one in value]
     return str(value)
 
 

@@ -39,6 +39,14 @@ SQL_SETTINGS = {
     "spark.sql.cteRecursionRowLimit": "-1",
     "spark.sql.parquet.compression.codec": "zstd",
 }
+# Java of each query, and plans that are looked at again half-way, take minutes to make whatever there is to compute.
+FEW_ROWS = 1_000_000
+SETTINGS_OF_FEW_ROWS = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "2",
+}
 # What the loader writes beside the columns of the contract, in every archived file.
 RECORD_COLUMNS = {
     "file": "string",
@@ -50,13 +58,19 @@ RECORD_COLUMNS = {
 
 @contextmanager
 def spark_session(
-    folder: Path, log: Path, *, remote: str | None = None, threads: int = 2, memory: int = 2_000_000_000
+    folder: Path,
+    log: Path,
+    *,
+    rows: int = 0,
+    remote: str | None = None,
+    threads: int = 2,
+    memory: int = 2_000_000_000,
 ) -> Iterator[SparkSession]:
     """Yield a session of Spark, in which dbt finds itself: of the cluster at `remote` (`sc://…`), else of a JVM here.
 
-    A JVM here works with `threads`, takes `memory` bytes, lays aside below `folder` what is more, writes what it says
-    to the file `log`, and ends with the session. Tables stand in no catalog that outlives it. Raises OpcoError where
-    no session begins.
+    `rows` is how many were delivered: few are computed without making Java of each query. A JVM here works with
+    `threads`, takes `memory` bytes, lays aside below `folder` what is more, writes what it says to the file `log`, and
+    ends with the session. Tables stand in no catalog that outlives it. Raises OpcoError where no session begins.
     """
     require_spark(remote)
     from pyspark.sql import SparkSession
@@ -76,7 +90,8 @@ def spark_session(
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
     }
-    for name, value in (({} if remote else local) | SQL_SETTINGS).items():
+    few = SETTINGS_OF_FEW_ROWS if rows < FEW_ROWS else {}
+    for name, value in (({} if remote else local) | SQL_SETTINGS | few).items():
         builder = builder.config(name, value)
     session = None
     try:
@@ -137,16 +152,18 @@ def _without_token(remote: str) -> str:
 
 @contextmanager
 def _said_to(log: Path) -> Iterator[None]:
-    """Let what a process that is begun meanwhile says on its standard error, then and later, go to the file `log`."""
+    """Let what a process that is begun meanwhile prints, then and later, go to the file `log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
-    kept = os.dup(2)
+    kept = {number: os.dup(number) for number in (1, 2)}
     try:
         with log.open("wb") as stream:
-            os.dup2(stream.fileno(), 2)
+            for number in kept:
+                os.dup2(stream.fileno(), number)
         yield
     finally:
-        os.dup2(kept, 2)
-        os.close(kept)
+        for number, copy in kept.items():
+            os.dup2(copy, number)
+            os.close(copy)
 
 
 def _end(session: SparkSession | None, *, is_local: bool) -> None:

@@ -1,3 +1,4 @@
+{{ config(tags=['of_this_build']) }}
 {%- set tables = var('raw_contract').items() | selectattr('1.delivery', 'equalto', 'growing') -%}
 {%- set growing = tables | selectattr('1.columns.user_id', 'defined') | map(attribute=0) | list -%}
 

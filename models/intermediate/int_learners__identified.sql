@@ -1,4 +1,8 @@
-{{ config(materialized='incremental', incremental_strategy='all_rows') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='all_rows',
+    meta={'changes_where': 'person_id <> previous_person_id'}
+) }}
 
 -- what the accounts of one person have in common: the learner of identities.csv; without one, where the setting says
 -- so, the e-mail in any case; else an account has nothing in common with another

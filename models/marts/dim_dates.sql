@@ -12,6 +12,9 @@
 {%- set territory = var('calendar').territory -%}
 {%- set zone = var('display_timezone') -%}
 
+{{ config(meta={
+    'changes_where': '(select year(clock_at) + 5 from raw.this_build) > (select max(year(day_on)) from marts.dim_dates)'
+}) }}
 -- from the day that a connection of 2000 in UTC can fall on to the end of the fifth year after the build's clock
 with days as (
     select date '1999-12-31' + cast(numbers.number as integer) as day_on

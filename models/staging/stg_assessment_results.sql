@@ -1,4 +1,8 @@
-{{ config(materialized='incremental', incremental_strategy='changed_rows') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='changed_rows',
+    meta={'changes_where': changes_without_delivery('assessment_results')}
+) }}
 {%- set compared = [
     'user_id', 'session_id', 'assessment_id', 'attempt_number', 'submitted_at', 'score_pct', 'is_passed',
 ] %}

@@ -1,4 +1,8 @@
-{{ config(materialized='incremental', incremental_strategy='changed_rows') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='changed_rows',
+    meta={'changes_where': changes_without_delivery('course_attempts')}
+) }}
 
 with known_users as (
     select user_id as known_user_id from {{ ref('stg_users') }} where is_kept

@@ -1,4 +1,8 @@
-{{ config(materialized='incremental', incremental_strategy='changed_rows') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='changed_rows',
+    meta={'changes_where': changes_without_delivery('course_connections')}
+) }}
 {%- set compared = [
     'user_id', 'session_id', 'course_id', 'connected_at', 'disconnected_at', 'end_reason', 'evidence_level',
     'attempt_id', 'modality',

@@ -1,4 +1,8 @@
-{{ config(materialized='incremental', incremental_strategy='changed_rows') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='changed_rows',
+    meta={'changes_where': changes_without_delivery('learning_events')}
+) }}
 {%- set compared = ['user_id', 'session_id', 'course_id', 'verb', 'occurred_at', 'attempt_id'] %}
 {%- set proof = ['user_id', 'session_id', 'course_id', 'occurred_at'] %}
 

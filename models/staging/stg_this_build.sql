@@ -1,3 +1,5 @@
+{{ config(tags=['of_this_build']) }}
+
 with final as (
     select
         build_id,

@@ -1,4 +1,8 @@
-{{ config(materialized='incremental', incremental_strategy='changed_rows') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='changed_rows',
+    meta={'changes_where': changes_without_delivery('tutor_interactions')}
+) }}
 {%- set compared = [
     'session_id', 'user_id', 'tutor_user_id', 'kind', 'asked_at', 'answered_at', 'channel', 'is_automated',
 ] %}

@@ -1,4 +1,8 @@
-{{ config(materialized='incremental', incremental_strategy='changed_rows') }}
+{{ config(
+    materialized='incremental',
+    incremental_strategy='changed_rows',
+    meta={'changes_where': changes_without_delivery('withdrawn_events')}
+) }}
 
 with typed as (
     {{ new_and_retried_rows('withdrawn_events') }}

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-import duckdb
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -20,6 +19,7 @@ from portal.identity.outbox import Outbox, SignInMail
 from portal.identity.person import Person, person_of
 from portal.identity.store import FILE, IdentityStore
 from portal.limits import Limits
+from portal.published import Reading
 from portal.security import cookie_name, is_https
 from warehouse.errors import UserError
 
@@ -80,10 +80,12 @@ class Identity:
         key = request.cookies.get(self._cookie)
         return self.store.email_of_stay(key, self.now()) if key else None
 
-    def person(self, request: Request, db: duckdb.DuckDBPyConnection) -> Person | None:
-        """Return who asks, as the build of `connection` knows them; None when not signed in, or nobody any more."""
+    def person(self, request: Request, reading: Reading) -> Person | None:
+        """Return who asks, as the build knows them; None when not signed in, or nobody any more."""
         email = self.email(request)
-        return person_of(db, email, self.administrators) if email else None
+        if not email:
+            return None
+        return reading.once(("person", email), lambda db: person_of(db, email, self.administrators))
 
     def begin_stay(self, request: Request, response: Response, email: str, way: str) -> None:
         """Begin a new stay for `email`, end the one before it in this browser, and say so in `response`."""

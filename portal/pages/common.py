@@ -22,6 +22,7 @@ from portal import audit, queries, rendering
 from portal.access import Visible, visible_sessions
 from portal.identity.person import Person
 from portal.issues import Issues
+from portal.published import Reading
 from portal.wording import Words
 from reports.attestation.model import Build
 from reports.attestation.queries import read_build
@@ -63,7 +64,12 @@ class PageRequest:
     @property
     def db(self) -> duckdb.DuckDBPyConnection:
         """The build on which access was judged."""
-        return cast("duckdb.DuckDBPyConnection", self.request.state.db)
+        return self.reading.db
+
+    @property
+    def reading(self) -> Reading:
+        """The same build, with what is kept of it."""
+        return cast("Reading", self.request.state.reading)
 
     @property
     def home(self) -> Home:
@@ -111,7 +117,12 @@ class PageRequest:
     @cached_property
     def build(self) -> Build:
         """The build that is published."""
-        return read_build(self.db)
+        return self.reading.once("build", read_build)
+
+    def codes(self, table: str, code: str, order: str = "code") -> dict[str, queries.Row]:
+        """Return the words of a code list by code, in the reader's language, as `queries.read_codes`."""
+        language = self.words.language
+        return self.reading.once((table, language), lambda db: queries.read_codes(db, table, code, language, order))
 
     @property
     def visible(self) -> Visible:
@@ -136,7 +147,7 @@ class PageRequest:
             unit, count = "fresh_hours", minutes // 60
         else:
             unit, count = "fresh_days", minutes // (24 * 60)
-        last = queries.read_last_activity(self.db)
+        last = self.reading.once("last activity", queries.read_last_activity)
         days = self.settings.alerts.stale_days
         is_silent = days is not None and (last is None or self.now - last >= timedelta(days=days))
         local = last.astimezone(ZoneInfo(self.build.display_timezone)).replace(tzinfo=None) if last else None
@@ -146,7 +157,7 @@ class PageRequest:
     def session_figures(self) -> queries.Row:
         """The figures of the session that the path names. Raises HTTPException 404 where there is none."""
         session_id = self.request.path_params["session_id"]
-        return found(queries.read_session_figures(self.db, session_id, self.build.display_timezone))
+        return found(queries.read_session_figures(self.db, session_id))
 
     def asked_at(self, run: BackgroundRun) -> str:
         """Return when a run was asked for, as a clock in the display time zone shows it."""

@@ -59,6 +59,9 @@ def dashboard(request: Request) -> Response:
                 for run in latest[:SHOWN]
             ]
         )
+    left: list[str] = []
+    if page.person.is_administrator:
+        left = page.reading.once("left", lambda db: left_administrators(db, identity.administrators))
     return page.render(
         "dashboard.html",
         sources=[
@@ -71,16 +74,16 @@ def dashboard(request: Request) -> Response:
         ],
         totals=totals,
         levels=proof_levels(totals),
-        running=dashboard_queries.list_running_sessions(page.db, page.visible, zone, page.now, SHOWN),
-        to_chase=dashboard_queries.list_to_chase(page.db, page.visible, zone, page.now, SHOWN),
-        chart=week_chart(dashboard_queries.read_weeks(page.db, page.visible, zone, page.now)),
+        running=dashboard_queries.list_running_sessions(page.db, page.visible, page.now, zone, SHOWN),
+        to_chase=dashboard_queries.list_to_chase(page.db, page.visible, page.now, SHOWN),
+        chart=week_chart(dashboard_queries.read_weeks(page.db, page.visible, page.now, zone)),
         weeks=dashboard_queries.WEEKS,
         ending_days=queries.ENDING_DAYS,
-        waiting=queries.list_waiting_sessions(page.db, page.visible, page.issued, zone, page.now, SHOWN),
+        waiting=queries.list_waiting_sessions(page.db, page.visible, page.issued, page.now, SHOWN),
         asked_for=asked_for,
         failed=failed,
-        left=left_administrators(page.db, identity.administrators) if page.person.is_administrator else [],
-        rejected=queries.read_rejected(page.db, page.words.language) if page.person.is_administrator else [],
+        left=left,
+        rejected=_rejected(page) if page.person.is_administrator else [],
     )
 
 
@@ -97,5 +100,10 @@ def rejected(request: Request) -> Response:
         table=table,
         reason=reason,
         lines=queries.list_rejected(page.db, page.words.language, table, reason, page.number()),
-        counts=queries.read_rejected(page.db, page.words.language),
+        counts=_rejected(page),
     )
+
+
+def _rejected(page: PageRequest) -> list[queries.Row]:
+    language = page.words.language
+    return page.reading.once(("rejected", language), lambda db: queries.read_rejected(db, language))

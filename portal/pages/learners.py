@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from portal import access, learner_queries, queries
 from portal.charts import month_of, pieces, shade
-from portal.pages.common import PageRequest
+from portal.pages.common import PageRequest, found
 from portal.previews import BusyError, Previews
 from reports.days import read_day
 from warehouse.errors import OpcoError
@@ -46,7 +46,7 @@ def learners(request: Request) -> Response:
     """List the learners of the sessions that the person may see."""
     page = PageRequest(request)
     asked = request.query_params
-    statuses = queries.read_codes(page.db, "follow_up_statuses", "follow_up_status", page.words.language)
+    statuses = page.codes("follow_up_statuses", "follow_up_status")
     status = asked.get("status") if asked.get("status") in statuses else None
     proof = asked.get("proof") if asked.get("proof") in queries.PROOF_LEVELS else None
     columns = [*COLUMNS]
@@ -63,7 +63,6 @@ def learners(request: Request) -> Response:
     listed = learner_queries.list_people(
         page.db,
         page.visible,
-        page.build.display_timezone,
         page.now,
         search=search,
         status=status,
@@ -90,43 +89,37 @@ def learners(request: Request) -> Response:
 def learner(request: Request) -> Response:
     """Show a learner: sessions, time and what keeps more from counting, days, steps, flags, evidence, connections."""
     page = PageRequest(request)
-    asked, language, zone = request.query_params, page.words.language, page.build.display_timezone
-    user_id = request.path_params["user_id"]
-    opened = learner_queries.open_learner(page.db, page.visible, user_id)
-    sessions = learner_queries.list_sessions_of_learner(page.db, opened, zone)
-    named = {one["session_id"]: one for one in sessions}
+    asked, zone, who = request.query_params, page.build.display_timezone, request.state.learner
     session_id = asked.get("session") or None
-    if session_id is not None and session_id not in named:
-        raise HTTPException(404)
-    flag_words = queries.read_codes(page.db, "connection_flags", "flag", language)
+    opened = found(learner_queries.open_learner(page.db, page.visible, who, session_id))
+    flag_words = page.codes("connection_flags", "flag")
     flag = asked.get("flag") if asked.get("flag") in flag_words else None
     proof = asked.get("proof") if asked.get("proof") in queries.PROOF_LEVELS else None
     day = _day(asked.get("day"))
-    days = learner_queries.list_days(page.db, session_id, page.number("months"))
-    totals = learner_queries.read_totals(page.db, session_id, zone)
-    narrowed = {"session": session_id, "day": day, "flag": flag, "proof": proof}
+    days = learner_queries.list_days(page.db, opened, page.number("months"))
+    totals = learner_queries.read_totals(page.db, opened)
     return page.render(
         "learner.html",
-        who=opened.who,
-        accounts=learner_queries.list_other_accounts(page.db, page.visible, opened),
-        sessions=sessions,
-        session=named.get(session_id or ""),
+        who=who,
+        accounts=learner_queries.list_other_accounts(page.db, page.visible, who),
+        sessions=opened.sessions,
+        session=next((one for one in opened.sessions if one["session_id"] == session_id), None),
         totals=totals,
         levels=proof_levels(totals),
-        statuses=queries.read_codes(page.db, "follow_up_statuses", "follow_up_status", language),
-        reasons=queries.read_codes(page.db, "follow_up_reasons", "follow_up_reason", language),
+        statuses=page.codes("follow_up_statuses", "follow_up_status"),
+        reasons=page.codes("follow_up_reasons", "follow_up_reason"),
         months=[month_of(*month) for month in dict.fromkeys((one["month"], one["month_seconds"]) for one in days.rows)],
         days=days,
         shade=shade,
         by_day={one["day_on"]: one for one in days.rows},
-        steps=learner_queries.list_steps(page.db, opened, session_id, zone),
-        flags=learner_queries.read_flags(page.db, session_id),
+        steps=learner_queries.list_steps(page.db, opened, zone),
+        flags=learner_queries.read_flags(page.db),
         flag_words=flag_words,
-        evidence=learner_queries.read_evidence(page.db, session_id, language),
-        lines=learner_queries.list_lines(
-            page.db, session_id, zone, language, day=day, flag=flag, proof=proof, page=page.number()
-        ),
-        narrowed=narrowed,
+        evidence=learner_queries.read_evidence(page.db),
+        evidence_words=page.codes("evidence_levels", "evidence_level", "strength desc"),
+        end_words=page.codes("end_kinds", "end_kind"),
+        lines=learner_queries.list_lines(page.db, zone, day=day, flag=flag, proof=proof, page=page.number()),
+        narrowed={"session": session_id, "day": day, "flag": flag, "proof": proof},
     )
 
 
@@ -134,10 +127,8 @@ def learner_rows(request: Request) -> Response:
     """List what became of each raw row of a learner, on a day or ever, as `opco why` tells it."""
     page = PageRequest(request)
     user_id = request.path_params["user_id"]
-    if not access.may_see_learner(page.db, page.person, user_id):
-        raise HTTPException(404)
+    who = found(access.find_learner(page.db, page.person, user_id))
     day = _day(request.query_params.get("day"))
-    who = learner_queries.read_learner(page.db, user_id)
     answers = _explained(page, Question(user_id=user_id, day=day))
     return page.render(
         "learner_rows.html",

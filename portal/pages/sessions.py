@@ -50,7 +50,6 @@ def sessions(request: Request) -> Response:
         page.db,
         page.visible,
         page.issued,
-        page.build.display_timezone,
         search=search,
         sort=sort,
         descending=order == "desc",
@@ -93,10 +92,10 @@ def session(request: Request) -> Response:
         chart=column_chart(days, figures["starts_on"], figures["ends_on"]),
         courses=courses,
         flags=queries.read_flags(page.db, session_id),
-        flag_words=queries.read_codes(page.db, "connection_flags", "flag", page.words.language),
+        flag_words=page.codes("connection_flags", "flag"),
         issues=[listed(issue, issues[0], zone) for issue in issues],
         documents={one.user_id: one.file for one in documents},
-        learners=queries.list_learners(page.db, session_id, zone, page.number()),
+        learners=queries.list_learners(page.db, session_id, page.number()),
         run=page.runs.under_way(session_id),
     )
 
@@ -105,7 +104,7 @@ def flag(request: Request) -> Response:
     """List the connections of a session that carry a flag."""
     page = PageRequest(request)
     session_id, zone = request.path_params["session_id"], page.build.display_timezone
-    words = queries.read_codes(page.db, "connection_flags", "flag", page.words.language)
+    words = page.codes("connection_flags", "flag")
     code = request.path_params["flag"]
     if code not in words:
         raise HTTPException(404)

@@ -15,6 +15,7 @@ CHARACTER = 3.6
 ROW = 10.0
 LABEL_CHARACTERS = 12
 DAY_CHARACTERS = 4
+DAY_WIDTH = DAY_CHARACTERS * CHARACTER
 CELL_WIDTH, CELL_HEIGHT = 13.0, 7.6
 # The whole stretch is shown where it has at most so many months, else the months with a connection alone.
 MONTHS_SHOWN = 13
@@ -29,10 +30,14 @@ SATURDAY = 5
 
 @dataclass(frozen=True)
 class Stroke:
-    """All cells of one look as one SVG path of thick lines, in points: fewer commands than rectangles take."""
+    """All cells of one look as one SVG path of thick lines, in points: fewer commands than rectangles take.
+
+    Days that follow each other are one line with gaps: `dashes` are the widths of a cell and of a gap.
+    """
 
     colour: str
     width: float
+    dashes: str
     path: str
 
 
@@ -74,20 +79,27 @@ def _sheet(
     *,
     has_legend: bool,
 ) -> Sheet:
-    paths: dict[str, list[str]] = {look: [] for look in (EMPTY, *SHADES, OUTLINE, HOLLOW, WEEKEND, OUTSIDE)}
+    # By look: left and height of the first cell of each line, and how many cells it has.
+    runs: dict[str, list[tuple[float, float, int]]] = {
+        look: [] for look in (EMPTY, *SHADES, OUTLINE, HOLLOW, WEEKEND, OUTSIDE)
+    }
     lines = [" " * LABEL_CHARACTERS + "".join(str(day).center(DAY_CHARACTERS) for day in range(1, 32)).rstrip()]
 
     def draw(look: str, x: float, y: float) -> None:
         if look == OUTLINE:
-            paths[HOLLOW].append(f"M{x + 0.7:g} {y:g}h{CELL_WIDTH - 1.4:g}")
-        paths[look].append(f"M{x:g} {y:g}h{CELL_WIDTH:g}")
+            draw(HOLLOW, x + 0.7, y)
+        left, height, count = runs[look][-1] if runs[look] else (0.0, 0.0, 0)
+        if height == y and abs(left + count * DAY_WIDTH - x) < CHARACTER:
+            runs[look][-1] = (left, height, count + 1)
+        else:
+            runs[look].append((x, y, 1))
 
     for row, (year, month) in enumerate(months, start=1):
         lines.append(wording.short_month(year, month))
         y = (row + 0.5) * ROW
         for number in range(1, monthrange(year, month)[1] + 1):
             day = date(year, month, number)
-            x = (LABEL_CHARACTERS + DAY_CHARACTERS * (number - 1)) * CHARACTER
+            x = LABEL_CHARACTERS * CHARACTER + DAY_WIDTH * (number - 1)
             is_inside = bounds[0] <= day <= bounds[1]
             if day not in by_day and not is_inside:
                 continue
@@ -105,9 +117,16 @@ def _sheet(
             draw(look, len(line) * CHARACTER, y)
             line += f"{' ' * DAY_CHARACTERS} {words}  "
         lines.append(line.rstrip())
-    strokes = tuple(Stroke(look, WIDTHS.get(look, CELL_HEIGHT), "".join(path)) for look, path in paths.items() if path)
+    strokes = tuple(_stroke(look, lines_of) for look, lines_of in runs.items() if lines_of)
     width = (LABEL_CHARACTERS + DAY_CHARACTERS * 31) * CHARACTER
     return Sheet("\n".join(lines), strokes, round(width, 1), (len(months) + 1 + has_legend) * ROW)
+
+
+def _stroke(look: str, runs: Sequence[tuple[float, float, int]]) -> Stroke:
+    """Return the lines of one look: left and height of each, and how many cells it has."""
+    cell = CELL_WIDTH - 1.4 if look == HOLLOW else CELL_WIDTH
+    path = "".join(f"M{x:g} {y:g}h{(count - 1) * DAY_WIDTH + cell:g}" for x, y, count in runs)
+    return Stroke(look, WIDTHS.get(look, CELL_HEIGHT), f"{cell:g} {DAY_WIDTH - cell:g}", path)
 
 
 def _look(day: Day | None) -> str:

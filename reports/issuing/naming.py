@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import json
 from collections import Counter
@@ -11,7 +12,7 @@ from urllib.parse import quote
 
 from reports.attestation.model import SessionLearner
 from reports.issuing.kinds import KINDS
-from reports.issuing.manifest import Manifest
+from reports.issuing.manifest import Manifest, issue_folders
 from warehouse.files import safe_file_name
 
 
@@ -65,6 +66,13 @@ def session_folder(attestations: Path, session_id: str) -> Path:
     if name == session_id or folder.exists() or not earlier.is_dir():
         return folder
     return earlier if _session_of(earlier) == session_id else folder
+
+
+def issues_folders(attestations: Path, documents: Path, session_id: str) -> list[Path]:
+    """Return the folders with issues of a session: of its attestations, then of each other kind and month."""
+    name = glob.escape(session_name(session_id))
+    folders = [session_folder(attestations, session_id), *sorted(documents.glob(f"*/{name}/*"))]
+    return [folder for folder in folders if issue_folders(folder)]
 
 
 def zip_names(

@@ -1,7 +1,7 @@
 """WeasyPrint as these documents use it: own fonts, own files only, no network, and no work done twice.
 
-Beside its public interface this module alone relies on inner parts of the one release that is pinned; decision 30 says
-which, and why.
+Beside its public interface this module and `kept` alone rely on inner parts of the one release that is pinned;
+decisions 30 and 184 say which, and why.
 """
 
 from __future__ import annotations
@@ -33,8 +33,9 @@ with warnings.catch_warnings():
     from weasyprint import CSS, HTML, Attachment  # type: ignore[import-untyped]
     from weasyprint.formatting_structure.boxes import ReplacedBox  # type: ignore[import-untyped]
     from weasyprint.images import RasterImage, SVGImage  # type: ignore[import-untyped]
-    from weasyprint.text.fonts import FontConfiguration  # type: ignore[import-untyped]
     from weasyprint.urls import URLFetcher, URLFetcherResponse  # type: ignore[import-untyped]
+
+    from reports.printing.kept import KeptFonts
 
 SCHEME = "opco:"
 # What becomes an item of a list in the structure of a PDF.
@@ -349,12 +350,12 @@ def _browser_style() -> str:
     return re.sub(r"::(?:(?:footnote|note)-[a-z]+|marker) \{[^}]*\}|@(?:footnote|note-area)\s*\{[^}]*\}", "", text)
 
 
-def _own_fonts() -> FontConfiguration:
+def _own_fonts() -> KeptFonts:
     """Return a font configuration that knows no font of this machine."""
     previous = os.environ.get("FONTCONFIG_FILE")
     os.environ["FONTCONFIG_FILE"] = str(Path(__file__).parent / "assets" / "fonts.conf")
     try:
-        return FontConfiguration()
+        return KeptFonts()
     finally:
         if previous is None:
             del os.environ["FONTCONFIG_FILE"]

@@ -185,10 +185,9 @@ def of_documents(db: duckdb.DuckDBPyConnection) -> Answers:
 
 
 def of_portal(db: duckdb.DuckDBPyConnection) -> Answers:
-    zone = read_build(db).display_timezone
     courses = dict(db.execute("select course_name, course_id from dim_courses").fetchall())
     for (session_id,) in db.execute("select session_id from dim_program_sessions").fetchall():
-        figures = queries.read_session_figures(db, session_id, zone)
+        figures = queries.read_session_figures(db, session_id)
         assert figures is not None
         for metric in ("retained_seconds", "connection_count", "learner_count"):
             yield Question(metric, session_id=session_id), figures[metric]
@@ -199,7 +198,7 @@ def of_portal(db: duckdb.DuckDBPyConnection) -> Answers:
                 of = {"session_id": session_id, "course_id": courses[course["course_name"]]}
                 yield Question("retained_seconds", **of), course["retained_seconds"]
                 yield Question("connection_count", **of), course["connection_count"]
-        for learner in queries.list_learners(db, session_id, zone, 1).rows:
+        for learner in queries.list_learners(db, session_id, 1).rows:
             if learner["connection_count"]:
                 question = Question("retained_seconds", user_id=learner["user_id"], session_id=session_id)
                 yield question, learner["retained_seconds"]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from orchestration.home.lock import build_lock
 from orchestration.home.paths import Home
-from tests.commands import CAMPUS, Opco
+from tests.commands import CAMPUS, Opco, result_of
 from warehouse.project import PROJECT_DIR
 
 HOLD = """
@@ -76,3 +78,23 @@ def test_a_second_build_says_which_process_builds(opco: Opco, tmp_path: Path, co
     finished = opco("rollback", home=tmp_path)
     assert "Another build" not in finished.stderr
     assert "No published build is kept" in finished.stderr
+
+
+def test_attestations_of_several_sessions_are_issued_at_once_and_beside_a_build(
+    opco: Opco, demo_home: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(demo_home, home, symlinks=True)
+    sessions = ("S-2026-XLS-06", "S-2026-MGMT-09", "S-2026-CYB-09")
+    builder = _started(HOLD, home)
+    try:
+        with ThreadPoolExecutor(len(sessions)) as pool:
+            finished = list(pool.map(lambda session: opco("attest", session, "--json", home=home), sessions))
+    finally:
+        builder.kill()
+        builder.communicate()
+    results = [result_of(one) for one in finished]
+    assert [one["issue_number"] for one in results] == [1, 1, 1]
+    assert all(one["documents"] > 0 for one in results)
+    verified = [result_of(opco("verify", one["folder"], "--json", home=home)) for one in results]
+    assert [one["documents"] for one in verified] == [one["documents"] for one in results]

@@ -100,6 +100,9 @@ def test_a_query_gives_so_many_rows_as_they_are(ask: Ask) -> None:
         from fct_opco_connections
     """
     assert ask("query", sql=sql)["rows"] == [[949753, "2026-01-01T08:00:00", "0.1", "nan"]]
+    sql = "select data_as_of, data_as_of as built_at, data_as_of as built_local from warehouse_build"
+    assert ask("query", sql=sql)["rows"] == [["2026-11-10T18:00:00Z", "2026-11-10T18:00:00Z", "2026-11-10T18:00:00"]]
+    assert ask("query", sql="select 1")["data_as_of"] == "2026-11-10T18:00:00Z"
     assert ask("describe_tables", table="dim_courses")["columns"][0]["column"] == "course_id"
     assert "has no table 'courses'" in ask("describe_tables", table="courses")["error"]
     assert "Referenced column" in ask("query", sql="select nope from dim_learners")["error"]

@@ -16,8 +16,8 @@ from opco.terminal import HomeResult, Result, print_result
 load_commands()
 
 BUILD = (
-    "home load full_refresh_reason learners_rebuilt rejects gone conflicting warehouse build builds_removed bytes "
-    "sha256 row_counts"
+    "home load full_refresh_reason nodes_left learners_rebuilt rejects gone conflicting warehouse build builds_removed "
+    "bytes sha256 row_counts"
 )
 ISSUE = (
     "home session_id kind month changed issue_number folder zip_path zip_sha256 documents states pages bytes "

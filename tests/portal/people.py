@@ -170,7 +170,7 @@ def probes() -> list[BaseRoute]:
 
     def who(request: Request) -> Response:
         visible = access.visible_sessions(request.state.person)
-        found = request.state.db.execute(
+        found = request.state.reading.db.execute(
             f"select session_id from ({visible.sql}) order by 1", visible.parameters
         ).fetchall()
         person = request.state.person

@@ -115,3 +115,25 @@ def test_many_threads_read_while_builds_change(link: Path) -> None:
     assert set(found) <= {"0", "1", "2", "3", "4"}
     assert found[-1] == "4"
     assert [one.name for one in sorted((link.parent / "builds").iterdir()) if is_open(one)] == ["4.duckdb"]
+
+
+def test_what_is_kept_of_a_build_is_asked_anew_of_the_next(link: Path) -> None:
+    def build_id(db: duckdb.DuckDBPyConnection) -> str:
+        asked.append(1)
+        ((found,),) = db.execute("select build_id from warehouse_build").fetchall()
+        return str(found)
+
+    asked: list[int] = []
+    publish(link, "first")
+    warehouse = PublishedWarehouse(link)
+    with warehouse.reading() as reading:
+        assert reading.once("build", build_id) == reading.once("build", build_id) == "first"
+    with warehouse.reading() as before:
+        assert before.once("build", build_id) == "first"
+        assert len(asked) == 1
+        publish(link, "second")
+        with warehouse.reading() as after:
+            assert after.once("build", build_id) == "second"
+        assert before.once("build", build_id) == "first"
+    assert len(asked) == 2
+    warehouse.close()

@@ -26,6 +26,7 @@ import duckdb
 import jinja2
 import pytest
 
+from orchestration.defs.warehouse.changed import nodes_to_run
 from orchestration.defs.warehouse.dbt_project import dbt_environment, dbt_variables, parsed_project
 from orchestration.defs.warehouse.dbt_run import run_dbt
 from orchestration.home.paths import Home
@@ -58,8 +59,9 @@ LEAST: RawFolder = {
 
 @dataclass(frozen=True)
 class Model:
-    """A model's statements: `full` makes its table or view anew, `further` (of an incremental one) goes on from it."""
+    """A model's id and statements: `full` makes its table or view anew, `further` (if incremental) goes on from it."""
 
+    unique_id: str
     full: str
     further: tuple[str, ...]
     reads_snapshots: bool
@@ -67,11 +69,15 @@ class Model:
 
 @dataclass(frozen=True, repr=False)
 class Project:
-    """The project compiled for one set of settings: seeds, models in the order of the DAG, and data tests by name."""
+    """The project compiled for one set of settings: seeds, models in the order of the DAG, and data tests by name.
+
+    `manifest` is dbt's, which says what rests on what.
+    """
 
     seeds: tuple[str, ...]
     models: tuple[Model, ...]
     checks: Mapping[str, str]
+    manifest: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,7 @@ def compile_project(folder: Path, rules: Mapping[str, str]) -> Project:
     settings = load_settings(home, {name if "." in name else f"rules.{name}": value for name, value in rules.items()})
     home.build.mkdir(parents=True)
     nodes = _compiled(home, settings)
+    manifest = json.loads(parsed_project(home).manifest.read_bytes())
     models = {
         name: [parent for parent in node["depends_on"]["nodes"] if parent.startswith("model.")]
         for name, node in nodes.items()
@@ -126,7 +133,9 @@ def compile_project(folder: Path, rules: Mapping[str, str]) -> Project:
         for node in nodes.values()
         if node["resource_type"] == "test" and (node.get("test_metadata") or {}).get("name") != "no_problem"
     }
-    in_full = Project(seeds, tuple(Model(_full(node), (), False) for node in order), checks)
+    in_full = Project(
+        seeds, tuple(Model(node["unique_id"], _full(node), (), False) for node in order), checks, manifest
+    )
     # Once more, for a build file that holds a build, of which no snapshot has changed since.
     with Bench(in_full, home.build) as bench:
         bench.load(LEAST)
@@ -136,10 +145,16 @@ def compile_project(folder: Path, rules: Mapping[str, str]) -> Project:
     return Project(
         seeds,
         tuple(
-            Model(_full(node), _further(going_on[node["unique_id"]]), "reads_snapshots" in node["tags"])
+            Model(
+                node["unique_id"],
+                _full(node),
+                _further(going_on[node["unique_id"]]),
+                "reads_snapshots" in node["tags"],
+            )
             for node in order
         ),
         checks,
+        manifest,
     )
 
 
@@ -191,6 +206,8 @@ class Bench:
         self.folder = folder
         self.loads = 0
         self.builds = 0
+        # Which nodes the last build ran; None: all.
+        self.ran: frozenset[str] | None = None
         self.connection = open_build_file(folder / BUILD_FILE)
         self.connection.execute("set threads = 1")
         for schema in ("staging", "intermediate", "marts"):
@@ -211,11 +228,12 @@ class Bench:
             write_raw_folder(delivery, raw_folder)
         load_delivery(raw_folder, self.folder / "archive", loaded_at=FIRST_LOAD + timedelta(hours=self.loads))
 
-    def build(self, clock: datetime, *, incremental: bool) -> None:
+    def build(self, clock: datetime, *, incremental: bool, leaves: bool = True) -> None:
+        """Build what is loaded; one that goes on from the build before leaves what would not change, unless told."""
         self.builds += 1
         # Each build has a beginning of its own: staging marks with it what a build has written.
         identity = BuildIdentity("build", clock, CLOCK + timedelta(minutes=self.builds), FIRST_LOAD, self.loads)
-        prepare_build_file(
+        changes = prepare_build_file(
             self.folder / "archive",
             self.folder / BUILD_FILE,
             identity,
@@ -223,10 +241,14 @@ class Bench:
             identities=self.identities,
         )
         run = self.connection.execute
-        ((snapshots_changed,),) = run("select have_snapshots_changed from raw.this_build").fetchall()
+        self.ran = (
+            nodes_to_run(self.project.manifest, changes.tables, self.connection) if incremental and leaves else None
+        )
         run("begin")
         for model in self.project.models:
-            if not incremental or not model.further or (model.reads_snapshots and snapshots_changed):
+            if self.ran is not None and model.unique_id not in self.ran:
+                continue
+            if not incremental or not model.further or (model.reads_snapshots and changes.have_snapshots_changed):
                 run(model.full)
             else:
                 for statement in model.further:

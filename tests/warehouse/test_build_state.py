@@ -47,11 +47,21 @@ def test_deliveries_and_the_clock_may_move_on(build_file: Path) -> None:
         ({"project": "other models"}, "the models, or the programs that run them, changed"),
         ({"rules": {**RULES, "max_connection_minutes": 60}}, "the settings of the rules changed: max_connection"),
         ({"clock_at": "2026-11-20T21:59:59.999999Z"}, "its clock is before that of the last build"),
+        ({"engine": "spark"}, "the engine changed (spark, after duckdb)"),
     ],
 )
 def test_what_else_changes_makes_a_full_build(build_file: Path, changed: dict[str, object], message: str) -> None:
     files = manifest("a")
     assert message in str(reason_for_full_refresh(state(files), replace(state(files), **changed), files, build_file))  # type: ignore[arg-type]
+
+
+def test_builds_on_spark_are_full(build_file: Path) -> None:
+    files = manifest("a")
+    on_spark = replace(state(files), engine="spark")
+    assert reason_for_full_refresh(on_spark, on_spark, files, build_file) == "builds on Spark are full"
+    assert reason_for_full_refresh(on_spark, state(files), files, build_file) == (
+        "the engine changed (duckdb, after spark)"
+    )
 
 
 def test_another_edition_of_the_rules_makes_a_full_build_and_says_so(tmp_path: Path, build_file: Path) -> None:

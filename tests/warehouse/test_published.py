@@ -11,9 +11,10 @@ import pytest
 
 from benchmarks.faults import make_build_file
 from warehouse.errors import OpcoError, UserError
-from warehouse.files import remove_leftovers, temporary_beside, written_atomically
+from warehouse.files import remove_leftovers, sha256_of, temporary_beside, written_atomically
 from warehouse.publish import publish
 from warehouse.published import (
+    BuildRecord,
     changes_beside,
     check_place,
     fault_of,
@@ -22,8 +23,10 @@ from warehouse.published import (
     remove_older,
     require_as_published,
     roll_back,
+    set_link,
     shown_file,
     was_written_to,
+    write_record,
 )
 
 
@@ -88,6 +91,36 @@ def test_a_build_that_an_earlier_release_published_is_not_shown(tmp_path: Path) 
     with pytest.raises(UserError, match=r"builds/b1\.duckdb was published by an earlier release"):
         roll_back(tmp_path / "published")
     assert _seen(tmp_path / "published") == "b2"
+
+
+def test_a_build_that_lacks_what_the_shown_one_has_is_not_shown(tmp_path: Path) -> None:
+    (tmp_path / "builds").mkdir()
+    for name, tables in {
+        "b1": "create table facts as select 1 as id, 'x' as field_1; create table lost as select 1 as id",
+        "b2": "create table facts as select 1 as id, 'x' as field_2, false as is_gone",
+        "b3": "create table facts as select 1 as id, 'x' as field_3, false as is_gone; create table fresh (id bigint)",
+    }.items():
+        file = tmp_path / "builds" / f"{name}.duckdb"
+        with duckdb.connect(str(file)) as db:
+            db.execute(f"create table warehouse_build as select '{name}' as build_id, '0.7' as opco_version")
+            db.execute("create table load_reconciliation (files bigint)")
+            # An organisation's own fields tell no release.
+            db.execute(f"create table dim_custom_fields as select 'field_{name[1]}' as column_name")
+            db.execute(tables)
+        at = "2099-11-10T06:00:00.000000Z"
+        write_record(file, BuildRecord(name, at, at, file.stat().st_size, sha256_of(file), {}))
+        set_link(tmp_path, file)
+    refused = r"build b1 is not shown: opco 0\.7 made it.* lacks facts\.is_gone, fresh, which .*opco rebuild"
+    with pytest.raises(UserError, match=refused):
+        roll_back(tmp_path, "b1")
+    with pytest.raises(UserError, match=r"build b2 is not shown: .* lacks fresh, which"):
+        roll_back(tmp_path)
+    shown = shown_file(tmp_path)
+    assert shown is not None
+    assert shown.stem == "b3"
+    # Of what cannot be read nothing is known: then any build is better.
+    _overwrite(shown, b"no database", later=False)
+    assert roll_back(tmp_path, "b1").build_id == "b1"
 
 
 @pytest.mark.parametrize("name", ["b1", "../builds/b4", "b4.duckdb", "nothing", ""])

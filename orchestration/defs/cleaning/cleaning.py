@@ -8,6 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 import dagster as dg
@@ -22,8 +23,7 @@ from orchestration.runs.background import BackgroundRuns
 from orchestration.runs.progress import Progress
 from orchestration.runs.records import delete_runs, purge_ticks, runs_before, vacuum
 from reports.delivery.store import DeliveryStore
-from reports.issuing.manifest import issue_folders
-from reports.issuing.naming import session_folder
+from reports.issuing.naming import issues_folders
 from reports.issuing.removal import Removal, document_files, remove_documents, superseded_issues
 from warehouse.account import account
 from warehouse.archive import INSTANT, orphans, read_manifest, remove_superseded
@@ -259,10 +259,10 @@ def _named(home: Home, named: Named, now: datetime) -> Iterator[Candidate]:
             yield Candidate("archive", names, held, remove)
     removal = Removal(now.strftime(INSTANT), account())
     for session_id in named.issues_of:
-        folder = session_folder(home.attestations, session_id)
-        if not issue_folders(folder):
-            raise UserError(f"No attestations were issued for session {session_id!r}: nothing of it can be cleaned.")
-        for issue in superseded_issues(folder):
+        folders = issues_folders(home.attestations, home.documents, session_id)
+        if not folders:
+            raise UserError(f"Nothing was issued for session {session_id!r}: nothing of it can be cleaned.")
+        for issue in chain.from_iterable(map(superseded_issues, folders)):
             held = _bytes(*document_files(issue))
             yield Candidate("attestations", (_relative(home, issue),), held, partial(remove_documents, issue, removal))
 

@@ -14,6 +14,7 @@ from orchestration.defs.attestations.partitions import partition_key
 from orchestration.defs.export.assets import ExportConfig, export_job
 from orchestration.defs.nightly.schedules import NIGHTLY, WAITS, nightly_schedule
 from orchestration.defs.nightly.sensors import arrivals_sensor, sessions_sensor
+from orchestration.defs.warehouse.assets import up_to
 from orchestration.home.clock import calendar_day
 from orchestration.home.paths import Home
 from orchestration.home.settings import load_settings
@@ -183,7 +184,7 @@ def defs() -> dg.Definitions:
     settings = load_settings(home)
     job = dg.define_asset_job(
         NIGHTLY,
-        selection=dg.AssetSelection.assets(nightly_exports, nightly_attestations).upstream(),
+        selection=up_to(nightly_exports, nightly_attestations),
         description="From the raw folder to the published file, the default exports, and the attestations of sessions "
         "that ended.",
         tags=WAITS,

@@ -17,6 +17,7 @@ from pydantic import Field
 
 from orchestration.defs.attestations.partitions import keep_in_step
 from orchestration.defs.raw.archive_check import require_known_archive
+from orchestration.defs.warehouse.changed import BUILT, nodes_to_run
 from orchestration.defs.warehouse.dbt_project import (
     TESTED_FILE,
     Relation,
@@ -49,6 +50,7 @@ from warehouse.archive import INSTANT, Manifest, read_whole_manifest, require_wh
 from warehouse.build_file import (
     BuildIdentity,
     count_affected_learners,
+    open_build_file,
     prepare_build_file,
     read_conflicts,
     read_gone,
@@ -62,6 +64,8 @@ from warehouse.errors import OpcoError, UserError
 from warehouse.files import remove_leftovers
 from warehouse.publish import publish
 from warehouse.published import check_place, fault_of, shown_file, was_written_to
+
+LAYERS = ("staging", "intermediate", "marts")
 
 
 class BuildConfig(dg.Config):
@@ -92,6 +96,11 @@ class Translator(DagsterDbtTranslator):
         )
 
 
+def up_to(*assets: dg.AssetsDefinition) -> dg.AssetSelection:
+    """Select assets with all that they rest on, and all models: what none reads, as `opco why` does, is built too."""
+    return dg.AssetSelection.assets(*assets).upstream() | dg.AssetSelection.groups(*LAYERS)
+
+
 @dg.definitions
 def defs() -> dg.Definitions:
     """Define the dbt models with their tests as checks, the published file, and the job that builds it all."""
@@ -110,13 +119,12 @@ def defs() -> dg.Definitions:
     ) -> Iterator[Any]:
         yield from _build(context, config, home, manifest, progress)
 
-    read_by_models = {dep.asset_key for spec in dbt_models.specs for dep in spec.deps}
-
     @dg.asset(
         group_name="published",
         kinds={"duckdb"},
-        # What no model reads, such as what `opco why` reads, is part of a whole build too.
-        deps=[spec.key for spec in dbt_models.specs if spec.key.path[0] == "marts" or spec.key not in read_by_models],
+        # The mart that says what the build is, and reads all the others. Dagster would leave out what depends on models
+        # that a build left as they are.
+        deps=[dg.AssetKey(["marts", "warehouse_build"])],
         description="The published DuckDB file: the marts of a build whose tests all passed.",
     )
     @tells_mistakes
@@ -135,9 +143,14 @@ def defs() -> dg.Definitions:
             )
         progress.stage("Publishing")
         require_on_record(context.instance, context.run.run_id)
-        summary = publish(
-            paths.build_file, paths.published, tested.build_id, home.settings().build.keep_builds, tested.archive_head
-        )
+        try:
+            keep = home.settings().build.keep_builds
+            summary = publish(paths.build_file, paths.published, tested.build_id, keep, tested.archive_head)
+        except OpcoError as error:
+            if damage_in(str(error)):
+                # In a table that this build had no need to read: the next one goes on from no damaged file.
+                (paths.build / TESTED_FILE).unlink()
+            raise
         keep_in_step(context.instance, paths.warehouse)
         return dg.MaterializeResult(
             metadata={
@@ -146,6 +159,7 @@ def defs() -> dg.Definitions:
                 "bytes": summary.byte_count,
                 "sha256": summary.sha256,
                 "full_refresh_reason": tested.full_refresh_reason or "",
+                "nodes_left": tested.nodes_left,
                 "learners_rebuilt": count_affected_learners(paths.build_file),
                 "builds_removed": dg.MetadataValue.json(list(summary.removed)),
                 "row_counts": dg.MetadataValue.json(dict(summary.row_counts)),
@@ -161,8 +175,7 @@ def defs() -> dg.Definitions:
             dg.define_asset_job(
                 "build",
                 # What a source has is pulled by the night, or by opco pull.
-                selection=dg.AssetSelection.assets(published_warehouse).upstream()
-                - dg.AssetSelection.key_prefixes("sources"),
+                selection=up_to(published_warehouse) - dg.AssetSelection.key_prefixes("sources"),
                 description="From the raw folder to the published file.",
             ),
             dg.define_asset_job(
@@ -229,7 +242,8 @@ def _build(
     if failure is not None:
         raise failure
     if not context.is_subset:
-        write_state(tested, replace(state, full_refresh_reason=full_refresh_reason))
+        left = _nodes_built(manifest) - {node.unique_id for node in result.nodes}
+        write_state(tested, replace(state, full_refresh_reason=full_refresh_reason, nodes_left=len(left)))
 
 
 def _attempt(
@@ -253,7 +267,7 @@ def _attempt(
         progress.stage("Reading the archive's checksums")
         require_whole_files(paths.archive, delivered, progress.at)
         remove_build_file(paths.build_file)
-    have_snapshots_changed = prepare_build_file(
+    changes = prepare_build_file(
         paths.archive,
         paths.build_file,
         identity,
@@ -262,8 +276,11 @@ def _attempt(
         issued=read_issued(paths, context.log.warning),
     )
     context.log.info(f"Full refresh: {full_refresh_reason}" if is_full_refresh else "Incremental build")
-    nodes = [node for node in manifest["nodes"].values() if node["resource_type"] in ("model", "seed", "test")]
-    progress.stage("Building", len(nodes))
+    chosen_nodes = None
+    if not is_full_refresh and not context.is_subset:
+        with open_build_file(paths.build_file, read_only=True) as db:
+            chosen_nodes = nodes_to_run(manifest, changes.tables, db)
+    progress.stage("Building", len(_nodes_built(manifest) if chosen_nodes is None else chosen_nodes))
     # Those that Dagster was asked for, where it is not all of them.
     chosen = get_updated_cli_invocation_params_for_context(context, manifest, Translator())
     if settings.build.engine == "spark":
@@ -273,26 +290,31 @@ def _attempt(
         return *build_on_spark(paths, settings, identity.build_id, delivered, manifest, progress), None
     arguments = [
         *build_arguments(settings, is_full_refresh=is_full_refresh, build_id=identity.build_id),
-        *chosen.selection_args,
-        *(["--indirect-selection", chosen.indirect_selection] if chosen.indirect_selection else []),
     ]
+    if chosen_nodes is None:
+        arguments += chosen.selection_args
+        arguments += ["--indirect-selection", chosen.indirect_selection] if chosen.indirect_selection else []
     project = parsed_project(paths)
     kept = compiled_file(
         project,
         paths,
         settings,
         is_full_refresh=is_full_refresh,
-        have_snapshots_changed=have_snapshots_changed,
+        have_snapshots_changed=changes.have_snapshots_changed,
     )
     # Of a part of the models, nothing says which tables of the others stand.
     compiled = {} if context.is_subset else read_compiled(kept)
-    result = run_dbt(arguments, project.parsed, dbt_log(paths), progress.step, compiled)
+    result = run_dbt(arguments, project.parsed, dbt_log(paths), progress.step, compiled, chosen_nodes)
     if result.is_success:
-        if not context.is_subset and not compiled:
-            keep_compiled(kept, result.nodes, manifest)
+        if not context.is_subset:
+            keep_compiled(kept, result.nodes, manifest, compiled)
         return result, None, None
     failure = OpcoError(_why_dbt_stopped(paths, settings, result))
     return result, failure, damage_in(str(failure))
+
+
+def _nodes_built(manifest: dict[str, Any]) -> set[str]:
+    return {unique_id for unique_id, node in manifest["nodes"].items() if node["resource_type"] in BUILT}
 
 
 def _events(

@@ -187,8 +187,13 @@ def read_compiled(path: Path) -> dict[str, str]:
     return compiled
 
 
-def keep_compiled(path: Path, nodes: Sequence[NodeResult], manifest: Mapping[str, Any]) -> None:
-    """Keep the compiled SQL of nodes for builds to come, but for those that asked the database while compiled."""
+def keep_compiled(
+    path: Path, nodes: Sequence[NodeResult], manifest: Mapping[str, Any], kept: Mapping[str, str]
+) -> None:
+    """Keep the compiled SQL of nodes for builds to come, beside what is `kept` there of others already.
+
+    Not of those that asked the database while they were compiled.
+    """
     compiled = {
         node.unique_id: node.query
         for node in nodes
@@ -196,11 +201,11 @@ def keep_compiled(path: Path, nodes: Sequence[NodeResult], manifest: Mapping[str
         and ASKS_THE_DATABASE not in manifest["nodes"][node.unique_id]["depends_on"]["macros"]
         and not JINJA.search(node.query)
     }
-    if os.access(path.parent, os.W_OK):
+    if not compiled.keys() <= kept.keys() and os.access(path.parent, os.W_OK):
         for older in sorted(path.parent.glob("compiled-*.json"), key=_written_at)[: 1 - COMPILED_KEPT]:
             older.unlink(missing_ok=True)
         with written_atomically(path) as temporary:
-            temporary.write_text(json.dumps(compiled), encoding="utf-8")
+            temporary.write_text(json.dumps({**kept, **compiled}), encoding="utf-8")
 
 
 def _written_at(path: Path) -> float:

@@ -5,18 +5,23 @@ dbt's package is loaded by the functions that need it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from orchestration.defs.warehouse.changed import BUILT
 from warehouse.project import PROJECT_DIR
 
 if TYPE_CHECKING:
     from dbt.artifacts.schemas.run import RunResult
     from dbt_common.events.base_types import EventMsg
+
+
+# Put on the nodes that a build chose, so that one word of dbt's selection names them.
+CHOSEN = "chosen_by_this_build"
 
 
 @dataclass(frozen=True)
@@ -54,8 +59,9 @@ def run_dbt(
     log: Path,
     on_node: Callable[[str], None],
     compiled: Mapping[str, str] | None = None,
+    chosen: Collection[str] | None = None,
 ) -> DbtResult:
-    """Run dbt with `arguments` on the project as `parsed` has it.
+    """Run dbt with `arguments` on the project as `parsed` has it: all nodes, or where given the `chosen` ones.
 
     `on_node` is called after each node, with the names of those that are at work then.
 
@@ -72,7 +78,8 @@ def run_dbt(
 
     def at_event(event: EventMsg) -> None:
         info: Any = event.info
-        if info.name in ("NodeStart", "NodeFinished"):
+        # What else dbt runs, such as exposures, is no step of a build.
+        if info.name in ("NodeStart", "NodeFinished") and event.data.node_info.resource_type in BUILT:
             name = event.data.node_info.node_name
             if info.name == "NodeStart":
                 at_work.append(name)
@@ -90,10 +97,13 @@ def run_dbt(
     manifest.build_flat_graph()
     for unique_id, query in (compiled or {}).items():
         _hand_over(manifest.nodes[unique_id], query)
+    for unique_id in chosen or ():
+        manifest.nodes[unique_id].tags.append(CHOSEN)
+    selection = [] if chosen is None else ["--select", f"tag:{CHOSEN}", "--indirect-selection", "empty"]
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", encoding="utf-8") as lines, _database_closed_afterwards():
+    with log.open("w", buffering=1, encoding="utf-8") as lines, _database_closed_afterwards():
         ended = dbtRunner(manifest, [at_event]).invoke(
-            [arguments[0], *project, *quiet, *arguments[1:]],
+            [arguments[0], *project, *quiet, *arguments[1:], *selection],
             # No model is ephemeral; with them, dbt would also write what each node is compiled to.
             inject_ephemeral_ctes=False,
         )

@@ -55,7 +55,12 @@ def build_on_spark(
     arguments = build_arguments(settings, is_full_refresh=True, build_id=build_id)
     log = home.build / "dbt" / "spark.log"
     with spark_session(
-        folder, log, remote=spark_remote(), threads=build.threads, memory=bytes_of(build.memory_limit)
+        folder,
+        log,
+        rows=sum(version.row_count for version in delivered.held_files),
+        remote=spark_remote(),
+        threads=build.threads,
+        memory=bytes_of(build.memory_limit),
     ) as session:
         create_raw(session, home.build_file, archive, work)
         result = run_dbt([*arguments, "--target", "spark"], parsed, dbt_log(home), progress.step)
@@ -98,7 +103,12 @@ def _take_over(
         if node["resource_type"] in ("model", "seed")
     }
     limit = bytes_of(settings.build.views_above)
-    viewed = [table for table in tables if table.schema != "marts" or table.byte_count > limit]
+    # A dimension has a key, which a view cannot have; none is that large.
+    viewed = [
+        table
+        for table in tables
+        if table.schema != "marts" or (table.byte_count > limit and not table.name.startswith("dim_"))
+    ]
     promised = {table: _promised_types(nodes[table.schema, table.name]) for table in tables}
     view_parquet(home.build_file, {table: promised[table] for table in viewed})
     describe_views(home.build_file, [nodes["marts", table.name] for table in viewed if table.schema == "marts"])
@@ -107,14 +117,10 @@ def _take_over(
         for table in tables
         if table not in viewed and nodes[table.schema, table.name]["resource_type"] == "model"
     }
-    written = [
-        node["name"] for key, node in nodes.items() if key not in {(table.schema, table.name) for table in viewed}
-    ]
-    arguments = [
-        *build_arguments(settings, is_full_refresh=True, build_id=build_id),
-        *("--exclude-resource-type", "test", "--select", *written),
-    ]
-    result = run_dbt(arguments, parsed_project(home).parsed, dbt_log(home), lambda _: None, queries)
+    behind_views = {nodes[table.schema, table.name]["unique_id"] for table in viewed}
+    written = {node["unique_id"] for node in nodes.values()} - behind_views
+    arguments = build_arguments(settings, is_full_refresh=True, build_id=build_id)
+    result = run_dbt(arguments, parsed_project(home).parsed, dbt_log(home), lambda _: None, queries, written)
     if result.is_success:
         return None
     lines = "\n".join(f"  {node.unique_id}: {node.message}" for node in result.nodes if node.status == "error")

@@ -296,8 +296,28 @@ def test_superseded_versions_go_only_when_named_and_no_build_reads_less(
 
 
 def test_issues_are_cleaned_of_sessions_that_have_some(home: Home, instance: dg.DagsterInstance) -> None:
-    with pytest.raises(UserError, match="No attestations were issued for session 'S-1'"):
+    with pytest.raises(UserError, match="Nothing was issued for session 'S-1'"):
         cleaned(home, instance, named=Named(issues_of=("S-1",)))
+
+
+def test_superseded_issues_are_cleaned_of_every_kind(home: Home, instance: dg.DagsterInstance) -> None:
+    folders = [
+        home.attestations / "S-1",
+        home.documents / "log/S-1/2026-09",
+        home.documents / "certificate/S-10/session",
+    ]
+    for folder in folders:
+        for number in (1, 2):
+            written(folder / f"issue-{number}" / "manifest.json", "{}")
+            written(folder / f"issue-{number}" / "document.pdf", "%PDF")
+    cleaned(home, instance, named=Named(issues_of=("S-1",)))
+    left = sorted(path.relative_to(home.folder / "var") for path in (home.folder / "var").rglob("document.pdf"))
+    assert [str(path.parent) for path in left] == [
+        "attestations/S-1/issue-2",
+        "documents/certificate/S-10/session/issue-1",
+        "documents/certificate/S-10/session/issue-2",
+        "documents/log/S-1/2026-09/issue-2",
+    ]
 
 
 def test_the_job_does_the_same_and_has_its_time(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,46 @@
+"""Progress where stderr is no terminal: a log, or a pipe."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from opco import terminal
+from opco.terminal import TerminalProgress
+
+
+def test_a_stage_is_told_as_it_begins_and_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = TerminalProgress()
+    progress.stage("Starting")
+    progress.stage("Building", 3)
+    for note in ("stg_users, stg_groups", "stg_groups", ""):
+        progress.step(note)
+    assert capsys.readouterr().err.splitlines() == ["Starting…", "Building… 0 of 3", "Building… 3 of 3"]
+
+
+def test_a_long_stage_says_how_far_it_is_and_what_it_waits_for(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal, "QUIET_SECONDS", 0)
+    progress = TerminalProgress()
+    progress.stage("Loading")
+    progress.step()
+    progress.at(1, 3, "users.csv[red]\x1b")
+    assert capsys.readouterr().err.splitlines() == ["Loading…", "Loading…", "Loading… 1 of 3: users.csv[red]\ufffd"]
+
+
+def test_a_step_that_takes_long_is_not_silent(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(terminal, "QUIET_SECONDS", 0.01)
+    progress = TerminalProgress()
+    lines: list[str] = []
+    end = time.monotonic() + 60
+    with progress.shown():
+        progress.stage("Publishing", 1)
+        while len(lines) < 3 and time.monotonic() < end:
+            time.sleep(0.01)
+            lines += capsys.readouterr().err.splitlines()
+    assert {line.split(",")[0] for line in lines} == {"Publishing… 0 of 1"}
+    assert len(lines) >= 3
