@@ -82,7 +82,9 @@
                 (unfit_columns is null or not array_contains(unfit_columns, '{{ name }}'))
             {%- if column.placeholders %}
                 and {{ cell }} not in (
-                    {%- for word in column.placeholders %}{{ quoted_text(word) }}{{ ', ' if not loop.last }}{% endfor -%}
+                    {%- for word in column.placeholders %}
+                        {{- quoted_text(word) }}{{ ', ' if not loop.last }}
+                    {%- endfor -%}
                 )
             {%- endif %}
                 then {{ cell }}

@@ -1,7 +1,7 @@
 {{ config(materialized='incremental', incremental_strategy='affected_learners') }}
 {%- set turn = [
     'connections.connected_at',
-    'connections.disconnected_at',
+    'connections.disconnected_at nulls last',
     id_order('connections.connection_id'),
     id_order('connections.session_id'),
     id_order('connections.course_id'),

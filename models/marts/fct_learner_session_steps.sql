@@ -27,8 +27,8 @@ final as (
             partition by user_id, session_id
             order by
                 program_position nulls last,
-                case when program_position is null then {{ alphabetical('resource_name') }} end,
-                case when program_position is null then resource_name end,
+                case when program_position is null then {{ alphabetical('resource_name') }} end nulls last,
+                case when program_position is null then resource_name end nulls last,
                 {{ id_order('resource_id') }},
                 step_type
         ) as step_number,

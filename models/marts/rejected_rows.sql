@@ -23,7 +23,7 @@ nulled as (
         true as row_kept,
         loaded_at
     from raw_rows
-    where row_status in ('kept', 'outside_session')
+    where row_status in ('kept', 'outside_session') and nulled_cells <> {{ list_of([]) }}
 ),
 
 listed as (

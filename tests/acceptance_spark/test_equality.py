@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
+from orchestration.defs.warehouse.dbt_project import dbt_variables
 from orchestration.home.paths import Home
 from orchestration.home.settings import load_settings
 from tests.acceptance_spark.campuses import built_home, homes
@@ -28,7 +30,7 @@ def test_every_table_is_equal_both_ways(session: Any, tmp_path: Path, name: str)
     folder = tmp_path / "spark"
     export_raw(home.build_file, folder)
     create_raw(session, home.build_file, str(home.archive), str(folder))
-    variables = load_settings(home).of_the_models()
+    variables = json.loads(dbt_variables(load_settings(home))[1])
     result = run_dbt_on_spark(folder, ["build", "--exclude-resource-type", "unit_test", "--full-refresh"], variables)
     failed = {one.node.name: one.message for one in result.result if one.status in ("error", "fail", "skipped")}
     assert failed == {}
