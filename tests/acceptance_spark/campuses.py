@@ -35,7 +35,7 @@ def homes() -> dict[str, tuple[dict[str, dict[str, object]], Sequence[RawFolder 
         "raw_timezone": "Europe/Paris",
         "display_timezone": "America/Cayenne",
     }
-    everywhere = {"raw_timezone": "Australia/Lord_Howe", "display_timezone": "Asia/Kathmandu"}
+    everywhere: dict[str, object] = {"raw_timezone": "Australia/Lord_Howe", "display_timezone": "Asia/Kathmandu"}
     return {
         "campus": ({}, [CAMPUS / "2026-11-05", CAMPUS / "2026-11-20"]),
         "demo": ({}, [PROJECT_DIR / "demo" / "raw"]),

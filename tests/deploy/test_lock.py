@@ -77,3 +77,13 @@ def test_it_gets_them_at_the_versions_that_are_tested() -> None:
         assert "--hash=sha256:" in entry
     assert {"pip", "setuptools", "hatchling"} <= set(production)
     assert not {"pytest", "pytest-xdist", "hypothesis", "mypy", "ruff", "sqlfluff", "playwright"} & set(production)
+
+
+def test_the_second_engines_environment_has_all_that_is_tested_and_spark() -> None:
+    whole, spark = locked("requirements.lock"), locked("requirements.spark.lock")
+    for name, entry in whole.items():
+        assert re.sub(" ;.*", "", spark[name]) == re.sub(" ;.*", "", entry)
+    assert {"dbt-spark", "pyspark", "py4j", "sqlparams", "pandas", "grpcio-status"} <= set(spark) - set(whole)
+    assert len(set(spark) - set(whole)) < 15
+    assert all("--hash=sha256:" in entry for entry in spark.values())
+    assert "://" not in (PROJECT_DIR / "requirements.spark.lock").read_text(encoding="utf-8")

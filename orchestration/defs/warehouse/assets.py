@@ -43,6 +43,7 @@ from orchestration.home.clock import clock
 from orchestration.home.identities import identities_digest, read_identities
 from orchestration.home.paths import Home
 from orchestration.home.settings import Settings
+from orchestration.home.variables import spark_remote
 from orchestration.runs.dagster_internals import written_together
 from orchestration.runs.dead_runs import require_on_record
 from orchestration.runs.mistakes import tells_mistakes
@@ -66,6 +67,7 @@ from warehouse.errors import OpcoError, UserError
 from warehouse.files import remove_leftovers
 from warehouse.publish import publish
 from warehouse.published import check_place, fault_of, shown_file, was_written_to
+from warehouse.spark import require_spark
 
 LAYERS = ("staging", "intermediate", "marts")
 
@@ -200,11 +202,13 @@ def _build(
     paths = home.home
     settings = home.settings({"build.engine": config.engine} if config.engine else None)
     engine = settings.build.engine
-    if engine == "spark" and context.is_subset:
-        raise UserError(
-            "On Spark a build is a whole one: its tables stand in no catalog between builds. Materialise all models, "
-            "or run: opco build"
-        )
+    if engine == "spark":
+        require_spark(spark_remote())
+        if context.is_subset:
+            raise UserError(
+                "On Spark a build is a whole one: its tables stand in no catalog between builds. Materialise all "
+                "models, or run: opco build"
+            )
     tested = paths.build / TESTED_FILE
     remove_leftovers(paths.build)
     # Found before the work: a build that cannot be published, and a published file that is not what it was.

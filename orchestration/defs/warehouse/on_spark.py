@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from warehouse.spark import (
     create_raw,
     describe_views,
     export_raw,
+    first_line,
     is_alive,
     spark_session,
     view_parquet,
@@ -46,29 +48,55 @@ def build_on_spark(
     became of each node, and what stopped the build in words for people.
     """
     folder, build = home.spark / build_id, settings.build
-    remove_builds(build.spark_folder)
-    archive, work = send_archive(home.archive, delivered, folder, build.spark_folder)
     export_raw(home.build_file, folder)
-    copy_folder(f"{folder}/raw", f"{work}/raw")
+    with told(build.spark_folder):
+        remove_builds(build.spark_folder)
+        archive, work = send_archive(home.archive, delivered, folder, build.spark_folder)
+        copy_folder(f"{folder}/raw", f"{work}/raw")
     parsed = parsed_project(home, "spark").parsed
     arguments = build_arguments(settings, is_full_refresh=True, build_id=build_id)
-    log = home.build / "dbt" / "spark.log"
     with spark_session(
         folder,
-        log,
+        spark_log(home),
         rows=sum(version.row_count for version in delivered.held_files),
         remote=spark_remote(),
         threads=build.threads,
         memory=bytes_of(build.memory_limit),
     ) as session:
-        create_raw(session, home.build_file, archive, work)
+        try:
+            create_raw(session, home.build_file, archive, work)
+        except Exception as error:
+            raise OpcoError(
+                f"Spark cannot read {archive}, or cannot write to {work}: {first_line(error)}\n"
+                "What was published before stays. See that it has the rights, and of a bucket the jars, for these "
+                "addresses (docs/scaling.md), then run the build again."
+            ) from error
         result = run_dbt([*arguments, "--target", "spark"], parsed, dbt_log(home), progress.step)
         if not result.is_success:
-            words = _why_spark_stopped(result, session, log)
-            return result, OpcoError(f"{words}\nAll of dbt's words are in {dbt_log(home)}.")
+            words = why_spark_stopped(result, session, home)
+            return result, OpcoError(words)
     progress.stage("Taking over what Spark built")
-    bring_back(work, folder)
+    with told(build.spark_folder):
+        bring_back(work, folder)
     return result, _take_over(home, settings, build_id, folder, manifest)
+
+
+@contextmanager
+def told(shared: str | None) -> Iterator[None]:
+    """Tell in words for people that the folder or URL `shared` cannot be read or written from here."""
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise OpcoError(
+            f"{shared} (build.spark_folder) cannot be read or written from here: {first_line(error)}\n"
+            "What was published before stays. See that it is reachable and that this account has the rights, then run "
+            "the build again."
+        ) from error
+
+
+def spark_log(home: Home) -> Path:
+    """Return the file that holds what the JVM of the last build on Spark printed."""
+    return dbt_log(home).with_name("spark.log")
 
 
 def without_plan(message: str) -> str:
@@ -76,11 +104,12 @@ def without_plan(message: str) -> str:
     return PLAN.sub("", message)
 
 
-def _why_spark_stopped(result: DbtResult, session: Any, log: Path) -> str:
+def why_spark_stopped(result: DbtResult, session: Any, home: Home) -> str:
+    """Return in words for people what stopped dbt in a session of Spark, which may be gone."""
     if not is_alive(session):
         return (
             "Spark ended before the build did: its process was killed or ran out of memory, or its cluster is away. "
-            f"What was published before stays. Its last words are in {log}.\n"
+            f"What was published before stays. Its last words are in {spark_log(home)}.\n"
             "See what ended it (memory: build.memory_limit), then run the build again: it begins anew."
         )
     nodes = [replace(node, message=without_plan(node.message)) for node in result.nodes]
@@ -88,7 +117,8 @@ def _why_spark_stopped(result: DbtResult, session: Any, log: Path) -> str:
     reasons = "\n".join(f"  {line}" for line in lines) if lines else f"  {result.error}"
     return (
         f"The build on Spark stopped; what was published before stays. dbt says:\n{reasons}\n"
-        "If DuckDB builds the same archive (--engine duckdb), it is Spark or its catalog that refuses: docs/scaling.md."
+        "Where DuckDB builds the same archive (--engine duckdb), Spark or its catalog refuses it: docs/scaling.md.\n"
+        f"All of dbt's words are in {dbt_log(home)}, and Spark's in {spark_log(home)}."
     )
 
 
