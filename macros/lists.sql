@@ -25,7 +25,9 @@
 {%- endmacro %}
 
 {% macro spark__struct_of(fields) -%}
-    named_struct({% for name, value in fields.items() %}'{{ name }}', {{ value }}{{ ', ' if not loop.last }}{% endfor %})
+    named_struct(
+        {%- for name, value in fields.items() %}'{{ name }}', {{ value }}{{ ', ' if not loop.last }}{% endfor -%}
+    )
 {%- endmacro %}
 
 
@@ -90,7 +92,10 @@
     {#- a null within a struct comes first -#}
     transform(
         array_sort(collect_list(struct(
-            {% for key in keys %}{{ key }} is null as no_key_{{ loop.index }}, {{ key }} as key_{{ loop.index }}, {% endfor %}
+            {%- for key in keys %}
+            {{ key }} is null as no_key_{{ loop.index }},
+            {{ key }} as key_{{ loop.index }},
+            {%- endfor %}
             {{ value }} as value
         ))),
         row -> row.value

@@ -11,7 +11,8 @@ with final as (
                 fields.value_type = 'number'
                 and {{ matches_fully('field_values.value', '[+-]?[0-9]{1,15}([.,][0-9]+)?') }}
                 then cast(
-                    replace(regexp_extract(field_values.value, '^[^.,]+([.,][0-9]{1,6})?', 0), ',', '.') as decimal(21, 6)
+                    replace(regexp_extract(field_values.value, '^[^.,]+([.,][0-9]{1,6})?', 0), ',', '.')
+                    as decimal(21, 6)
                 )
         end as number_value
     from {{ ref('stg_user_custom_field_values') }} as field_values

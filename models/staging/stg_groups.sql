@@ -32,7 +32,9 @@ deduplicated as (
         case
             when validated.delivered_parent_group_id is null or known_parents.known_parent_group_id is not null
                 then coalesce(validated.nulled_cells, {{ list_of([]) }})
-            else {{ list_of([rejection('unknown_group', 'parent_group_id', of='validated.delivered_parent_group_id')]) }}
+            else {{ list_of([
+                rejection('unknown_group', 'parent_group_id', of='validated.delivered_parent_group_id')
+            ]) }}
         end as nulled_cells,
         {{ row_status(['group_id'], compared=['group_name', 'delivered_parent_group_id']) }} as row_status
     from validated
