@@ -59,7 +59,8 @@
 {%- endmacro %}
 
 
-{# Aggregate: the exact mean of percentages, cut to six decimals, so that rounding half up to one stays right. #}
+{# Aggregate: the exact mean of percentages, cut to six decimals, so that rounding half up to one decimal
+   stays right. #}
 {% macro mean_pct(pct) -%}
     {%- set millionths = 'sum(cast(' ~ pct ~ ' * 1000000 as bigint))' -%}
     cast({{ whole_quotient(millionths, 'count(' ~ pct ~ ')') }} / 1000000 as decimal(9, 6))

@@ -92,10 +92,9 @@
     {#- a null within a struct comes first -#}
     transform(
         array_sort(collect_list(struct(
-            {%- for key in keys %}
-            {{ key }} is null as no_key_{{ loop.index }},
-            {{ key }} as key_{{ loop.index }},
-            {%- endfor %}
+            {% for key in keys -%}
+                {{ key }} is null as no_key_{{ loop.index }}, {{ key }} as key_{{ loop.index }},
+            {% endfor %}
             {{ value }} as value
         ))),
         row -> row.value

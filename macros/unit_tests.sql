@@ -1,4 +1,5 @@
-{# How Spark reads the rows of dbt's unit tests: lists and structs from text, as DuckDB does, and backslashes. #}
+{# What the rows of dbt's unit tests say, for Spark: lists and structs as DuckDB reads them from text,
+   and backslashes. #}
 
 
 {% macro spark__safe_cast(field, type) -%}

@@ -175,7 +175,7 @@ def _copy_marts(build_file: Path, target: Path, build_id: str, parquet: Path) ->
         ).fetchall()
         _check_room(db, target.parent, [table for table, _, is_table in marts if is_table])
         db.execute(f"attach {quoted_literal(target)} as published")
-        row_counts = {}
+        row_counts, keyed = {}, set()
         db.execute("use published.main")
         # What is pointed to stands there first.
         for table, comment, is_table in sorted(marts, key=lambda one: one[0] in FOREIGN_KEYS):
@@ -184,15 +184,16 @@ def _copy_marts(build_file: Path, target: Path, build_id: str, parquet: Path) ->
             db.execute(f"set preserve_insertion_order = {'true' if order else 'false'}")
             if not is_table:
                 _write_parquet(db, table, parquet / table)
-            elif keys := [key for key in FOREIGN_KEYS.get(table, ()) if key[1] in row_counts]:
+            elif keys := [key for key in FOREIGN_KEYS.get(table, ()) if key[1] in keyed]:
                 db.execute(_definition(db, table, keys))
                 db.execute(f"insert into published.main.{name} from build.marts.{name}")
             else:
                 db.execute(f"create table published.main.{name} as from build.marts.{name} {order}")
             counted = db.execute(f"select count(*) from published.main.{name}").fetchone()
             row_counts[table] = counted[0] if counted else 0
-            if key := PRIMARY_KEYS.get(table):
+            if is_table and (key := PRIMARY_KEYS.get(table)):
                 db.execute(f"alter table published.main.{name} add primary key ({key})")
+                keyed.add(table)
             if comment:
                 kind = "table" if is_table else "view"
                 db.execute(f"comment on {kind} published.main.{name} is {quoted_literal(comment)}")

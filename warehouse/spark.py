@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -77,6 +78,8 @@ def spark_session(
 
     # It would print each query that Spark refuses, with the JVM's stack, beside the error that is raised.
     logging.getLogger("SQLQueryContextLogger").disabled = True
+    # dbt asks each time for Hive's catalog, which a cluster has or has not; the session goes on without.
+    warnings.filterwarnings("ignore", "Failed to set spark.sql.catalogImplementation")
 
     builder = SparkSession.builder.appName("opco")
     local = {
@@ -97,7 +100,10 @@ def spark_session(
     try:
         try:
             with _said_to(log):
-                session = (builder.remote(remote) if remote else builder).getOrCreate()
+                if remote:
+                    # Whoever asks for the session that there is has to know its address: dbt goes by the variable.
+                    os.environ["SPARK_REMOTE"] = remote
+                session = builder.getOrCreate()
                 session.sql("select 1").collect()
         except Exception as error:
             where = f"at {_without_token(remote)}" if remote else f"in this machine's Java (its words are in {log})"
@@ -112,6 +118,7 @@ def spark_session(
             ) from error
         yield session
     finally:
+        os.environ.pop("SPARK_REMOTE", None)
         _end(session, is_local=remote is None)
 
 

@@ -55,11 +55,10 @@ activities as (
         count(*) filter (where is_suspicious) as suspicious_count,
         min(completed_at) as first_completed_at,
         max(completed_at) as last_completed_at,
-        {%- for column in ['creditable_seconds', 'credited_seconds'] %}
         cast(
-            least(sum(cast({{ column }} as decimal(38, 0))), 9223372036854775807) as bigint
-        ) as {{ column }}{{ ',' if not loop.last }}
-        {%- endfor %}
+            least(sum(cast(creditable_seconds as decimal(38, 0))), 9223372036854775807) as bigint
+        ) as creditable_seconds,
+        cast(least(sum(cast(credited_seconds as decimal(38, 0))), 9223372036854775807) as bigint) as credited_seconds
     from {{ ref('fct_credited_activities') }}
     where {{ in_affected_learners() }}
     group by user_id, session_id

@@ -9,12 +9,14 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
+from orchestration.defs.warehouse.on_spark import without_plan
 from orchestration.home.paths import Home
 from tests.commands import OPCO, Opco, result_of
 from warehouse.project import PROJECT_DIR
@@ -115,26 +117,98 @@ def test_a_jvm_that_is_killed_leaves_what_is_published_and_the_next_build_heals(
     link = home / "var/published/opco.duckdb"
     shown = link.resolve()
     building = started(home)
-    java = wait_for_java(building, Home(home).spark)
-    os.kill(java, signal.SIGKILL)
+    os.kill(java_of(building, Home(home).spark), signal.SIGKILL)
     said = building.communicate(timeout=600)[1]
     assert building.returncode == 1, said
     assert "Spark ended before the build did" in said
     assert "What was published before stays" in said
     assert link.resolve() == shown
-    assert build(opco, home, "spark")["full_refresh_reason"] == "there is no complete build to start from"
+    assert build(opco, home, "duckdb")["full_refresh_reason"] == "there is no complete build to start from"
     assert link.resolve() != shown
 
 
 def test_a_build_that_is_killed_takes_its_jvm_along_and_the_next_one_heals(home: Path, opco: Opco) -> None:
     building = started(home)
-    java = wait_for_java(building, Home(home).spark)
+    java = java_of(building, Home(home).spark)
     building.kill()
     building.communicate()
     until(lambda: not Path(f"/proc/{java}").exists())
     assert build(opco, home, "duckdb")["full_refresh_reason"] == "there is no complete build to start from"
     # What Spark had made of it is gone.
     assert not Home(home).spark.exists()
+
+
+def test_a_column_that_a_catalog_refuses_is_told_in_a_line(session: Any) -> None:
+    wide = 'create table default.wide using parquet as select 1 as "Σας", 2 as "ΣΑΣ"'
+    session.conf.set("spark.sql.caseSensitive", "false")
+    with pytest.raises(Exception, match="COLUMN_ALREADY_EXISTS") as refused:
+        session.sql(wide)
+    session.conf.set("spark.sql.caseSensitive", "true")
+    said = without_plan(str(refused.value))
+    assert "`σας` already exists" in said
+    assert len(said.splitlines()) == 1
+    # So it is where a session of ours makes it.
+    session.sql(wide)
+    assert session.table("default.wide").columns == ["Σας", "ΣΑΣ"]
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> Iterator[str]:
+    """The address of a Spark Connect server, as a cluster has one."""
+    spark = Path(find_spec("pyspark").submodule_search_locations[0])  # type: ignore[union-attr,index]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    settings = {
+        "spark.connect.grpc.binding.port": port,
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.memory": "2g",
+        "spark.sql.warehouse.dir": tmp_path / "tables",
+        "spark.ui.enabled": "false",
+    }
+    confs = [part for name, value in settings.items() for part in ("--conf", f"{name}={value}")]
+    service = "org.apache.spark.sql.connect.service.SparkConnectServer"
+    log = tmp_path / "server.log"
+    with log.open("wb") as stream:
+        server = subprocess.Popen(
+            [str(spark / "bin" / "spark-submit"), "--master", "local[2]", *confs, "--class", service, "spark-internal"],
+            stdout=stream, stderr=stream, cwd=tmp_path, env={**os.environ, "SPARK_HOME": str(spark)},
+        )  # fmt: skip
+    try:
+        until(lambda: b"Spark Connect server started" in log.read_bytes() or server.poll() is not None)
+        yield f"sc://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def test_a_cluster_builds_the_same_from_a_folder_that_both_reach(
+    home: Path, opco: Opco, cluster: str, tmp_path: Path
+) -> None:
+    build(opco, home, "duckdb")
+    link = home / "var/published/opco.duckdb"
+    by_duckdb = link.resolve()
+    more = {"OPCO_SPARK_REMOTE": cluster, "OPCO_BUILD__SPARK_FOLDER": f"file://{tmp_path}/shared"}
+    building = started(home, more)
+    said = building.communicate(timeout=3000)[1]
+    assert building.returncode == 0, said
+    assert link.resolve() != by_duckdb
+    with duckdb.connect() as db:
+        for name, file in (("ours", by_duckdb), ("theirs", link.resolve())):
+            db.execute(f"attach '{file}' as {name} (read_only)")
+        tables = [
+            table
+            for (table,) in db.execute("select table_name from duckdb_tables() where database_name = 'ours'").fetchall()
+            if table != "warehouse_build"
+        ]
+        assert len(tables) > 30
+        for one, other in (("ours", "theirs"), ("theirs", "ours")):
+            for table in tables:
+                differing = db.execute(f"from {one}.{table} except all from {other}.{table} limit 2").fetchall()
+                assert differing == [], table
+    # What the cluster had made is gone there; the archive stays for the next build.
+    assert (tmp_path / "shared/archive/users").is_dir()
+    assert list((tmp_path / "shared/builds").iterdir()) == []
 
 
 def started(home: Path, more: dict[str, str] | None = None) -> subprocess.Popen[str]:
@@ -145,7 +219,7 @@ def started(home: Path, more: dict[str, str] | None = None) -> subprocess.Popen[
     )
 
 
-def wait_for_java(building: subprocess.Popen[str], spark: Path) -> int:
+def java_of(building: subprocess.Popen[str], spark: Path) -> int:
     """Return the process of the JVM of a build, once it has made a table."""
     until(lambda: bool(list(spark.glob("*/staging/*/*.parquet"))) or building.poll() is not None)
     children = subprocess.run(

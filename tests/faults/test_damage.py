@@ -47,20 +47,6 @@ def test_a_build_file_damaged_where_dbt_reads_it(home: Path, opco: Opco) -> None
     assert marts_of(home / "var/published/opco.duckdb") == before
 
 
-def test_a_mart_that_is_damaged_where_no_build_reads_it(home: Path, opco: Opco) -> None:
-    before = marts_of(home / "var/published/opco.duckdb")
-    build = ("build", "--raw", CAMPUS / "2026-11-20", "--as-of", "2026-11-20T22:00:00Z", "--json")
-    assert result_of(opco(*build, home=home))["nodes_left"] > 0
-    _damage_the_table(home / "var/build/opco.duckdb", "marts.dim_dates")
-    stopped = opco(*build, home=home)
-    assert stopped.returncode == 1
-    assert "could not be published" in stopped.stdout
-    assert marts_of(home / "var/published/opco.duckdb") == before
-    built = result_of(opco(*build, home=home))
-    assert built["full_refresh_reason"] == "there is no complete build to start from"
-    assert marts_of(home / "var/published/opco.duckdb") == before
-
-
 def test_a_published_file_and_a_build_file_that_are_none(home: Path, opco: Opco) -> None:
     before = marts_of(home / "var/published/opco.duckdb")
     (home / "var/build/opco.duckdb").write_bytes(b"no DuckDB file")

@@ -80,6 +80,20 @@ def test_a_file_that_is_gone_or_changed_is_a_fault(published: Path) -> None:
     assert f"its file {file} is gone" in str(fault_of(published, to_the_last_byte=False))
 
 
+def test_what_points_to_it_has_no_key_of_it(tmp_path: Path) -> None:
+    file = tmp_path / "build.duckdb"
+    make_build_file(file, "b1", 5)
+    with duckdb.connect(str(file)) as db:
+        db.execute(f"copy (select 'u-1' as user_id) to '{tmp_path}/users.parquet' (format parquet)")
+        db.execute(f"create view marts.dim_learners as from read_parquet('{tmp_path}/users.parquet')")
+        db.execute("create table marts.dim_program_sessions as select 's-1' as session_id")
+        db.execute("create table marts.fct_enrollments as select 'u-1' as user_id, 's-1' as session_id")
+    publish(file, tmp_path / "published", "b1", 3)
+    with duckdb.connect(str(tmp_path / "published/builds/b1.duckdb"), read_only=True) as db:
+        keys = "select constraint_column_names from duckdb_constraints() where constraint_type = 'FOREIGN KEY'"
+        assert db.execute(keys).fetchall() == [(["session_id"],)]
+
+
 def test_it_goes_with_its_build(published: Path, tmp_path: Path) -> None:
     publish_large(tmp_path, "b2")
     assert [build.build_id for build in remove_older(tmp_path / "published", 1)] == ["b1"]

@@ -1,5 +1,6 @@
 """The dbt models, built from the archive, and the published file, made from their marts."""
 
+import contextlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -10,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import dagster as dg
+import duckdb
 from dagster_dbt import DagsterDbtTranslator, dbt_assets
 from dagster_dbt.asset_utils import DAGSTER_DBT_UNIQUE_ID_METADATA_KEY as UNIQUE_ID
 from dagster_dbt.asset_utils import get_updated_cli_invocation_params_for_context
@@ -278,7 +280,8 @@ def _attempt(
     context.log.info(f"Full refresh: {full_refresh_reason}" if is_full_refresh else "Incremental build")
     chosen_nodes = None
     if not is_full_refresh and not context.is_subset:
-        with open_build_file(paths.build_file, read_only=True) as db:
+        # Of a damaged file all are run: dbt says then where it is, or makes the table anew.
+        with contextlib.suppress(duckdb.Error), open_build_file(paths.build_file, read_only=True) as db:
             chosen_nodes = nodes_to_run(manifest, changes.tables, db)
     progress.stage("Building", len(_nodes_built(manifest) if chosen_nodes is None else chosen_nodes))
     # Those that Dagster was asked for, where it is not all of them.

@@ -28,7 +28,6 @@ from warehouse.spark import (
     view_parquet,
 )
 
-# What follows the words of an error of Spark's: the query's plan, the JVM's stack.
 PLAN = re.compile(r"\n\s*(?:'|\+-|==|JVM stacktrace|at org\.).*", re.DOTALL)
 
 
@@ -72,6 +71,11 @@ def build_on_spark(
     return result, _take_over(home, settings, build_id, folder, manifest)
 
 
+def without_plan(message: str) -> str:
+    """Return the words of an error of Spark's without the query's plan and the JVM's stack, which follow them."""
+    return PLAN.sub("", message)
+
+
 def _why_spark_stopped(result: DbtResult, session: Any, log: Path) -> str:
     if not is_alive(session):
         return (
@@ -79,7 +83,7 @@ def _why_spark_stopped(result: DbtResult, session: Any, log: Path) -> str:
             f"What was published before stays. Its last words are in {log}.\n"
             "See what ended it (memory: build.memory_limit), then run the build again: it begins anew."
         )
-    nodes = [replace(node, message=re.sub(PLAN, "", node.message)) for node in result.nodes]
+    nodes = [replace(node, message=without_plan(node.message)) for node in result.nodes]
     lines = failures(nodes, lambda query: [tuple(row) for row in session.sql(query).collect()])
     reasons = "\n".join(f"  {line}" for line in lines) if lines else f"  {result.error}"
     return (

@@ -306,6 +306,35 @@ def test_a_run_that_is_deleted_while_it_is_at_work_publishes_nothing(
     assert str(home.warehouse.resolve()) == closing["build"]
 
 
+def test_a_build_file_whose_damage_is_found_as_it_is_published_is_not_gone_on_from(
+    built: tuple[Home, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home, closing = built
+    monkeypatch.setenv(HOME_VARIABLE, str(home.folder))
+    tested = home.build / "tested.json"
+    before = tested.read_bytes()
+
+    def stop(reason: str) -> None:
+        def publish(*_: object) -> None:
+            raise OpcoError(f"It could not be published ({reason}).")
+
+        monkeypatch.setattr(warehouse_assets, "publish", publish)
+        complete = dg.Definitions.merge(
+            warehouse_assets.defs(), dg.Definitions(resources=run_resources(home), executor=dg.in_process_executor)
+        )
+        with open_instance(home) as instance, pytest.raises(OpcoError, match="could not be published"):
+            complete.resolve_implicit_global_asset_job_def().execute_in_process(
+                instance=instance, asset_selection=[dg.AssetKey("published_warehouse")]
+            )
+
+    stop("No space left on device")
+    assert tested.read_bytes() == before
+    stop("IO Error: Corrupt database file: computed checksum 1")
+    assert not tested.exists()
+    tested.write_bytes(before)
+    assert str(home.warehouse.resolve()) == closing["build"]
+
+
 def test_a_build_that_dbt_stops_publishes_nothing(
     built: tuple[Home, dict[str, Any]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
