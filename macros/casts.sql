@@ -80,13 +80,9 @@
         case
             when
                 (unfit_columns is null or not array_contains(unfit_columns, '{{ name }}'))
-            {%- if column.placeholders %}
-                and {{ cell }} not in (
-                    {%- for word in column.placeholders %}
-                        {{- quoted_text(word) }}{{ ', ' if not loop.last }}
-                    {%- endfor -%}
-                )
-            {%- endif %}
+                {%- for word in column.placeholders %}
+                and {{ cell }} <> {{ quoted_text(word) }}
+                {%- endfor %}
                 then {{ cell }}
         end
     {%- elif column.kind == 'list' -%}

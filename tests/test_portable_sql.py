@@ -68,7 +68,9 @@ BRANCH = re.compile(r"\{%-?\s*(?P<word>if|elif|else|endif)\b(?P<condition>.*?)-?
 
 def without_incremental_branches(sql: str) -> str:
     """Return the template without what only an incremental build runs, which is DuckDB's."""
-    kept, stack, end = list[str](), list[str](), 0
+    kept: list[str] = []
+    stack: list[str] = []
+    end = 0
 
     def is_kept() -> bool:
         return all(kind != "incremental" for kind in stack)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from random import Random
 
@@ -15,6 +15,8 @@ from tests.properties.campuses import assisted_campuses
 from tests.properties.folders import raw_folders, retold
 from warehouse.project import PROJECT_DIR
 
+Sections = Mapping[str, Mapping[str, object]]
+
 AS_OF = ("2026-11-18T22:00:00Z", "2026-11-19T22:00:00Z", "2026-11-20T08:25:00Z")
 # Titles that fold, quote, escape or collide, and letters of which two engines may think otherwise.
 TITLES = (
@@ -25,7 +27,7 @@ TITLES = (
 LABELS = ("Été", "ete", "ETE", "ÉTÉ", "œuvre", "Zoé", "ą", "a", "İ", "i", "\\n", "O'Neil")
 
 
-def homes() -> dict[str, tuple[dict[str, dict[str, object]], Sequence[RawFolder | Path]]]:
+def homes() -> dict[str, tuple[Sections, Sequence[RawFolder | Path]]]:
     """Return by name the settings, by section, and the deliveries of each home."""
     drawn, program = _richest(raw_folders(), 5), _richest(assisted_campuses(), 2)
     strict = {
@@ -80,7 +82,7 @@ def titled(folder: RawFolder) -> RawFolder:
     }  # fmt: skip
 
 
-def built_home(folder: Path, chosen: dict[str, dict[str, object]], deliveries: Sequence[RawFolder | Path]) -> Path:
+def built_home(folder: Path, chosen: Sections, deliveries: Sequence[RawFolder | Path]) -> Path:
     """Build the deliveries one after the other in an empty folder, the last in full, and return the home."""
     home = folder / "home"
     home.mkdir(parents=True)
