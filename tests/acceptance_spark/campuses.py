@@ -37,7 +37,7 @@ def homes() -> dict[str, tuple[Sections, Sequence[RawFolder | Path]]]:
         "raw_timezone": "Europe/Paris",
         "display_timezone": "America/Cayenne",
     }
-    everywhere: dict[str, object] = {"raw_timezone": "Australia/Lord_Howe", "display_timezone": "Asia/Kathmandu"}
+    everywhere = {"raw_timezone": "Australia/Lord_Howe", "display_timezone": "Asia/Kathmandu"}
     return {
         "campus": ({}, [CAMPUS / "2026-11-05", CAMPUS / "2026-11-20"]),
         "demo": ({}, [PROJECT_DIR / "demo" / "raw"]),
