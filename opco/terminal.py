@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from contextvars import copy_context
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -92,6 +93,7 @@ class TerminalProgress:
             )
         self._task: TaskID | None = None
         self._title, self._note = "", ""
+        self._context = copy_context()
         self._done = 0
         self._total: int | None = None
         self._began_at = self._told_at = time.monotonic()
@@ -103,6 +105,8 @@ class TerminalProgress:
     def stage(self, title: str, total: int | None = None) -> None:
         """Begin a stage; the one before it is over."""
         self._title, self._note, self._done, self._total = title, "", 0, total
+        # Of which run the stage is, whichever thread tells of it.
+        self._context = copy_context()
         self._began_at = time.monotonic()
         if self._bars is None:
             self._tell()
@@ -152,9 +156,8 @@ class TerminalProgress:
         seconds = int(self._told_at - self._began_at)
         steps = f" {self._done:,} of {self._total:,}" if self._total is not None else ""
         waits = f", {seconds} s" if seconds else ""
-        self._console.print(
-            Text(f"{self._title}…{steps}{waits}" + (f": {self._note}" if self._note else "")), soft_wrap=True
-        )
+        line = Text(f"{self._title}…{steps}{waits}" + (f": {self._note}" if self._note else ""))
+        self._context.copy().run(self._console.print, line, soft_wrap=True)
 
 
 OWN_PREFIX = "OPCO_"

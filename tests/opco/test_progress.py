@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
 
 from opco import terminal
 from opco.terminal import TerminalProgress
+from orchestration.runs.json_logs import RUN_ID
 
 
 def test_a_stage_is_told_as_it_begins_and_ends(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,3 +46,18 @@ def test_a_step_that_takes_long_is_not_silent(
             lines += capsys.readouterr().err.splitlines()
     assert {line.split(",")[0] for line in lines} == {"Publishing… 0 of 1"}
     assert len(lines) >= 3
+
+
+def test_each_line_is_of_the_run_that_its_stage_is_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    progress = TerminalProgress()
+    runs: list[str | None] = []
+    monkeypatch.setattr(progress._console, "print", lambda *_, **__: runs.append(RUN_ID.get()))
+    progress.stage("Starting")
+    of_a_run = RUN_ID.set("run")
+    progress.stage("Building", 1)
+    RUN_ID.reset(of_a_run)
+    # dbt tells of its nodes from threads of its own.
+    other = threading.Thread(target=progress.step)
+    other.start()
+    other.join()
+    assert runs == [None, "run", "run"]
