@@ -1,4 +1,6 @@
 {{ config(materialized='incremental', incremental_strategy='affected_learners') }}
+{%- set cap = var('max_connection_minutes') %}
+{%- set cap_ends = 'connected_at + interval ' ~ cap ~ ' minutes' if cap else 'disconnected_at' %}
 {%- set turn = [
     'connections.connected_at',
     'connections.disconnected_at nulls last',
@@ -22,11 +24,7 @@ with connections as (
         -- T5: with a cap, a longer connection ends at connected_at + cap for what follows; an open one takes no part
         case
             when disconnected_at is not null
-                {%- if var('max_connection_minutes') %}
-                then least(disconnected_at, connected_at + interval {{ var('max_connection_minutes') }} minutes)
-                {%- else %}
-                then disconnected_at
-                {%- endif %}
+                then least(disconnected_at, {{ cap_ends }})
         end as counted_until
     from {{ ref('int_connections__united') }}
     where not is_superseded and {{ in_affected_learners() }}

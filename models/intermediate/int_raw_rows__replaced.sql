@@ -35,7 +35,8 @@ with final as (
             }.get(column, column) %},
             case
                 when raw_rows.{{ staged }} is distinct from winners.{{ staged }}
-                    then '{{ staged }} ' || coalesce(cast(raw_rows.{{ staged }} as string), 'empty')
+                    then
+                        '{{ staged }} ' || coalesce(cast(raw_rows.{{ staged }} as string), 'empty')
                         || ', there ' || coalesce(cast(winners.{{ staged }} as string), 'empty')
             end
             {%- endfor %}

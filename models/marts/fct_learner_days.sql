@@ -43,11 +43,10 @@ bounded as (
 measured as (
     select
         *,
-        {%- for name, bound in [
-            ('beginning', 'begins_at'), ('early', 'early_until'), ('late', 'late_from'), ('end', 'ends_at'),
-        ] %}
-        {{ whole_units_between('second', 'counted_from', bound) }} as seconds_until_{{ name }}{{ ',' if not loop.last }}
-        {%- endfor %}
+        {{ whole_units_between('second', 'counted_from', 'begins_at') }} as seconds_until_beginning,
+        {{ whole_units_between('second', 'counted_from', 'early_until') }} as seconds_until_early,
+        {{ whole_units_between('second', 'counted_from', 'late_from') }} as seconds_until_late,
+        {{ whole_units_between('second', 'counted_from', 'ends_at') }} as seconds_until_end
     from bounded
 ),
 

@@ -25,7 +25,7 @@ counted as (
 contradicting as (
     select
         table_name,
-        count(distinct (later_file, later_line)) as contradicting
+        count(distinct (later_file, later_line)) as contradicting -- noqa: ST08, LT01, LT06
     from {{ ref('int_raw_rows__lost') }}
     group by table_name
 ),
