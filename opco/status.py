@@ -420,7 +420,8 @@ def rollback(
 ) -> None:
     """Show readers an earlier published build again, at once. Nothing is removed.
 
-    X
+    Who has the other one open keeps it. A build of an earlier release that lacks what the shown one has is refused. The
+    next build that passes its tests is published over both.
     """
     home = open_home(home_folder)
     with build_lock(home):
