@@ -10,7 +10,7 @@ import pytest
 from benchmarks.faults import make_build_file
 from warehouse import publish as publishing
 from warehouse.publish import publish
-from warehouse.published import fault_of, parquet_of, read_record, remove_older
+from warehouse.published import fault_of, parquet_of, read_record, remove_older, roll_back
 from warehouse.query import run_query
 
 ROWS = 300_000
@@ -99,6 +99,16 @@ def test_it_goes_with_its_build(published: Path, tmp_path: Path) -> None:
     assert [build.build_id for build in remove_older(tmp_path / "published", 1)] == ["b1"]
     assert not parquet_of(published).exists()
     assert parquet_of(tmp_path / "published/builds/b2.duckdb").exists()
+
+
+def test_it_is_no_less_than_the_table_of_another_build(tmp_path: Path) -> None:
+    publish_large(tmp_path, "b1")
+    file = tmp_path / "build.duckdb"
+    make_build_file(file, "b2", 5)
+    with duckdb.connect(str(file)) as db:
+        db.execute("create table marts.fct_lines as select 's1' as session_id, 1 as line")
+    publish(file, tmp_path / "published", "b2", 3)
+    assert roll_back(tmp_path / "published", "b1").build_id == "b1"
 
 
 def test_what_a_killed_publishing_left_of_it_goes_with_the_next(tmp_path: Path) -> None:
