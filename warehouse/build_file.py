@@ -500,7 +500,6 @@ def _create_this_build(
 def _create_view(
     db: duckdb.DuckDBPyConnection, archive: Path, table: RawTable, versions: Sequence[FileVersion]
 ) -> None:
-    cells = "".join(f", records.{name}" for name in table.column_names)
     nulls = "".join(f", cast(null as varchar) as {name}" for name in table.column_names)
     records = (
         "select cast(null as varchar) as file, cast(null as bigint) as line, "
@@ -512,16 +511,23 @@ def _create_view(
         options = "filename = 'archive_path', union_by_name = true, hive_partitioning = false"
         # What was archived before the contract listed a column lacks it: the empty relation gives it.
         records += f" union all by name from read_parquet([{paths}], {options})"
-    db.execute(
-        f"""
+    db.execute(view_of_records(table, records, "records.archive_path = raw_files.archive_path"))
+
+
+def view_of_records(table: RawTable, records: str, condition: str) -> str:
+    """Return the SQL, of either engine, of the view of a delivered table over its archived `records`.
+
+    `condition` joins these to the file in `raw.raw_files` that each is of.
+    """
+    cells = "".join(f", records.{name}" for name in table.column_names)
+    return f"""
         create view raw.{table.name} as
         select
             records.file, records.line, records.malformed_line, records.unfit_columns,
             raw_files.file_number, raw_files.loaded_at, raw_files.last_load_number, raw_files.is_current{cells}
         from ({records}) as records
-        inner join raw.raw_files as raw_files on records.archive_path = raw_files.archive_path
+        inner join raw.raw_files as raw_files on {condition}
         """
-    )
 
 
 def needed_versions(build_file: Path, last_load_number: int) -> set[int]:

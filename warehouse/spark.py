@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from warehouse.build_file import open_build_file
+from warehouse.build_file import open_build_file, view_of_records
 from warehouse.contract import RawTable, raw_tables
 from warehouse.errors import OpcoError, UserError
 from warehouse.readers import literal_path
@@ -237,18 +237,8 @@ def _create_records(session: SparkSession, table: RawTable, location: str | None
         archived = f"raw.archived_{table.name}"
         session.sql(f"create table {archived} ({columns}) using parquet location {_text(location)}")
         records = f"select {', '.join(types)}, _metadata.file_name as file_name from {archived}"
-    cells = "".join(f", records.{name}" for name in table.column_names)
-    session.sql(
-        f"""
-        create view raw.{table.name} as
-        select
-            records.file, records.line, records.malformed_line, records.unfit_columns,
-            raw_files.file_number, raw_files.loaded_at, raw_files.last_load_number, raw_files.is_current{cells}
-        from ({records}) as records
-        inner join raw.raw_files as raw_files
-            on records.file_name = element_at(split(raw_files.archive_path, '/'), -1) and raw_files.is_read
-        """
-    )
+    is_of_file = "records.file_name = element_at(split(raw_files.archive_path, '/'), -1) and raw_files.is_read"
+    session.sql(view_of_records(table, records, is_of_file))
 
 
 @dataclass(frozen=True)
