@@ -288,17 +288,15 @@ def _attempt(
         with contextlib.suppress(duckdb.Error), open_build_file(paths.build_file, read_only=True) as db:
             chosen_nodes = nodes_to_run(manifest, changes.tables, db)
     progress.stage("Building", len(_nodes_built(manifest) if chosen_nodes is None else chosen_nodes))
-    # Those that Dagster was asked for, where it is not all of them.
-    chosen = get_updated_cli_invocation_params_for_context(context, manifest, Translator())
     if settings.build.engine == "spark":
         # pyarrow's file systems take a tenth of a second, of which a build on DuckDB has no need.
         from orchestration.defs.warehouse.on_spark import build_on_spark
 
         return *build_on_spark(paths, settings, identity.build_id, delivered, manifest, progress), None
-    arguments = [
-        *build_arguments(settings, is_full_refresh=is_full_refresh, build_id=identity.build_id),
-    ]
+    arguments = build_arguments(settings, is_full_refresh=is_full_refresh, build_id=identity.build_id)
     if chosen_nodes is None:
+        # Those that Dagster was asked for, where it is not all of them.
+        chosen = get_updated_cli_invocation_params_for_context(context, manifest, Translator())
         arguments += chosen.selection_args
         arguments += ["--indirect-selection", chosen.indirect_selection] if chosen.indirect_selection else []
     project = parsed_project(paths)
