@@ -154,9 +154,9 @@ class TerminalProgress:
     def _tell(self) -> None:
         self._told_at = time.monotonic()
         seconds = int(self._told_at - self._began_at)
-        steps = f" {self._done:,} of {self._total:,}" if self._total is not None else ""
-        waits = f", {seconds} s" if seconds else ""
-        line = Text(f"{self._title}…{steps}{waits}" + (f": {self._note}" if self._note else ""))
+        steps = f"{self._done:,} of {self._total:,}" if self._total is not None else ""
+        where = ", ".join(filter(None, (steps, f"{seconds} s" if seconds else "")))
+        line = Text(f"{self._title}… {where}".rstrip() + (f": {self._note}" if self._note else ""))
         self._context.copy().run(self._console.print, line, soft_wrap=True)
 
 
