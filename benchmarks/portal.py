@@ -32,10 +32,8 @@ from benchmarks.generate import generate
 from orchestration.home.paths import Home
 from orchestration.home.settings import load_settings
 from portal.identity.service import Identity
-from reports.attestation.inputs import AttestationInputs
-from reports.attestation.parts import printed_inputs
-from reports.issuing.manifest import Manifest
 from reports.issuing.naming import session_folder
+from tests.issuing import write_empty_issue
 from warehouse.files import sha256_of
 from warehouse.project import PROJECT_DIR
 from warehouse.published import BuildRecord, write_record
@@ -79,25 +77,7 @@ def issue_some(home: Home, size: Size) -> None:
     """Give a share of the sessions an issue, as far as the pages read it."""
     for number in range(int(size.sessions * ISSUED_SHARE)):
         session_id = f"S-{number}"
-        folder = session_folder(home.attestations, session_id) / "issue-1"
-        folder.mkdir(parents=True)
-        empty = dict.fromkeys(("documents", "cancelled", "left_out", "asked_for"), ())
-        manifest = Manifest(
-            session_id=session_id,
-            session_name="",
-            program_template_id="",
-            program_template_name="",
-            issue_number=1,
-            previous_issue=None,
-            issued_on="2026-11-10",
-            data_as_of="2026-11-10T06:00:00.000000Z",
-            build_id="",
-            opco_version="",
-            inputs=printed_inputs(AttestationInputs(), {}),
-            settings={},
-            **empty,  # type: ignore[arg-type]
-        )
-        (folder / "manifest.json").write_bytes(manifest.to_json())
+        write_empty_issue(session_folder(home.attestations, session_id), session_id)
 
 
 @contextmanager

@@ -9,35 +9,13 @@ import pytest
 
 from opco.cli import run
 from orchestration.home.paths import Home
-from reports.attestation.inputs import AttestationInputs
-from reports.attestation.parts import printed_inputs
-from reports.issuing.manifest import FORMAT_OF_KINDS, Manifest
-
-NOTHING = dict.fromkeys(("documents", "cancelled", "left_out", "asked_for"), ())
+from reports.issuing.manifest import FORMAT_OF_KINDS
+from tests.issuing import write_empty_issue
 
 
 def issued(folder: Path, session_id: str, number: int, kind: str = "attestation", month: str | None = None) -> None:
     """Write the manifest of an issue without documents."""
-    manifest = Manifest(
-        session_id=session_id,
-        session_name="",
-        program_template_id="",
-        program_template_name="",
-        issue_number=number,
-        previous_issue=None,
-        issued_on="2026-11-10",
-        data_as_of="2026-11-10T06:00:00.000000Z",
-        build_id="",
-        opco_version="",
-        inputs=printed_inputs(AttestationInputs(), {}),
-        settings={},
-        **NOTHING,  # type: ignore[arg-type]
-        kind=kind,
-        month=month,
-        format=FORMAT_OF_KINDS,
-    )
-    (folder / f"issue-{number}").mkdir(parents=True)
-    (folder / f"issue-{number}" / "manifest.json").write_bytes(manifest.to_json())
+    write_empty_issue(folder, session_id, number, kind=kind, month=month, format=FORMAT_OF_KINDS)
 
 
 def test_every_kind_of_document_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
