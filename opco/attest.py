@@ -23,6 +23,7 @@ from orchestration.runs.background import ASSETS, DOCUMENT_KINDS
 from reports.attestation.model import Finding
 from reports.issuing.kinds import ATTESTATION, KINDS
 from reports.issuing.manifest import MANIFEST, CancelledDocument, Cause, IssuedDocument, LeftOut, read_manifest
+from reports.issuing.workers import load_early
 from reports.language import duration
 from warehouse.errors import OpcoError, UserError
 from warehouse.files import remove_leftovers, written_atomically
@@ -242,6 +243,7 @@ def _make(
     """Issue documents of a kind, and copy them to `output`, if that is named."""
     _check_output(home, session_id, kind, month, output)
     job = ATTESTATIONS if kind == ATTESTATION else kind
+    load_early()
     issue = run(home, job, {ASSETS[job]: config}, session_id=session_id, debug=debug)[ASSETS[job]]
     return _result(result, home, session_id, issue, _copy(issue, kind, output))
 

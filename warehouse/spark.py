@@ -48,6 +48,8 @@ SETTINGS_OF_FEW_ROWS = {
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.shuffle.partitions": "2",
 }
+# How often a cluster that does not answer is asked again: 17 seconds as a build begins, two minutes when it is at work.
+CALLS_AT_FIRST, CALLS_LATER = 5, 7
 # What the loader writes beside the columns of the contract, in every archived file.
 RECORD_COLUMNS = {
     "file": "string",
@@ -103,6 +105,10 @@ def spark_session(
                 if remote:
                     # Whoever asks for the session that there is has to know its address: dbt goes by the variable.
                     os.environ["SPARK_REMOTE"] = remote
+                    session = SparkSession.builder.getOrCreate()
+                    _ask_patiently(session, CALLS_AT_FIRST)
+                    session.sql("select 1").collect()
+                    _ask_patiently(session, CALLS_LATER)
                 session = builder.getOrCreate()
                 session.sql("select 1").collect()
         except Exception as error:
@@ -151,6 +157,13 @@ def is_alive(session: SparkSession) -> bool:
 def first_line(error: BaseException) -> str:
     """Return the first line of what an error of Spark's says: plans and stack traces follow it."""
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+def _ask_patiently(session: Any, calls: int) -> None:
+    """Let what a cluster does not answer be asked again so many times, each after four times the pause before."""
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+
+    session.client.set_retry_policies([DefaultPolicy(max_retries=calls)])
 
 
 def _without_token(remote: str) -> str:

@@ -23,6 +23,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import cache
+from multiprocessing import forkserver
+from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,8 @@ COLLECT_AFTER = 50_000
 RENEW_AFTER = 400
 NOTES = "notes"
 ENDED_WITHIN_SECONDS = 5
+# A process is asked to fork by a socket below the temporary folder, whose path may be of so many bytes.
+LONGEST_SOCKET, SOCKET_NAME = 107, len("/pymp-01234567/listener-01234567")
 
 
 @dataclass(frozen=True)
@@ -174,6 +178,24 @@ class Worker(Planner):
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 
+def load_early() -> None:
+    """Begin to load what makes documents, beside what this process does until it wants some."""
+    if _context().get_start_method() == "forkserver":
+        forkserver.ensure_running()
+
+
+def _context() -> BaseContext:
+    """Return how worker processes begin: forked from one that has loaded the printing and does nothing else.
+
+    A child of this process would inherit locks that its other threads hold.
+    """
+    if len(os.fsencode(tempfile.gettempdir())) + SOCKET_NAME > LONGEST_SOCKET:
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["reports.issuing.loaded"])
+    return context
+
+
 def make_documents(
     job: IssueJob,
     db: duckdb.DuckDBPyConnection,
@@ -285,8 +307,7 @@ class _Process:
 
     def _start(self) -> None:
         others = set(multiprocessing.active_children())
-        # A forked child would inherit locks that other threads of this process hold.
-        self._executor = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+        self._executor = ProcessPoolExecutor(1, mp_context=_context())
         self._prepared = self._executor.submit(_prepare, self._job, self._warehouse, self._limits)
         self.made = 0
         self._children = set(multiprocessing.active_children()) - others

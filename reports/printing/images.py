@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,9 @@ class CheckedImage:
 
 def read_images(assets: Path, names: Mapping[str, str | None]) -> dict[str, CheckedImage]:
     """Return the images by what they are for ("logo", "stamp"), where there is a name. Errors as `read_image`."""
-    return {part: read_image(assets, name, part) for part, name in names.items() if name}
+    parts = [(part, name) for part, name in names.items() if name]
+    with ThreadPoolExecutor() as cells:
+        return dict(zip(dict(parts), cells.map(lambda one: read_image(assets, one[1], one[0]), parts), strict=True))
 
 
 def read_image(assets: Path, name: str, part: str) -> CheckedImage:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date
+from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
 
@@ -369,9 +370,16 @@ def test_what_a_run_left_of_another_day_is_made_again(issue: Issue, warehouse: P
     assert sorted(path.name for path in (tmp_path / "issues").iterdir()) == [".lock", "issue-1"]
 
 
-def test_a_process_that_dies_fails_its_document_alone(
-    campus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def own_processes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A program that the processes that make documents begin with."""
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path(__file__).parents[3])]))
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    yield tmp_path / "sitecustomize.py"
+    forkserver._forkserver._stop()  # type: ignore[attr-defined]
+
+
+def test_a_process_that_dies_fails_its_document_alone(campus: Any, tmp_path: Path, own_processes: Path) -> None:
     campus.build()
     campus.session(SESSION, "Automne", None, None)
     for number in range(6):
@@ -380,12 +388,11 @@ def test_a_process_that_dies_fails_its_document_alone(
         campus.connected(f"U{number}", SESSION, "C1", "2026-10-12 07:00:00", "2026-10-12 08:00:00")
         campus.enrolled(f"U{number}", SESSION)
     # A fault in a system library, such as one letter of a name might meet.
-    (tmp_path / "sitecustomize.py").write_text(
+    own_processes.write_text(
         "import os, sys\n"
         "sys.addaudithook(lambda event, args: event == 'open' and 'FATAL' in str(args[0]) "
         "and 'w' in str(args[1]) and os._exit(9))\n"
     )
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path(__file__).parents[3])]))
     with pytest.raises(OpcoError) as failure:
         issue_from(
             campus.close(),
@@ -402,7 +409,7 @@ def test_a_process_that_dies_fails_its_document_alone(
 
 
 def test_a_document_beyond_its_time_or_memory_fails_alone_and_in_words(
-    campus: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    campus: Any, tmp_path: Path, own_processes: Path
 ) -> None:
     campus.build()
     campus.session(SESSION, "Automne", None, None)
@@ -411,7 +418,7 @@ def test_a_document_beyond_its_time_or_memory_fails_alone_and_in_words(
         campus.connected(f"U{number}", SESSION, "C1", "2026-10-12 07:00:00", "2026-10-12 08:00:00")
         campus.enrolled(f"U{number}", SESSION)
     # What a document might meet that never ends, or grows.
-    (tmp_path / "sitecustomize.py").write_text(
+    own_processes.write_text(
         "import sys\n"
         "def meet(event, args):\n"
         "    if event == 'open' and 'w' in str(args[1]):\n"
@@ -419,7 +426,6 @@ def test_a_document_beyond_its_time_or_memory_fails_alone_and_in_words(
         "        if 'LOURD' in str(args[0]): bytearray(3 * 10**9)\n"
         "sys.addaudithook(meet)\n"
     )
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), str(Path(__file__).parents[3])]))
     with pytest.raises(OpcoError) as failure:
         issue_from(
             campus.close(),
