@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help docs setup setup-spark acceptance-spark demo portal test acceptance lint bench bench-export bench-attest bench-documents bench-faults dagster pictures lock bench-nightly bench-start bench-sizes bench-portal bench-moodle bench-xapi
+.PHONY: help docs setup setup-spark acceptance-spark demo portal test acceptance lint bench bench-export bench-attest bench-documents bench-faults dagster pictures lock bench-nightly bench-start bench-sizes bench-portal bench-moodle bench-xapi bench-spark
 
 BIN := .venv/bin
 
@@ -33,6 +33,9 @@ lint: setup ## Check style and types of Python and SQL
 
 bench: setup ## Measure builds against their floor (EVENTS=1000000 MEMORY_LIMIT=4GB)
 	@$(BIN)/python -m benchmarks.run --events $(or $(EVENTS),1000000) --memory-limit $(or $(MEMORY_LIMIT),4GB)
+
+bench-spark: setup-spark ## Measure full builds of the same events on both engines (ARGS="--events 1000000 10000000")
+	@.venv-spark/bin/python -m benchmarks.spark $(ARGS)
 
 bench-export: setup ## Measure exports against a bare COPY (LINES=5000000)
 	@$(BIN)/python -m benchmarks.export --lines $(or $(LINES),5000000)

@@ -52,10 +52,10 @@ order by occurred_at
 """
 
 
-def generate(folder: Path, events: int) -> None:
+def generate(folder: Path, events: int, events_a_learner: int = EVENTS_A_LEARNER) -> None:
     """Write a raw folder with `events` events, and the snapshot tables of their learners."""
     folder.mkdir(parents=True)
-    learners = -(-events // EVENTS_A_LEARNER)
+    learners = -(-events // events_a_learner)
     sessions = -(-learners // LEARNERS_A_SESSION)
     with duckdb.connect() as connection:
         for name, query in {
@@ -69,10 +69,10 @@ def generate(folder: Path, events: int) -> None:
         }.items():
             connection.execute(f"copy ({query}) to '{folder / name}.csv' (header)")
         (folder / "learning_events").mkdir()
-        slice_ = -(-events // FILES // EVENTS_A_LEARNER) * EVENTS_A_LEARNER
+        slice_ = -(-events // FILES // events_a_learner) * events_a_learner
         for number, start in enumerate(range(0, events, slice_)):
             query = EVENTS.format(
-                events_a_learner=EVENTS_A_LEARNER,
+                events_a_learner=events_a_learner,
                 learners_a_session=LEARNERS_A_SESSION,
                 first=start,
                 last=min(start + slice_, events),

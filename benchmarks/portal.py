@@ -13,6 +13,7 @@ import http.client
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,8 @@ from datetime import UTC, datetime, timedelta
 from multiprocessing import Process, Queue
 from pathlib import Path
 from queue import Empty
+from typing import get_args
+from urllib.parse import urlencode
 
 import duckdb
 
@@ -32,6 +35,8 @@ from benchmarks.generate import generate
 from orchestration.home.paths import Home
 from orchestration.home.settings import load_settings
 from portal.identity.service import Identity
+from portal.pages.exports import MOST_LINES_AT_ONCE
+from reports.export.writers import Format
 from reports.issuing.naming import session_folder
 from tests.issuing import write_empty_issue
 from warehouse.files import sha256_of
@@ -116,6 +121,23 @@ class Client:
         content = answer.read()
         return answer.status, len(content), time.perf_counter() - start
 
+    def download(self, form: list[tuple[str, str]]) -> tuple[int, float]:
+        """Return the bytes of *Download now* and the seconds until the file begins to come."""
+        self._connection.request("GET", "/statistics", headers={"Cookie": self._cookie})
+        page = self._connection.getresponse()
+        visitor = str(page.getheader("Set-Cookie")).partition(";")[0]
+        (token,) = set(re.findall(r'name="csrf_token" value="([^"]+)"', page.read().decode()))
+        headers = {"Cookie": f"{self._cookie}; {visitor}", "Content-Type": "application/x-www-form-urlencoded"}
+        body = urlencode([*form, ("action", "file"), ("csrf_token", token)])
+        start = time.perf_counter()
+        self._connection.request("POST", "/statistics", body, headers)
+        answer = self._connection.getresponse()
+        begun = time.perf_counter() - start
+        content = answer.read()
+        if answer.status != 200:
+            raise SystemExit(f"Download now: status {answer.status}, {answer.getheader('Location')}")
+        return len(content), begun
+
 
 def pages(size: Size, chance: random.Random) -> dict[str, str]:
     """Return an address of each page, another one each time."""
@@ -189,6 +211,22 @@ def one_client(server: int, cookie: str, size: Size, turns: int) -> dict[str, As
     return found
 
 
+def downloads(cookie: str, size: Size) -> None:
+    """Print how soon *Download now* of at most 50,000 lines begins to give its file."""
+    client = Client(cookie)
+    few = min(size.sessions, MOST_LINES_AT_ONCE * size.sessions // size.connections)
+    for kind in get_args(Format):
+        form = [("sessions", f"S-{number}") for number in range(few)]
+        # The first one after a build compares its checksum.
+        times = [client.download([*form, ("format", kind)]) for _ in range(4)]
+        seconds = sorted(begun for _, begun in times[1:])[1]
+        lines = few * size.connections // size.sessions
+        sys.stdout.write(
+            f"download, {lines:,} lines as {kind}: {seconds * 1000:.0f} ms (the first {times[0][1] * 1000:.0f} ms), "
+            f"{times[0][0] / 1e6:.1f} MB\n"
+        )
+
+
 def many_clients(cookie: str, size: Size, seconds: float, pause: float) -> list[float]:
     """Return the times of the pages that `CLIENTS` clients got in `seconds`."""
     times: Queue[list[float]] = Queue()
@@ -259,6 +297,7 @@ def measure(server: int, cookie: str, size: Size, turns: int, seconds: float) ->
         median = sorted(one.times)[len(one.times) // 2] * 1000
         figures = f"{median:10.1f}{p95(one.times):10.1f}{one.processor * 1000:10.1f}{one.byte_count / 1000:8.1f}"
         sys.stdout.write(f"{name:<22}{figures}\n")
+    downloads(cookie, size)
     every = [seconds for name, one in asked.items() if not name.startswith("floor") for seconds in one.times]
     sys.stdout.write(f"{'all pages':<22}{sorted(every)[len(every) // 2] * 1000:10.1f}{p95(every):10.1f}\n")
     for pause, what in ((PAUSE_SECONDS, "20 clients, 1 s pause"), (0.0, "20 clients, no pause")):
