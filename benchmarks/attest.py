@@ -23,7 +23,7 @@ from contextlib import closing, suppress
 from datetime import date
 from functools import partial
 from html import escape
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from pathlib import Path
 from subprocess import run
 
@@ -138,8 +138,9 @@ def measure_one(path: Path) -> None:
 
 def processor_seconds_of_children() -> float:
     """Return the processor time of all children, and theirs, once they have ended."""
-    # The process that the workers are forked from stays otherwise.
+    # The processes that the workers are forked from and watched by stay otherwise.
     forkserver._forkserver._stop()  # type: ignore[attr-defined]
+    resource_tracker._resource_tracker._stop()  # type: ignore[attr-defined]
     with suppress(ChildProcessError):
         while True:
             os.wait()
