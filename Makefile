@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help docs setup setup-spark acceptance-spark demo portal test acceptance lint bench bench-export bench-attest bench-documents bench-faults dagster pictures lock bench-nightly bench-start bench-sizes bench-portal bench-moodle bench-xapi bench-spark
+.PHONY: help docs setup setup-spark acceptance-spark demo portal test acceptance lint bench bench-export bench-attest bench-documents bench-faults dagster pictures lock bench-nightly bench-start bench-sizes bench-portal bench-moodle bench-xapi bench-spark bench-overlaps
 
 BIN := .venv/bin
 
@@ -36,6 +36,9 @@ bench: setup ## Measure builds against their floor (EVENTS=1000000 MEMORY_LIMIT=
 
 bench-spark: setup-spark ## Measure full builds of the same events on both engines (ARGS="--events 1000000 10000000")
 	@.venv-spark/bin/python -m benchmarks.spark $(ARGS)
+
+bench-overlaps: setup ## Measure a learner whose connections all overlap (ARGS="--connections 20000")
+	@$(BIN)/python -m benchmarks.overlaps $(ARGS)
 
 bench-export: setup ## Measure exports against a bare COPY (LINES=5000000)
 	@$(BIN)/python -m benchmarks.export --lines $(or $(LINES),5000000)

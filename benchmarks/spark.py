@@ -28,10 +28,9 @@ def shuffled(logs: Path) -> tuple[int, int]:
 
 
 def _task_metrics(logs: Path) -> Iterator[dict[str, Any]]:
-    for file in logs.rglob("*"):
-        if file.is_file():
-            for line in file.read_text(encoding="utf-8").splitlines():
-                event = json.loads(line)
+    for file in logs.rglob("events_*"):
+        with file.open(encoding="utf-8", newline="\n") as lines:
+            for event in map(json.loads, lines):
                 if event["Event"] == "SparkListenerTaskEnd" and event.get("Task Metrics"):
                     yield event["Task Metrics"]
 

@@ -5,9 +5,21 @@ with connections as (
         user_id,
         session_id,
         counted_from,
-        counted_until
+        counted_until,
+        -- a local day begins within a day of that of UTC
+        cast(counted_from as date) - 1 as first_day_on,
+        {{ whole_units_between('day', 'cast(counted_from as date)', 'cast(counted_until as date)') }} + 3 as day_count
     from {{ ref('int_connections__measured') }}
     where retained_seconds > 0 and {{ in_affected_learners() }}
+),
+
+-- the days that a connection may fall on are looked up one by one: comparing instants would take each with every day
+places as (
+    select
+        spans.day_count,
+        cast(numbers.number as integer) as place
+    from (select distinct day_count from connections) as spans
+    inner join range({{ 300 * 366 }}) as numbers (number) on spans.day_count > numbers.number
 ),
 
 days as (
@@ -35,7 +47,9 @@ bounded as (
         greatest(connections.counted_from, days.night_begins_at) as late_from,
         least(connections.counted_until, days.ends_at) as ends_at
     from connections
-    inner join days on connections.counted_from < days.ends_at and connections.counted_until > days.begins_at
+    inner join places on connections.day_count = places.day_count
+    inner join days on connections.first_day_on + places.place = days.day_on
+    where connections.counted_from < days.ends_at and connections.counted_until > days.begins_at
 ),
 
 -- whole seconds since the connection's first retained instant, at each bound: the parts of a connection then add up to
