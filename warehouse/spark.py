@@ -48,8 +48,8 @@ SETTINGS_OF_FEW_ROWS = {
     "spark.sql.adaptive.enabled": "false",
     "spark.sql.shuffle.partitions": "2",
 }
-# How often a cluster that does not answer is asked again: 17 seconds as a build begins, two minutes when it is at work.
-CALLS_AT_FIRST, CALLS_LATER = 5, 7
+# How often a cluster that does not answer is asked again: 17 seconds as a build begins, a minute when it is at work.
+CALLS_AT_FIRST, CALLS_LATER = 5, 6
 # What the loader writes beside the columns of the contract, in every archived file.
 RECORD_COLUMNS = {
     "file": "string",

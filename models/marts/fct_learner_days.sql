@@ -13,7 +13,8 @@ with connections as (
     where retained_seconds > 0 and {{ in_affected_learners() }}
 ),
 
--- the days that a connection may fall on are looked up one by one: comparing instants would take each with every day
+-- the days that a connection may fall on are looked up one by one: comparing instants would take each with every day.
+-- One that it does not reach keeps no second of it, and falls out below.
 places as (
     select
         spans.day_count,
@@ -49,7 +50,6 @@ bounded as (
     from connections
     inner join places on connections.day_count = places.day_count
     inner join days on connections.first_day_on + places.place = days.day_on
-    where connections.counted_from < days.ends_at and connections.counted_until > days.begins_at
 ),
 
 -- whole seconds since the connection's first retained instant, at each bound: the parts of a connection then add up to
