@@ -214,7 +214,8 @@ def one_client(server: int, cookie: str, size: Size, turns: int) -> dict[str, As
 def downloads(cookie: str, size: Size) -> None:
     """Print how soon *Download now* of at most 50,000 lines begins to give its file."""
     client = Client(cookie)
-    few = min(size.sessions, MOST_LINES_AT_ONCE * size.sessions // size.connections)
+    # Sessions are not quite alike: with a twentieth less than what is given at once.
+    few = min(size.sessions, MOST_LINES_AT_ONCE * 19 // 20 * size.sessions // size.connections)
     for kind in get_args(Format):
         form = [("sessions", f"S-{number}") for number in range(few)]
         # The first one after a build compares its checksum.
@@ -222,8 +223,8 @@ def downloads(cookie: str, size: Size) -> None:
         seconds = sorted(begun for _, begun in times[1:])[1]
         lines = few * size.connections // size.sessions
         sys.stdout.write(
-            f"download, {lines:,} lines as {kind}: {seconds * 1000:.0f} ms (the first {times[0][1] * 1000:.0f} ms), "
-            f"{times[0][0] / 1e6:.1f} MB\n"
+            f"download, some {lines:,} lines as {kind}: {seconds * 1000:.0f} ms "
+            f"(the first {times[0][1] * 1000:.0f} ms), {times[0][0] / 1e6:.1f} MB\n"
         )
 
 
