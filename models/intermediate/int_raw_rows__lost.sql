@@ -3,8 +3,21 @@ with proofs as {{ not_materialized() }} (
     where table_name in ('course_connections', 'learning_events') and rejection is null
 ),
 
+candidates as (
+    select * from proofs
+    where is_candidate
+),
+
+-- hardly ever any: then no other row is read
+concerned as (
+    select distinct table_name from candidates
+),
+
 delivered as {{ not_materialized() }} (
-    select * from proofs where row_status not in ('gone', 'withdrawn_gone', 'superseded_version')
+    select proofs.*
+    from proofs
+    inner join concerned on proofs.table_name = concerned.table_name
+    where proofs.row_status not in ('gone', 'withdrawn_gone', 'superseded_version')
 ),
 
 -- where an id that an earlier version held says something else now, and no row delivered now says what it said
@@ -21,7 +34,7 @@ final as (
         earlier.happened_at,
         later.file as later_file,
         later.line as later_line
-    from proofs as earlier
+    from candidates as earlier
     inner join delivered as later
         on
             earlier.table_name = later.table_name
@@ -34,7 +47,6 @@ final as (
             and earlier.session_id is not distinct from same.session_id
             and earlier.course_id = same.course_id
             and earlier.happened_at = same.happened_at
-    where earlier.is_candidate
 )
 
 select * from final
