@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import cache
-from multiprocessing import forkserver
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
@@ -180,8 +180,7 @@ class Worker(Planner):
 
 def load_early() -> None:
     """Begin to load what makes documents, beside what this process does until it wants some."""
-    if _context().get_start_method() == "forkserver":
-        forkserver.ensure_running()
+    _context()
 
 
 def _context() -> BaseContext:
@@ -193,6 +192,14 @@ def _context() -> BaseContext:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["reports.issuing.loaded"])
+    # Ctrl-C reaches the whole group: this process ends that one, which would end with its own words while it loads.
+    # What watches over both would let it through again, if it began later.
+    resource_tracker.ensure_running()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    try:
+        forkserver.ensure_running()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return context
 
 

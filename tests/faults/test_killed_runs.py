@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
 import shutil
+import signal
+import subprocess
+import time
 from pathlib import Path
 
-from benchmarks.faults import export_home, kill_attestations, kill_exports, opco, succeed
+from benchmarks.faults import SESSION, export_home, kill_attestations, kill_exports, opco, succeed
+from tests.commands import OPCO
 
 ROWS = 300_000
 
@@ -44,3 +49,29 @@ def test_killed_attestation_runs(campus_home: Path, tmp_path: Path) -> None:
     chance = random.Random()
     counts = kill_attestations(home, [chance.uniform(1, 6) for _ in range(3)])
     assert counts["killed"] > 0
+
+
+def test_ctrl_c_ends_an_attestation_run_in_a_sentence(campus_home: Path) -> None:
+    running = subprocess.Popen(
+        [str(OPCO), "attest", SESSION, "--force", "--home", str(campus_home)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    # What makes documents is being loaded by another process of the group then.
+    assert running.stderr is not None
+    said = running.stderr.readline()
+    assert said == "Starting…\n"
+    while not any("duckdb" in libraries for libraries in libraries_of_children(running.pid)):
+        time.sleep(0.01)
+    os.killpg(running.pid, signal.SIGINT)
+    said += running.communicate(timeout=60)[1]
+    assert running.returncode == 130
+    assert "Error: Interrupted: nothing was published or issued." in said
+    assert "Traceback" not in said
+
+
+def libraries_of_children(process: int) -> list[str]:
+    children = Path(f"/proc/{process}/task/{process}/children").read_text(encoding="ascii").split()
+    return [Path(f"/proc/{child}/maps").read_text(encoding="utf-8") for child in children]
