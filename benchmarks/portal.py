@@ -124,6 +124,8 @@ class Client:
 
     def download(self, form: list[tuple[str, str]]) -> tuple[int, float]:
         """Return the bytes of *Download now* and the seconds until the file begins to come."""
+        # The server has ended one that was not used.
+        self._connection.close()
         self._connection.request("GET", "/statistics", headers={"Cookie": self._cookie})
         page = self._connection.getresponse()
         visitor = str(page.getheader("Set-Cookie")).partition(";")[0]

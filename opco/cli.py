@@ -8,6 +8,7 @@ import sys
 import traceback
 from importlib import import_module
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -141,6 +142,9 @@ def main() -> None:
     restart_in_utf8()
     # What Dagster and dbt keep stays to the end, and is not searched for rubbish again and again: a tenth of a build.
     gc.set_threshold(100_000, 50, 100)
+    if find_spec("pandas") is None:
+        # DuckDB looks for it with each value that a query is given, again and again where there is none: a tenth of a page.
+        sys.modules["pandas"] = None  # type: ignore[assignment]
     with lasting_streams():
         code = run(sys.argv[1:])
     # Nor is it at the end, where Python looks through all of it twice before it goes: half a second.
