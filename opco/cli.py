@@ -143,7 +143,7 @@ def main() -> None:
     # What Dagster and dbt keep stays to the end, and is not searched for rubbish again and again: a tenth of a build.
     gc.set_threshold(100_000, 50, 100)
     if find_spec("pandas") is None:
-        # DuckDB looks for it with each value that a query is given, again and again where there is none: a tenth of a page.
+        # DuckDB looks for it with each value that a query is given, and again where there is none: a tenth of a page.
         sys.modules["pandas"] = None  # type: ignore[assignment]
     with lasting_streams():
         code = run(sys.argv[1:])
