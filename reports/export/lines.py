@@ -7,6 +7,7 @@ put together once for each of them, lines are sorted by whole numbers, and the t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import duckdb
@@ -30,13 +31,15 @@ _NAMES = {Level.LEARNER: ("last_name", "first_name")}
 class Selection:
     """The lines that pass an export's filters: `source` stands after `from`, its rows are called `fact`.
 
-    Each has a `ROW_ID` beside the columns of the fact.
+    Each has a `ROW_ID` beside the columns of the fact. `is_limited` where the database is the export's own, in little
+    memory.
     """
 
     source: str
     parameters: dict[str, object]
     count: int
     display_timezone: str
+    is_limited: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,8 +69,9 @@ class OrderedLines:
     lines_a_batch: int = LINES_A_BATCH
 
     def __post_init__(self) -> None:
-        for level in _KEYS:
-            self._gather_members(level)
+        with _one_thread(self.db) if self.selection.is_limited else nullcontext():
+            for level in _KEYS:
+                self._gather_members(level)
         self._gather_shifts()
         self._gather_lines()
 
@@ -95,10 +99,10 @@ class OrderedLines:
                 from (
                     select fact.rowid as position {places}
                     from export_line as fact
-                    inner join {table_of(Level.LEARNER)} as learner on fact.learner_rank = learner.rank
-                    inner join {table_of(Level.SESSION)} as session on fact.session_rank = session.rank
-                    inner join {table_of(Level.COURSE)} as course on fact.course_rank = course.rank
-                    where fact.rowid between $first and $last and learner.rank between $lowest and $highest
+                    inner join {table_of(Level.LEARNER)} as learner on fact.learner_rank = learner.rowid
+                    inner join {table_of(Level.SESSION)} as session on fact.session_rank = session.rowid
+                    inner join {table_of(Level.COURSE)} as course on fact.course_rank = course.rowid
+                    where fact.rowid between $first and $last and learner.rowid between $lowest and $highest
                 )
                 """,
                 bounds | {"lowest": ranks[0], "highest": ranks[1]},
@@ -107,7 +111,10 @@ class OrderedLines:
             self.progress(last + 1, self.selection.count)
 
     def _gather_members(self, level: Level) -> None:
-        """Make the table of a level: each member's rank in the file, and the parts that all of its lines share."""
+        """Make the table of a level in the order of the file: each member, and the parts that all of its lines share.
+
+        The rank of a member is its `rowid`: to number rows takes all of them in memory, to sort them does not.
+        """
         key = _KEYS[level]
         parts = [(number, part) for number, part in enumerate(self.parts) if part.level is level]
         needed = {column.name for _, part in parts for column in part.columns} | set(_NAMES.get(level, ()))
@@ -122,16 +129,13 @@ class OrderedLines:
         self.db.execute(
             f"""
             create or replace temp table {table_of(level)} as
-            select
-                cast(row_number() over (order by {order}length({key}), {key}) as integer) as rank,
-                {key}
-                {values}
+            select {key} {values}
             from (
                 select fact.{key} {columns}
                 from {source}
                 where {condition}
             ) as fact
-            order by rank
+            order by {order}length({key}), {key}
             """,
             self.selection.parameters,
         )
@@ -174,9 +178,9 @@ class OrderedLines:
             f"""
             create or replace temp table export_line as
             select
-                learner.rank as learner_rank,
-                session.rank as session_rank,
-                course.rank as course_rank,
+                cast(learner.rowid as integer) as learner_rank,
+                cast(session.rowid as integer) as session_rank,
+                cast(course.rowid as integer) as course_rank,
                 fact.connected_at,
                 fact.disconnected_at,
                 {", ".join(map(displayed, _INSTANTS))}
@@ -187,6 +191,17 @@ class OrderedLines:
             """,
             {**self.selection.parameters, "display_timezone": self.selection.display_timezone},
         )
+
+
+@contextmanager
+def _one_thread(db: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Let one thread sort: several divide the memory, and of 200,000 learners each may have too little to go on."""
+    ((threads,),) = db.execute("select current_setting('threads')").fetchall()
+    db.execute("set threads = 1")
+    try:
+        yield
+    finally:
+        db.execute(f"set threads = {threads}")
 
 
 def _in_order(lines: pa.Table) -> pa.Table:

@@ -7,7 +7,7 @@ import platform
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -198,6 +198,7 @@ def _written(
         _space_for_sorting(db, file) if may_spill else nullcontext(),
     ):
         count, build, selection = _counted(db, filters)
+        selection = replace(selection, is_limited=may_spill)
         writer = _writer(options)
         columns = writer.columns(export_columns(db, filters.custom_fields, by_id=filters.by_id))
         about = _about(count, columns, build, filters, options)
