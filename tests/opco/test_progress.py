@@ -52,6 +52,8 @@ def test_each_line_is_of_the_run_that_its_stage_is_of(monkeypatch: pytest.Monkey
     progress = TerminalProgress()
     runs: list[str | None] = []
     monkeypatch.setattr(progress._console, "print", lambda *_, **__: runs.append(RUN_ID.get()))
+    # A run of a test before this one may stand there.
+    RUN_ID.set(None)
     progress.stage("Starting")
     of_a_run = RUN_ID.set("run")
     progress.stage("Building", 1)
