@@ -15,26 +15,25 @@ import duckdb
 from benchmarks.run import Cost, cost_of
 
 FEW = 10
-APART = {
-    "overlapping": "to_seconds(n)",
-    "one by one": "to_seconds(n * 1200)",
+# Of connection `n` of so many: the seconds after which it begins and ends.
+SECONDS = {
+    "overlapping": ("n", "{connections} + n"),
+    "one by one": ("n * 1200", "n * 1200 + 900"),
 }
 
 
-def generate(folder: Path, connections: int, begins_after: str) -> None:
-    """Write a raw folder of one learner, whose connection `n` of 15 minutes or more begins after so long."""
+def generate(folder: Path, connections: int, beginning: str, end: str) -> None:
+    """Write a raw folder of one learner with `connections`, which begin and end after so many seconds."""
     folder.mkdir()
     (folder / "users.csv").write_text("user_id\nu\n", encoding="utf-8")
     (folder / "program_templates.csv").write_text("program_template_id,name\np,P\n", encoding="utf-8")
     (folder / "program_sessions.csv").write_text("session_id,program_template_id,name\ns,p,S\n", encoding="utf-8")
     (folder / "courses.csv").write_text("course_id,name\nc,C\n", encoding="utf-8")
-    # Those that overlap also last until the last one has begun.
-    ends_after = f"{begins_after} + to_seconds(900)" if "*" in begins_after else f"to_seconds({connections} + n)"
     with duckdb.connect() as db:
         db.execute(
             "copy (select 'x' || n as connection_id, 'u' as user_id, 's' as session_id, 'c' as course_id, "
-            f"timestamp '2024-01-08 06:00:00' + {begins_after} as connected_at, "
-            f"timestamp '2024-01-08 06:00:00' + {ends_after} as disconnected_at "
+            f"timestamp '2024-01-08 06:00:00' + to_seconds({beginning}) as connected_at, "
+            f"timestamp '2024-01-08 06:00:00' + to_seconds({end.format(connections=connections)}) as disconnected_at "
             f"from range({connections:d}) as numbers (n)) to '{folder}/course_connections.parquet'"
         )
 
@@ -47,14 +46,14 @@ def main() -> None:
     opco = Path(sys.executable).with_name("opco")
     with tempfile.TemporaryDirectory() as name:
         alone = {}
-        for number, (title, begins_after) in enumerate(APART.items()):
+        for number, (title, seconds) in enumerate(SECONDS.items()):
             costs: list[Cost] = []
             # The first home of a checkout also has the project parsed.
             for count in (FEW, FEW, connections):
                 place = Path(name) / f"{number}-{len(costs)}"
                 place.mkdir()
                 (place / "home").mkdir()
-                generate(place / "raw", count, begins_after)
+                generate(place / "raw", count, *seconds)
                 costs.append(cost_of([opco, "build", "--raw", place / "raw", "--home", place / "home", "--json"]))
             alone[title] = costs[2].processor - costs[1].processor
             sys.stdout.write(f"{connections:,} connections, {title:12} {costs[2]}, alone {alone[title]:.2f} s\n")

@@ -51,9 +51,9 @@ class CheckedImage:
 
 def read_images(assets: Path, names: Mapping[str, str | None]) -> dict[str, CheckedImage]:
     """Return the images by what they are for ("logo", "stamp"), where there is a name. Errors as `read_image`."""
-    parts = [(part, name) for part, name in names.items() if name]
     with ThreadPoolExecutor() as cells:
-        return dict(zip(dict(parts), cells.map(lambda one: read_image(assets, one[1], one[0]), parts), strict=True))
+        read = {part: cells.submit(read_image, assets, name, part) for part, name in names.items() if name}
+        return {part: image.result() for part, image in read.items()}
 
 
 def read_image(assets: Path, name: str, part: str) -> CheckedImage:
