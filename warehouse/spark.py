@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -105,13 +106,17 @@ def spark_session(
                 if remote:
                     # Whoever asks for the session that there is has to know its address: dbt goes by the variable.
                     os.environ["SPARK_REMOTE"] = remote
+                    # This asks nothing yet; the settings do, and once: a query would be asked twice as long.
                     session = SparkSession.builder.getOrCreate()
                     _ask_patiently(session, CALLS_AT_FIRST)
-                    session.sql("select 1").collect()
-                    _ask_patiently(session, CALLS_LATER)
                 session = builder.getOrCreate()
+                if remote:
+                    _ask_patiently(session, CALLS_LATER)
                 session.sql("select 1").collect()
         except Exception as error:
+            if remote and session is not None:
+                # Nor is it asked again to let the session go.
+                _ask_patiently(session, 0)
             where = f"at {_without_token(remote)}" if remote else f"in this machine's Java (its words are in {log})"
             raise OpcoError(
                 f"No session of Spark begins {where}: {first_line(error)}\n"
@@ -155,7 +160,12 @@ def is_alive(session: SparkSession) -> bool:
 
 
 def first_line(error: BaseException) -> str:
-    """Return the first line of what an error of Spark's says: plans and stack traces follow it."""
+    """Return the first line of what an error of Spark's says: plans and stack traces follow it.
+
+    Of a call that a cluster did not answer, the cause, which stands further down.
+    """
+    if cause := re.search(r'details = "(.+)"', str(error)):
+        return cause[1]
     return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
 
 

@@ -107,7 +107,7 @@ def test_a_cluster_that_is_away_leaves_what_is_published(
     finished = started(home, {"OPCO_SPARK_REMOTE": f"sc://127.0.0.1:{port}/;token=secret"})
     said = finished.communicate(timeout=600)[1]
     assert finished.returncode == 1, said
-    assert f"No session of Spark begins at sc://127.0.0.1:{port}/: " in said
+    assert f"No session of Spark begins at sc://127.0.0.1:{port}/: failed to connect to all addresses" in said
     assert "what was published before stays" in said
     assert "secret" not in said
     assert (home / "var/published/opco.duckdb").resolve() == shown
