@@ -45,7 +45,6 @@ COLLECT_AFTER = 50_000
 # Documents after which a process gives way to a new one: Pango keeps some 80 kB of each.
 RENEW_AFTER = 400
 NOTES = "notes"
-ENDED_WITHIN_SECONDS = 5
 # A process is asked to fork by a socket below the temporary folder, whose path may be of so many bytes.
 LONGEST_SOCKET, SOCKET_NAME = 107, len("/pymp-01234567/listener-01234567")
 
@@ -313,11 +312,11 @@ class _Process:
         self._start()
 
     def _start(self) -> None:
-        others = set(multiprocessing.active_children())
         self._executor = ProcessPoolExecutor(1, mp_context=_context())
         self._prepared = self._executor.submit(_prepare, self._job, self._warehouse, self._limits)
         self.made = 0
-        self._children = set(multiprocessing.active_children()) - others
+        # A pool whose process died no longer knows it.
+        (self._child,) = self._executor._processes.values()
 
     def warnings(self) -> tuple[str, ...]:
         """Return what was noticed while the process prepared itself; raise what kept it from it."""
@@ -336,9 +335,9 @@ class _Process:
 
     def why_it_died(self) -> str:
         """Return why a process that died failed its document."""
-        for child in self._children:
-            child.join(ENDED_WITHIN_SECONDS)
-        if any(child.exitcode == -signal.SIGPROF for child in self._children):
+        # The pool asks what ended it, and only one can be told: whoever else asks meanwhile spoils both answers.
+        self._executor.shutdown(wait=True)
+        if self._child.exitcode == -signal.SIGPROF:
             return self._limits.too_slow
         return "the process that made it died (out of memory, or a fault in a system library)"
 
@@ -349,8 +348,7 @@ class _Process:
 
     def stop(self) -> None:
         """End the process, whatever it is making."""
-        for child in self._children:
-            child.kill()
+        self._child.kill()
         self._executor.shutdown(wait=True, cancel_futures=True)
 
 

@@ -135,7 +135,7 @@ def test_the_disk_runs_full_while_exporting(campus_home: Path, tmp_path: Path) -
 def test_work_that_a_full_disk_stopped_half_way_says_what_is_done(
     campus_home: Path, tmp_path: Path, command: list[str], message: str
 ) -> None:
-    with small_disk(tmp_path / "disk", 100) as home:
+    with small_disk(tmp_path / "disk", 200) as home:
         shutil.copytree(campus_home / "var", home / "var", symlinks=True)
         before = marts_of(home / "var/published/opco.duckdb")
         written = home / "var/exports/old.csv"
@@ -151,4 +151,5 @@ def test_work_that_a_full_disk_stopped_half_way_says_what_is_done(
         assert marts_of(home / "var/published/opco.duckdb") == before
         assert written.exists() is (command[0] == "forget")
         ballast.unlink()
-        assert _opco(*command, home=home).returncode == 0
+        again = _opco(*command, home=home)
+        assert again.returncode == 0, again.stderr

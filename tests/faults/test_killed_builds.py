@@ -31,13 +31,14 @@ def campus(campus_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Campu
     return Campus(home, marts_of(home / link), marts_of(campus_home / link))
 
 
-def _kill_in(process: subprocess.Popen[bytes], stage: str, seconds: float) -> None:
-    """Kill a build so many seconds after it said that a stage begins."""
+def _kill_in(process: subprocess.Popen[bytes], stage: str, share: float) -> None:
+    """Kill a build after it said that a stage begins, and this share of the time that it took until then."""
     assert process.stderr is not None
+    start = time.monotonic()
     for line in process.stderr:
         if line.decode().startswith(stage):
             break
-    time.sleep(seconds)
+    time.sleep(share * (time.monotonic() - start))
     assert process.poll() is None, "the build ended before it was killed"
     process.kill()
     process.communicate()
@@ -48,7 +49,7 @@ def test_a_build_killed_at_any_stage(campus: Campus) -> None:
     chance = random.Random()
     link = str(campus.home / "var/published/opco.duckdb")
     with readers(READER, 1, link, f"{campus.old},{campus.new}") as answers:
-        for stage, longest in (("Loading", 0.1), ("Building", 5.0), ("Publishing", 0.05)):
+        for stage, longest in (("Loading", 0.05), ("Building", 0.8), ("Publishing", 0.007)):
             _kill_in(build(campus.home, DELIVERIES[1]), stage, chance.uniform(0, longest))
             check_killed_build(campus, campus.home)
         check_next_build(campus, campus.home)
