@@ -68,11 +68,12 @@ def clean(
     home, progress = open_home(home_folder), TerminalProgress()
     day = calendar_day(superseded_before, "--superseded-before")
     with progress.shown():
-        progress.stage("Starting")
+        progress.stage("Starting", 1, "loading Dagster")
         from orchestration.defs.cleaning.cleaning import Named
         from orchestration.defs.cleaning.cleaning import clean as clean_home
         from orchestration.runs.jobs import open_instance
 
+        progress.step()
         cleaned = clean_home(
             home,
             load_settings(home).cleaning,

@@ -50,6 +50,7 @@ def forget(
 
         def rebuild() -> str:
             config = {"dbt_models": {"full_refresh": True}}
+            progress.stage("Starting the build", 1, "reading the project")
             made = run_job(home, "rebuild", config, instance=instance, progress=progress, debug=debug)
             return Path(made["published_warehouse"]["path"]).stem
 

@@ -14,6 +14,7 @@ from opco.options import DebugOption, HomeOption, JsonOption, SessionArgument, a
 from opco.running import open_home
 from opco.terminal import HomeResult, Result, TerminalProgress, print_result, table
 from orchestration.home.paths import Home
+from orchestration.runs.progress import counted_stage
 from reports.issuing.manifest import issue_folders, read_manifest
 from reports.issuing.naming import issues_folders
 from reports.issuing.verify import Verification
@@ -139,8 +140,7 @@ def verify(
     """
     progress = TerminalProgress()
     with progress.shown():
-        progress.stage("Verifying")
-        found = verify_path(path.expanduser(), progress.at)
+        found = verify_path(path.expanduser(), counted_stage(progress, "Verifying"))
     print_result(VerifyResult(found), as_json=as_json)
 
 

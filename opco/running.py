@@ -42,10 +42,13 @@ def at_work(home: Home, *, debug: bool) -> Iterator[tuple[dg.DagsterInstance, Te
     with progress.shown(), contextlib.ExitStack() as stack:
         quiet = sys.stderr if debug else stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
         stack.enter_context(contextlib.redirect_stdout(quiet))
-        progress.stage("Starting")
+        progress.stage("Starting", 3, "loading Dagster")
         from orchestration.runs.jobs import open_instance
 
-        yield stack.enter_context(open_instance(home)), progress
+        progress.step("opening its records of runs")
+        instance = stack.enter_context(open_instance(home))
+        progress.step("reading the project")
+        yield instance, progress
 
 
 def run(

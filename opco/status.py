@@ -22,6 +22,7 @@ from orchestration.home.lock import build_lock, running_build
 from orchestration.home.paths import Home, open_to_others
 from orchestration.home.settings import home_sources, load_settings
 from orchestration.home.sources import SourceState, source_states
+from orchestration.runs.progress import counted_stage
 from warehouse.account import account
 from warehouse.archive import Load, read_manifest
 from warehouse.build_file import Rejects, count_rejects
@@ -60,9 +61,8 @@ def status(
     """
     home, progress = open_home(home_folder), TerminalProgress()
     with progress.shown():
-        if check:
-            progress.stage("Reading the archive")
-        result = status_of(home, datetime.now(UTC), to_the_last_byte=check, progress=progress.at)
+        reading = counted_stage(progress, "Reading the archive")
+        result = status_of(home, datetime.now(UTC), to_the_last_byte=check, progress=reading)
     print_result(result, as_json=as_json)
 
 

@@ -102,9 +102,9 @@ class TerminalProgress:
         """Show the progress while the block lasts."""
         return self._bars or self._told()
 
-    def stage(self, title: str, total: int | None = None) -> None:
+    def stage(self, title: str, total: int | None = None, note: str = "") -> None:
         """Begin a stage; the one before it is over."""
-        self._title, self._note, self._done, self._total = title, "", 0, total
+        self._title, self._note, self._done, self._total = title, plain(note), 0, total
         # Of which run the stage is, whichever thread tells of it.
         self._context = copy_context()
         self._began_at = time.monotonic()
@@ -113,7 +113,7 @@ class TerminalProgress:
             return
         if self._task is not None:
             self._bars.remove_task(self._task)
-        self._task = self._bars.add_task(title, total=total, note="")
+        self._task = self._bars.add_task(title, total=total, note=self._note)
 
     def step(self, note: str = "") -> None:
         """Move the bar by one."""

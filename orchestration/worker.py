@@ -50,7 +50,7 @@ def run_order(order: Order, progress: FileProgress, made: str | None = None) -> 
 
     `made` is what the page made of it already, as JSON: the run puts it on record.
     """
-    progress.stage("Starting")
+    progress.stage("Starting", 1)
     # Dagster is loaded once somebody who looks is told so.
     from orchestration.runs.jobs import open_instance, run_job
 

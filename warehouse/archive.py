@@ -252,10 +252,11 @@ def check_files(
 ) -> list[str]:
     """Read every file that the archive holds, and return which are not what was archived, each with the reason."""
     faults, held = [], manifest.held_files
-    for done, version in enumerate(held, start=1):
+    for done, version in enumerate(held):
+        progress(done, len(held), version.archive_file)
         if fault := fault_of_file(archive, version):
             faults.append(f"{archive / version.archive_file} ({version.file}): {fault}")
-        progress(done, len(held), version.archive_file)
+    progress(len(held), len(held), "")
     return faults
 
 
@@ -297,7 +298,7 @@ def load_delivery(
     *,
     loaded_at: datetime,
     settings: ReadSettings | None = None,
-    progress: Callable[[str], None] = lambda _: None,
+    progress: Callable[[int, int, str], None] = lambda _done, _total, _file: None,
 ) -> DeliverySummary:
     """Take the delivery in `raw_folder` into the archive and return what it brought.
 
@@ -331,10 +332,13 @@ def load_delivery(
     known = {(version.table_name, version.file, version.sha256): version for version in manifest.files}
     taken: dict[tuple[str, str, str], FileVersion] = {}
     tables: dict[str, TableLoad] = {}
+    files_done, file_count = 0, sum(map(len, found.values()))
     try:
         for table, files in found.items():
             new_files = rows = 0
             for file in files:
+                progress(files_done, file_count, file)
+                files_done += 1
                 with opened(raw_folder, file) as path:
                     digest = sha256_of(path)
                     version = known.get((table.name, file, digest))
@@ -342,7 +346,6 @@ def load_delivery(
                     if version and fault:
                         warnings.append(f"{file}: read again, for {archive / version.archive_file} is damaged: {fault}")
                     if version is None or version.removed_at or fault or _was_read_otherwise(version, settings):
-                        progress(f"reading {file}")
                         first_loaded_at = version.loaded_at if version else loaded_at.strftime(INSTANT)
                         version, unlisted = _archive_file(
                             path, table, file, digest, archive, first_loaded_at, redactor, settings
@@ -358,6 +361,7 @@ def load_delivery(
                     version, last_load_number=number, delivered_in=_delivered_again(runs, number)
                 )
             tables[table.name] = TableLoad(len(files), new_files, rows)
+        progress(file_count, file_count, "")
     except BaseException:
         remove_orphans(archive, manifest)
         raise

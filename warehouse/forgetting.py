@@ -112,11 +112,12 @@ def rows_to_forget(
 ) -> list[tuple[FileVersion, int]]:
     """Return the files of the archive that hold the learners' data, and how many rows of each do."""
     found = []
-    for number, table in enumerate(raw_tables().values(), start=1):
-        progress(number, len(raw_tables()), table.name)
+    for done, table in enumerate(raw_tables().values()):
+        progress(done, len(raw_tables()), table.name)
         versions = {archive / one.archive_file: one for one in manifest.held_files if one.table_name == table.name}
         touched = redactor.count(list(versions), table)
         found += [(version, touched[path]) for path, version in versions.items() if path in touched]
+    progress(len(raw_tables()), len(raw_tables()), "")
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -98,14 +98,20 @@ class PublishSummary:
 
 
 def publish(
-    build_file: Path, published: Path, build_id: str, keep: int, archive_head: str | None = None
+    build_file: Path,
+    published: Path,
+    build_id: str,
+    keep: int,
+    archive_head: str | None = None,
+    progress: Callable[[int, int, str], None] = lambda _done, _total, _table: None,
 ) -> PublishSummary:
     """Copy schema `marts` of the build file to `published/builds/<build_id>.duckdb` and set the link to it.
 
     Tables stand in schema `main`, with the models' descriptions as comments and the keys of `PRIMARY_KEYS` and
     `FOREIGN_KEYS`; the views of `views/` stand beside them. A mart that is a view in the build file stays Parquet,
     beside the published file, which has a view of it. A build whose file is there and whole is only shown again. Its
-    record names `archive_head`, the archive's head that it was made of. The newest `keep` builds stay. Raises
+    record names `archive_head`, the archive's head that it was made of. The newest `keep` builds stay. `progress` is
+    called with the tables copied, all of them, and the one that is being copied. Raises
     OpcoError, with nothing changed for readers, when the build file holds another build than `build_id`, when the disk
     has no room, or when the copy fails.
     """
@@ -113,7 +119,7 @@ def publish(
     make_folder(target.parent)
     record = None if fault_of(target, to_the_last_byte=True) else read_record(target)
     if record is None:
-        record = _write(build_file, target, build_id, archive_head)
+        record = _write(build_file, target, build_id, archive_head, progress)
     set_link(published, target)
     removed = remove_older(published, keep)
     return PublishSummary(
@@ -126,12 +132,18 @@ def publish(
     )
 
 
-def _write(build_file: Path, target: Path, build_id: str, archive_head: str | None) -> BuildRecord:
+def _write(
+    build_file: Path,
+    target: Path,
+    build_id: str,
+    archive_head: str | None,
+    progress: Callable[[int, int, str], None],
+) -> BuildRecord:
     try:
         with written_atomically(target) as temporary:
             parquet = parquet_of(target)
             shutil.rmtree(parquet, ignore_errors=True)
-            data_as_of, row_counts = _copy_marts(build_file, temporary, build_id, parquet)
+            data_as_of, row_counts = _copy_marts(build_file, temporary, build_id, parquet, progress)
             record = BuildRecord(
                 build_id=build_id,
                 published_at=datetime.now(UTC).strftime(INSTANT),
@@ -157,7 +169,9 @@ def _write(build_file: Path, target: Path, build_id: str, archive_head: str | No
     return record
 
 
-def _copy_marts(build_file: Path, target: Path, build_id: str, parquet: Path) -> tuple[datetime, dict[str, int]]:
+def _copy_marts(
+    build_file: Path, target: Path, build_id: str, parquet: Path, progress: Callable[[int, int, str], None]
+) -> tuple[datetime, dict[str, int]]:
     with duckdb.connect() as db:
         db.execute(f"attach {quoted_literal(build_file)} as build (read_only)")
         found = db.execute("select build_id, data_as_of from build.marts.warehouse_build").fetchall()
@@ -175,10 +189,12 @@ def _copy_marts(build_file: Path, target: Path, build_id: str, parquet: Path) ->
         ).fetchall()
         _check_room(db, target.parent, [table for table, _, is_table in marts if is_table])
         db.execute(f"attach {quoted_literal(target)} as published")
-        row_counts, keyed = {}, set()
+        row_counts: dict[str, int] = {}
+        keyed = set()
         db.execute("use published.main")
         # What is pointed to stands there first.
         for table, comment, is_table in sorted(marts, key=lambda one: one[0] in FOREIGN_KEYS):
+            progress(len(row_counts), len(marts), table)
             name = quoted_identifier(table)
             order = f"order by {ORDERED[table]}" if table in ORDERED else ""
             db.execute(f"set preserve_insertion_order = {'true' if order else 'false'}")
@@ -197,6 +213,7 @@ def _copy_marts(build_file: Path, target: Path, build_id: str, parquet: Path) ->
             if comment:
                 kind = "table" if is_table else "view"
                 db.execute(f"comment on {kind} published.main.{name} is {quoted_literal(comment)}")
+        progress(len(marts), len(marts), "")
         # One transaction: each of the comments, some hundred, would be written to the disk by itself.
         db.execute("begin")
         comments = db.execute(

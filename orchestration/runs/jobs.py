@@ -203,7 +203,8 @@ def run_job(
     `asker` who asked (None for a command of this account), `made` what a page made already and is to be put on record.
     The exception of a failed step comes out as it was raised, at once; with `continue_on_failure`, steps that do not
     depend on it run first, and an OpcoError (UserError where all are of that kind) holds the messages of all that
-    failed. Raises OpcoError as well when the disk is too full.
+    failed. The stage that `progress` is in has one step left, which is over once the job is read. Raises OpcoError as
+    well when the disk is too full.
     """
     check_disk_space(home)
     domains = (
@@ -220,9 +221,11 @@ def run_job(
     close_dead_runs(home, instance)
     run_id = str(uuid4())
     RUN_ID.set(run_id)
+    job_definition = complete.resolve_job_def(job)
+    progress.step()
     try:
         with living(home, run_id), kept_connections(instance):
-            result = complete.resolve_job_def(job).execute_in_process(
+            result = job_definition.execute_in_process(
                 run_id=run_id,
                 instance=instance,
                 partition_key=partition_key,

@@ -56,8 +56,9 @@ class FileProgress:
         self._written_at = 0.0
         self._progress: dict[str, Any] = {"stage": "", "done": 0, "total": None}
 
-    def stage(self, title: str, total: int | None = None) -> None:
+    def stage(self, title: str, total: int | None = None, note: str = "") -> None:
         """Start a stage; the one before it is over."""
+        del note
         self._progress = {"stage": title, "done": 0, "total": total}
         self._write()
 

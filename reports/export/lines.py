@@ -65,7 +65,7 @@ class OrderedLines:
     db: duckdb.DuckDBPyConnection
     selection: Selection
     parts: Sequence[Part]
-    progress: Callable[[int, int], None]
+    progress: Callable[[int, int, str], None]
     lines_a_batch: int = LINES_A_BATCH
 
     def __post_init__(self) -> None:
@@ -85,7 +85,6 @@ class OrderedLines:
             for number, part in enumerate(self.parts)
         )
         values = ", ".join(outputs or [f"part_{number}" for number in range(len(self.parts))])
-        self.progress(0, self.selection.count)
         for first in range(0, self.selection.count, self.lines_a_batch):
             last = min(first + self.lines_a_batch, self.selection.count) - 1
             bounds = {"first": first, "last": last}
@@ -108,7 +107,7 @@ class OrderedLines:
                 bounds | {"lowest": ranks[0], "highest": ranks[1]},
             ).to_arrow_table()
             yield from _in_order(lines).remove_column(0).to_batches()
-            self.progress(last + 1, self.selection.count)
+            self.progress(last + 1, self.selection.count, "")
 
     def _gather_members(self, level: Level) -> None:
         """Make the table of a level in the order of the file: each member, and the parts that all of its lines share.

@@ -128,7 +128,7 @@ class FileNotSoundError(OpcoError):
         )
 
 
-def _unreported(done: int, total: int) -> None:
+def _unreported(done: int, total: int, note: str) -> None:
     """Report progress to nobody."""
 
 
@@ -152,14 +152,14 @@ def write_export(
     filters: ExportFilters,
     options: ExportOptions,
     *,
-    progress: Callable[[int, int], None] = _unreported,
+    progress: Callable[[int, int, str], None] = _unreported,
 ) -> ExportSummary:
     """Write the OPCO export (E) of the published file `warehouse` to `output`, and its JSON to `<output>.json`.
 
     The file is read back and checked before it gets its name. Both appear whole or not at all, the JSON last; files of
-    these names are replaced. `progress` is called with the lines written and the lines in all. Raises UserError when
-    there is no warehouse, a filter's value matches nothing or `output` cannot be a file, FileNotSoundError when a check
-    fails, and OpcoError when reading or writing fails.
+    these names are replaced. `progress` is called with the lines written, all of them, and what is being done. Raises
+    UserError when there is no warehouse, a filter's value matches nothing or `output` cannot be a file,
+    FileNotSoundError when a check fails, and OpcoError when reading or writing fails.
     """
     if output.resolve() == warehouse.resolve():
         raise UserError(f"{output} is the published warehouse itself. Name another file for the export.")
@@ -183,7 +183,7 @@ def _written(
     output: Path,
     filters: ExportFilters,
     options: ExportOptions,
-    progress: Callable[[int, int], None],
+    progress: Callable[[int, int, str], None],
     *,
     may_spill: bool,
 ) -> ExportSummary:
@@ -198,6 +198,7 @@ def _written(
         _space_for_sorting(db, file) if may_spill else nullcontext(),
     ):
         count, build, selection = _counted(db, filters)
+        progress(0, count.rows, "putting the lines in order")
         selection = replace(selection, is_limited=may_spill)
         writer = _writer(options)
         columns = writer.columns(export_columns(db, filters.custom_fields, by_id=filters.by_id))
@@ -205,6 +206,7 @@ def _written(
         written = writer.write(
             WriterInput(db, selection, columns, options.language, filters, count.data_as_of, about, progress), file
         )
+        progress(count.rows, count.rows, "reading the file back")
         with ThreadPoolExecutor(1) as pool:
             # Side by side with the checks, which it is no part of.
             checksum = pool.submit(sha256_of, file)

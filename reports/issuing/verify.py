@@ -211,10 +211,11 @@ def _verify_issue(files: _Files, found: Verification, progress: Callable[[int, i
         remark = f"its documents were removed on {removal.removed_at[:10]} by {removal.removed_by}; the manifest stayed"
         found.remarks.append((RECORD, remark))
     found.remarks += [(MANIFEST, remark) for remark in _remarks(manifest)]
-    for done, document in enumerate(manifest.documents, start=1):
+    for done, document in enumerate(manifest.documents):
+        progress(done, len(manifest.documents), document.file)
         if not removal or document.file in files.names:
             _verify_document(files, manifest, document, found)
-        progress(done, len(manifest.documents), document.file)
+    progress(len(manifest.documents), len(manifest.documents), "")
     listed = {document.file for document in manifest.documents} | {MANIFEST, RECORD}
     for name in files.names:
         if name not in listed and name not in zip_names_of(manifest):

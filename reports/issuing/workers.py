@@ -214,8 +214,8 @@ def make_documents(
     """Return the outcomes in the order of `tasks`, and warnings that concern all of them.
 
     At most `workers` processes make the documents, each within `limits`; 0 means this one, without, by `db`.
-    `on_progress` is called for each outcome as it comes, with those there are, all of them, and the learner;
-    `before_making` first, unless every document stays as it is.
+    `on_progress` is called first, and for each outcome as it comes, with those there are, all of them, and the learner;
+    `before_making` before them, unless every document stays as it is.
     A process that dies fails the document that it was making, no other.
     """
     made: Iterable[Outcome]
@@ -231,6 +231,7 @@ def make_documents(
             made = (outcome for part in in_slices(tasks) for outcome in worker.make(part))
             warnings = worker.warnings
     outcomes: list[Outcome] = []
+    on_progress(0, len(tasks), "")
     for outcome in made:
         outcomes.append(outcome)
         on_progress(len(outcomes), len(tasks), outcome.task.learner)

@@ -62,7 +62,7 @@ def test_ctrl_c_ends_an_attestation_run_in_a_sentence(campus_home: Path) -> None
     # What makes documents is being loaded by another process of the group then.
     assert running.stderr is not None
     said = running.stderr.readline()
-    assert said == "Starting…\n"
+    assert said == "Starting… 0 of 3: loading Dagster\n"
     while not any("duckdb" in libraries for libraries in libraries_of_children(running.pid)):
         time.sleep(0.01)
     os.killpg(running.pid, signal.SIGINT)

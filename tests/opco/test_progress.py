@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import threading
 import time
+from itertools import groupby
+from pathlib import Path
 
 import pytest
 
 from opco import terminal
 from opco.terminal import TerminalProgress
 from orchestration.runs.json_logs import RUN_ID
+from tests.commands import CAMPUS, run_opco
 
 
 def test_a_stage_is_told_as_it_begins_and_ends(capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,3 +68,26 @@ def test_each_line_is_of_the_run_that_its_stage_is_of(monkeypatch: pytest.Monkey
     other.start()
     other.join()
     assert runs == [None, "run", "run"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stages"),
+    [
+        (("build", "--raw", CAMPUS / "2026-11-20"), ["Starting", "Loading", "Building", "Publishing"]),
+        (("export",), ["Starting", "Exporting"]),
+    ],
+)
+def test_the_first_line_of_a_stage_has_a_total_and_the_last_is_at_it(
+    campus_home: Path, tmp_path: Path, arguments: tuple[str | Path, ...], stages: list[str]
+) -> None:
+    home = tmp_path / "home"
+    shutil.copytree(campus_home, home, symlinks=True)
+    finished = run_opco(*arguments, home=home)
+    assert finished.returncode == 0, finished.stderr
+    lines = re.findall(r"^(\w+)… (\d+) of (\d+)", finished.stderr, flags=re.MULTILINE)
+    assert len(lines) == finished.stderr.count("…")
+    assert [stage for stage, _ in groupby(lines, key=lambda line: line[0])] == stages
+    for _, told in groupby(lines, key=lambda line: line[0]):
+        (_, first, total), *_, (_, last, last_total) = told
+        assert (first, last) == ("0", last_total)
+        assert total == last_total != "0"

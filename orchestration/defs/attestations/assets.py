@@ -14,7 +14,7 @@ from orchestration.home.clock import calendar_day
 from orchestration.runs.asker import Asker
 from orchestration.runs.dead_runs import require_on_record
 from orchestration.runs.mistakes import tells_mistakes
-from orchestration.runs.progress import Progress
+from orchestration.runs.progress import Progress, counted_stage
 from orchestration.runs.resources import HomeResource
 from reports.attestation.inputs import GivenInputs
 from reports.issuing.issue import IssueSummary
@@ -92,7 +92,6 @@ def issued(
 ) -> Iterator[Any]:
     """Issue the documents of a kind of the partition's session, and say what was made and whether it is sound."""
     nouns = KINDS[kind].nouns
-    progress.stage(f"Making the {nouns}")
     summary = issue_session(
         home.home,
         session_of(context.partition_key),
@@ -171,11 +170,13 @@ def on_progress(progress: Progress, context: dg.AssetExecutionContext, nouns: st
     Raises OpcoError, before they are issued, where the run is on record no more.
     """
 
+    tell = counted_stage(progress, f"Making the {nouns}")
+
     def report(done: int, total: int, learner: str) -> None:
         if done == total:
             require_on_record(context.instance, context.run.run_id)
-        progress.at(done, total, learner)
-        if done == total or done * 10 // total > (done - 1) * 10 // total:
+        tell(done, total, learner)
+        if done and (done == total or done * 10 // total > (done - 1) * 10 // total):
             context.log.info(f"{done:,} of {total:,} {nouns}")
 
     return report

@@ -20,7 +20,7 @@ from connectors.forgetting import forget_in_deliveries
 from orchestration.home.lock import build_lock
 from orchestration.home.paths import Home
 from orchestration.home.sources import sources_folder
-from orchestration.runs.progress import Progress
+from orchestration.runs.progress import Progress, counted_stage
 from orchestration.runs.records import delete_runs, runs_that_hold, vacuum, wipe_assets_that_hold
 from reports.issuing.manifest import issue_folders, read_manifest
 from reports.issuing.sign_off import FOLDER as SIGN_OFFS
@@ -101,10 +101,11 @@ def forget(
             return _forgetting(record, holding, dry_run=dry_run, was_done=record.completed_at is not None)
         if record is None:
             record = _checked(home, manifest, request)
-            progress.stage("Looking where the data is")
             identifiers = _identifiers(home, manifest, request)
             redactor = Redactor((request.user_id,), identifiers)
-            holding = rows_to_forget(home.archive, manifest, redactor, progress.at)
+            holding = rows_to_forget(
+                home.archive, manifest, redactor, counted_stage(progress, "Looking where the data is")
+            )
             record = _with_holdings(home, record, identifiers)
             if dry_run:
                 return _forgetting(_without_runs(record, instance, identifiers, dry_run=True), holding, dry_run=True)

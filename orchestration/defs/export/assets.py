@@ -13,7 +13,7 @@ from orchestration.defs.export.request import ExportRequest, resolve
 from orchestration.defs.export.schedules import jobs_and_schedules
 from orchestration.home.paths import Home
 from orchestration.runs.mistakes import tells_mistakes
-from orchestration.runs.progress import Progress
+from orchestration.runs.progress import Progress, counted_stage
 from orchestration.runs.resources import HomeResource
 from reports.export.checks import DESCRIPTIONS, Check
 from reports.export.filters import ExportFilters
@@ -55,14 +55,14 @@ class ExportJob:
     mailing: "Mailing | None"
     home: Home
 
-    def write(self, progress: Progress) -> ExportSummary:
+    def write(self, progress: Progress, title: str = "Exporting") -> ExportSummary:
         """Write the file and check it. Errors as `write_export` and `require_as_published`."""
         warehouse = self.home.warehouse
         if warehouse.exists():
             # The link may be replaced meanwhile: what was looked at is what is exported.
             warehouse = warehouse.resolve()
             require_as_published(warehouse)
-        return write_export(warehouse, self.output, self.filters, self.options, progress=progress.at)
+        return write_export(warehouse, self.output, self.filters, self.options, progress=counted_stage(progress, title))
 
     def send(self, summary: ExportSummary, progress: Progress) -> None:
         """Send the link, where recipients are named. Errors as `Mailing.send`."""
@@ -108,7 +108,6 @@ def opco_export(
     if job is None:
         context.log.info("No session ended in the period of the definition: nothing is written and nothing sent.")
         return
-    progress.stage("Exporting")
     try:
         # A page that made the file already gave it away; here it is put on record.
         summary = SUMMARY.validate_json(home.made) if home.made else job.write(progress)

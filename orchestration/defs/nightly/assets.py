@@ -77,13 +77,12 @@ def nightly_exports(
     nightly = home.settings().nightly
 
     def make(name: str) -> Work:
-        progress.stage(f"Exporting {name}")
         config_of_one = ExportConfig() if name == WHOLE else ExportConfig(definition=name, today=config.today)
         work = export_job(config_of_one, home)
         if work is None:
             return Outcome(name, "nothing", "no session ended in the period of the definition")
         try:
-            summary = work.write(progress)
+            summary = work.write(progress, f"Exporting {name}")
         except FileNotSoundError as error:
             yield from _recorded(error.checks)
             raise

@@ -11,7 +11,7 @@ from orchestration.home.paths import Home
 from orchestration.home.settings import home_sources
 from orchestration.home.sources import raw_folder_of
 from orchestration.runs.mistakes import tells_mistakes
-from orchestration.runs.progress import Progress
+from orchestration.runs.progress import Progress, counted_stage
 from orchestration.runs.resources import BuildLock, HomeResource
 from warehouse.archive import TableLoad, load_delivery, read_whole_manifest
 from warehouse.contract import raw_tables
@@ -63,7 +63,6 @@ def defs() -> dg.Definitions:
                 "nightly, `raw_folder` in the launchpad's configuration, or raw_folder under [build] in "
                 f"{home.home.settings_file}. Or define a source there, and pull it: opco pull --all"
             )
-        progress.stage("Loading")
         # Before an entry is added to a chain that was started again.
         require_known_archive(home.home, read_whole_manifest(home.home.archive))
         summary = load_delivery(
@@ -71,7 +70,7 @@ def defs() -> dg.Definitions:
             home.home.archive,
             loaded_at=clock(config.as_of),
             settings=home.settings().raw.reading(),
-            progress=progress.step,
+            progress=counted_stage(progress, "Loading"),
         )
         for warning in summary.warnings:
             context.log.warning(warning)

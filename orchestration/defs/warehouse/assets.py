@@ -47,7 +47,7 @@ from orchestration.home.variables import spark_remote
 from orchestration.runs.dagster_internals import written_together
 from orchestration.runs.dead_runs import require_on_record
 from orchestration.runs.mistakes import tells_mistakes
-from orchestration.runs.progress import Progress
+from orchestration.runs.progress import Progress, counted_stage
 from orchestration.runs.resources import BuildLock, HomeResource
 from warehouse.archive import INSTANT, Manifest, read_whole_manifest, require_whole_files
 from warehouse.build_file import (
@@ -145,11 +145,17 @@ def defs() -> dg.Definitions:
                 "The build file holds no build whose tests all passed, so nothing is published.\n"
                 "Materialise all models with their checks, or run: opco build --raw FOLDER"
             )
-        progress.stage("Publishing")
         require_on_record(context.instance, context.run.run_id)
         try:
             keep = home.settings().build.keep_builds
-            summary = publish(paths.build_file, paths.published, tested.build_id, keep, tested.archive_head)
+            summary = publish(
+                paths.build_file,
+                paths.published,
+                tested.build_id,
+                keep,
+                tested.archive_head,
+                counted_stage(progress, "Publishing"),
+            )
         except OpcoError as error:
             if damage_in(str(error)):
                 # In a table that this build had no need to read: the next one goes on from no damaged file.
@@ -270,8 +276,7 @@ def _attempt(
     """
     is_full_refresh = full_refresh_reason is not None
     if is_full_refresh:
-        progress.stage("Reading the archive's checksums")
-        require_whole_files(paths.archive, delivered, progress.at)
+        require_whole_files(paths.archive, delivered, counted_stage(progress, "Reading the archive's checksums"))
         remove_build_file(paths.build_file)
     changes = prepare_build_file(
         paths.archive,

@@ -32,7 +32,7 @@ class WriterInput:
     filters: ExportFilters
     data_as_of: datetime
     about: dict[str, Any]
-    progress: Callable[[int, int], None]
+    progress: Callable[[int, int, str], None]
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from opco.cli import run
 from orchestration.defs.warehouse import assets as warehouse_assets
 from orchestration.home.paths import HOME_VARIABLE, Home
 from orchestration.runs.jobs import open_instance
-from orchestration.runs.progress import NoProgress
 from orchestration.runs.resources import run_resources
+from warehouse.build_state import read_state
 from warehouse.errors import OpcoError, UserError
 from warehouse.project import PROJECT_DIR
 
@@ -276,18 +276,6 @@ def test_two_builds_at_once_are_refused_and_a_dead_one_blocks_nobody(
     assert unknown in json.loads(capsys.readouterr().out)["error"]
 
 
-class Deleting(NoProgress):
-    """Deletes the run, as somebody may on Dagster's pages, just before it publishes."""
-
-    def __init__(self, instance: dg.DagsterInstance) -> None:
-        self.instance = instance
-
-    def stage(self, title: str, total: int | None = None) -> None:
-        if title == "Publishing":
-            (run,) = self.instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
-            self.instance.delete_run(run.run_id)
-
-
 def test_a_run_that_is_deleted_while_it_is_at_work_publishes_nothing(
     built: tuple[Home, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,7 +283,15 @@ def test_a_run_that_is_deleted_while_it_is_at_work_publishes_nothing(
     monkeypatch.setenv(HOME_VARIABLE, str(home.folder))
     monkeypatch.setattr(warehouse_assets, "publish", lambda *_: pytest.fail("published"))
     with open_instance(home) as instance:
-        resources = run_resources(home, Deleting(instance))
+
+        def deleting(tested: Path) -> object:
+            # As somebody may on Dagster's pages, just before it publishes.
+            (run,) = instance.get_runs(dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED]))
+            instance.delete_run(run.run_id)
+            return read_state(tested)
+
+        monkeypatch.setattr(warehouse_assets, "read_state", deleting)
+        resources = run_resources(home)
         complete = dg.Definitions.merge(
             warehouse_assets.defs(), dg.Definitions(resources=resources, executor=dg.in_process_executor)
         )

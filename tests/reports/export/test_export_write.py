@@ -18,14 +18,14 @@ from warehouse.published import open_published
 
 def test_the_summary_and_the_json_say_what_the_file_is(published: Path, tmp_path: Path) -> None:
     output = tmp_path / "new folder" / "export.csv"
-    told: list[tuple[int, int]] = []
+    told: list[tuple[int, int, str]] = []
 
     summary = write_export(
         published,
         output,
         ExportFilters(date_from=date(2026, 10, 25), users=("U99",), custom_fields=("Site",)),
         ExportOptions(dialect="rfc4180", language="fr"),
-        progress=lambda done, total: told.append((done, total)),
+        progress=lambda *step: told.append(step),
     )
 
     content = output.read_bytes()
@@ -33,7 +33,7 @@ def test_the_summary_and_the_json_say_what_the_file_is(published: Path, tmp_path
     assert (summary.rows, summary.learners, summary.sessions) == (5, 1, 2)
     assert (summary.bytes, summary.sha256) == (len(content), hashlib.sha256(content).hexdigest())
     assert (summary.build_id, summary.data_as_of) == ("20261110T060000Z-1", datetime(2026, 11, 10, 6, tzinfo=UTC))
-    assert told == [(0, 5), (5, 5)]
+    assert told == [(0, 5, "putting the lines in order"), (5, 5, ""), (5, 5, "reading the file back")]
 
     document = json.loads(summary.json_path.read_text(encoding="utf-8"))
     columns = document.pop("columns")

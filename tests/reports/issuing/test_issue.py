@@ -97,7 +97,7 @@ def test_an_issue_lists_its_documents_and_who_was_left_out(campus: Any, assets: 
         ("U6", "never_played"),
         ("U4", "deleted_without_name"),
     ]
-    assert told == [(1, 4, "Éluard Paul"), (2, 4, "Sand George"), (3, 4, "Zola Émile"), (4, 4, "U2")]
+    assert told == [(0, 4, ""), (1, 4, "Éluard Paul"), (2, 4, "Sand George"), (3, 4, "Zola Émile"), (4, 4, "U2")]
     manifest = json.loads((summary.folder / "manifest.json").read_text())
     assert manifest["session_id"] == SESSION
     assert manifest["issued_on"] == "2027-01-15"
