@@ -33,7 +33,7 @@ DESCRIPTIONS = {
     VALUES: "Read back, the file gives the values of fct_opco_connections; of a workbook, each sum of its times.",
 }
 # A record must fit into a block; nearly all fit into the small one.
-BLOCK_BYTES = (1024**2, 512 * 1024**2)
+BLOCK_BYTES = (4 * 1024**2, 512 * 1024**2)
 ROWS_A_BATCH = 16_384
 MOST_COLUMNS_AT_ONCE = 60
 """Of more columns the limit of memory has no room for two things side by side."""
@@ -197,7 +197,10 @@ def _read_csv(
                 path,
                 read_options=pyarrow.csv.ReadOptions(column_names=names, block_size=block_bytes),
                 parse_options=pyarrow.csv.ParseOptions(delimiter=writer.delimiter, newlines_in_values=True),
-                convert_options=pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
+                # A byte that is no UTF-8 is another fingerprint.
+                convert_options=pyarrow.csv.ConvertOptions(
+                    column_types=dict.fromkeys(names, pa.string()), check_utf8=False
+                ),
             ) as reader:
                 return _read_back(db, reader, fingerprint)
         except (pa.ArrowInvalid, duckdb.Error):
