@@ -118,8 +118,8 @@ def _run_command(arguments: list[str]) -> int:
     if arguments and (now := RENAMED.get(arguments[0])):
         message = f"The command opco {arguments[0]} has another name now: opco {now}"
         return _failed(arguments, UserError(message), message, UserError.exit_code)
-    load_commands(*(one for one in arguments[:1] if one in MODULES))
     try:
+        load_commands(*(one for one in arguments[:1] if one in MODULES))
         code = app(arguments, standalone_mode=False, prog_name="opco")
     except (OpcoError, typer.TyperException, typer.Abort, OSError) as error:
         return _failed(arguments, error, _message(error), getattr(error, "exit_code", 1))
@@ -140,6 +140,8 @@ def _run_command(arguments: list[str]) -> int:
 def main() -> None:
     """The console script."""
     restart_in_utf8()
+    # The console script does not look for modules in the folder in which it is called; nor does Python that it starts.
+    os.environ["PYTHONSAFEPATH"] = "1"
     # What Dagster and dbt keep stays to the end, and is not searched for rubbish again and again: a tenth of a build.
     gc.set_threshold(100_000, 50, 100)
     if find_spec("pandas") is None:

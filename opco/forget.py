@@ -54,6 +54,7 @@ def forget(
             made = run_job(home, "rebuild", config, instance=instance, progress=progress, debug=debug)
             return Path(made["published_warehouse"]["path"]).stem
 
+        progress.step()
         done = forgetting.forget(
             home,
             forgetting.Request(user_id, reason.strip(), override, years, datetime.now(UTC)),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 import pyarrow as pa
@@ -31,8 +31,8 @@ _NAMES = {Level.LEARNER: ("last_name", "first_name")}
 class Selection:
     """The lines that pass an export's filters: `source` stands after `from`, its rows are called `fact`.
 
-    Each has a `ROW_ID` beside the columns of the fact. `is_limited` where the database is the export's own, in little
-    memory.
+    Each has a `ROW_ID` beside the columns of the fact, or, `in_a_table`, those that differ from line to line.
+    `is_limited` where the database is the export's own, in little memory.
     """
 
     source: str
@@ -40,6 +40,17 @@ class Selection:
     count: int
     display_timezone: str
     is_limited: bool = False
+
+    def in_a_table(self, db: duckdb.DuckDBPyConnection, columns: Sequence[Column]) -> Selection:
+        """Return the selection as a temporary table, which takes as long to make as to look once what passes."""
+        names = {column.name for column in columns if column.level is Level.CONNECTION}
+        names |= {*_KEYS.values(), *_INSTANTS, "connected_on", "time_spent_minutes"}
+        kept = ", ".join(f"fact.{quoted_identifier(name)}" for name in sorted(names))
+        db.execute(
+            f"create or replace temp table export_selection as select fact.{ROW_ID}, {kept} from {self.source}",
+            self.parameters,
+        )
+        return replace(self, source="export_selection as fact", parameters={})
 
 
 @dataclass(frozen=True)
@@ -119,19 +130,13 @@ class OrderedLines:
         columns = "".join(f", fact.{quoted_identifier(name)}" for name in sorted(needed - {key}))
         order = "".join(f"nullif(lower(strip_accents({name})), '') nulls last, " for name in _NAMES.get(level, ()))
         values = "".join(f", {part.sql} as part_{number}" for number, part in parts)
-        source = self.selection.source
-        condition = f"fact.{ROW_ID} in (select min(fact.{ROW_ID}) from {source} group by fact.{key})"
-        if level is Level.LEARNER:
-            # What is a learner's, custom fields included, has a row of its own.
-            source, condition = "dim_learners as fact", f"fact.user_id in (select fact.user_id from {source})"
         self.db.execute(
             f"""
             create or replace temp table {table_of(level)} as
             select {key} {values}
             from (
                 select fact.{key} {columns}
-                from {source}
-                where {condition}
+                from {rows_of(level, self.selection)}
             ) as fact
             order by {order}length({key}), {key}
             """,
@@ -207,6 +212,20 @@ def _in_order(lines: pa.Table) -> pa.Table:
     steps = pc.min_max(pc.pairwise_diff(lines.column(0).combine_chunks()))
     is_in_order = {steps["min"].as_py(), steps["max"].as_py()} <= {None, 1}
     return lines if is_in_order else lines.sort_by("position")
+
+
+def rows_of(level: Level, selection: Selection) -> str:
+    """Return what stands after `from` for a row of each member of a level, called `fact`, with the level's columns.
+
+    Of a connection that is a line.
+    """
+    if level is Level.CONNECTION:
+        return selection.source
+    if level is Level.LEARNER:
+        # What is a learner's, custom fields included, has a row of its own.
+        return f"dim_learners as fact where fact.user_id in (select fact.user_id from {selection.source})"
+    first = f"select min(fact.{ROW_ID}) from {selection.source} group by fact.{_KEYS[level]}"
+    return f"fct_opco_connections as fact where fact.rowid in ({first})"
 
 
 def table_of(level: Level) -> str:

@@ -203,8 +203,9 @@ def _written(
         writer = _writer(options)
         columns = writer.columns(export_columns(db, filters.custom_fields, by_id=filters.by_id))
         about = _about(count, columns, build, filters, options)
+        lines = selection if may_spill else selection.in_a_table(db, columns)
         written = writer.write(
-            WriterInput(db, selection, columns, options.language, filters, count.data_as_of, about, progress), file
+            WriterInput(db, lines, columns, options.language, filters, count.data_as_of, about, progress), file
         )
         progress(count.rows, count.rows, "reading the file back")
         with ThreadPoolExecutor(1) as pool:

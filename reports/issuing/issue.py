@@ -182,8 +182,8 @@ def issue_documents(
     that file, or raises OpcoError where it is not what was published.
     A document with a letter that no font has fails, unless `allows_missing_letters`.
     Documents are made in `workers` processes, each within `limits`; 0 means this one, without. `on_progress` is called
-    after each document with those done, all of them, and the learner. The same data, inputs, issue number and date give
-    the same bytes of a PDF; the same `making` and earlier issue besides, those of the ZIP.
+    first, and after each document, with those done, all of them, and the learner. The same data, inputs, issue number
+    and date give the same bytes of a PDF; the same `making` and earlier issue besides, those of the ZIP.
 
     Raises UserError for an unknown session or user, a session that nobody played, and an unusable input; OpcoError
     when files cannot be read or written, another run is at work on the session, the folder is another session's, or a

@@ -6,6 +6,7 @@ takes no other with it, and the next run makes only what is missing.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import hashlib
 import json
@@ -19,7 +20,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import cache
@@ -45,6 +46,10 @@ COLLECT_AFTER = 50_000
 # Documents after which a process gives way to a new one: Pango keeps some 80 kB of each.
 RENEW_AFTER = 400
 NOTES = "notes"
+DIED = (
+    "The processes that make the documents die as they start. Is there enough memory? "
+    "Try fewer with the setting attestations.processes."
+)
 # A process is asked to fork by a socket below the temporary folder, whose path may be of so many bytes.
 LONGEST_SOCKET, SOCKET_NAME = 107, len("/pymp-01234567/listener-01234567")
 
@@ -185,12 +190,14 @@ def load_early() -> None:
 def _context() -> BaseContext:
     """Return how worker processes begin: forked from one that has loaded the printing and does nothing else.
 
-    A child of this process would inherit locks that its other threads hold.
+    A child of this process would inherit locks that its other threads hold, those of a database at work among them.
     """
     if len(os.fsencode(tempfile.gettempdir())) + SOCKET_NAME > LONGEST_SOCKET:
         return multiprocessing.get_context("spawn")
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["reports.issuing.loaded"])
+    if forkserver._forkserver._forkserver_pid is None:  # type: ignore[attr-defined]
+        atexit.register(_end_server)
     # Ctrl-C reaches the whole group: this process ends that one, which would end with its own words while it loads.
     # What watches over both would let it through again, if it began later.
     resource_tracker.ensure_running()
@@ -200,6 +207,15 @@ def _context() -> BaseContext:
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
     return context
+
+
+def _end_server() -> None:
+    """End the process that others are forked from, which would go on loading though nobody wants it any more."""
+    server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
+    if server is not None:
+        with suppress(ProcessLookupError, ChildProcessError):
+            os.kill(server, signal.SIGKILL)
+            os.waitpid(server, 0)
 
 
 def make_documents(
@@ -263,8 +279,10 @@ def _in_processes(
     job: IssueJob, warehouse: Path, tasks: Sequence[Task], workers: int, limits: Limits
 ) -> tuple[Iterator[Outcome], tuple[str, ...]]:
     slices = deque(in_slices(tasks, workers))
-    pool = [_Process(job, warehouse, limits) for _ in range(min(workers, len(slices)))]
+    pool: list[_Process] = []
     try:
+        for _ in range(min(workers, len(slices))):
+            pool.append(_Process(job, warehouse, limits))  # noqa: PERF401 - one that fails leaves the others to stop
         warnings = pool[0].warnings()
     except BaseException:
         for process in pool:
@@ -313,8 +331,12 @@ class _Process:
         self._start()
 
     def _start(self) -> None:
-        self._executor = ProcessPoolExecutor(1, mp_context=_context())
-        self._prepared = self._executor.submit(_prepare, self._job, self._warehouse, self._limits)
+        # What watches over the parent begins before the process waits for work: nobody may be left to send any.
+        self._executor = ProcessPoolExecutor(1, mp_context=_context(), initializer=_begin)
+        try:
+            self._prepared = self._executor.submit(_prepare, self._job, self._warehouse, self._limits)
+        except (EOFError, OSError) as error:
+            raise OpcoError(DIED) from error
         self.made = 0
         # A pool whose process died no longer knows it.
         (self._child,) = self._executor._processes.values()
@@ -324,15 +346,18 @@ class _Process:
         try:
             return self._prepared.result()
         except BrokenProcessPool as error:
-            raise OpcoError(
-                "The processes that make the documents die as they start. Is there enough memory? "
-                "Try fewer with the setting attestations.processes."
-            ) from error
+            raise OpcoError(DIED) from error
 
     def make(self, tasks: Sequence[Task]) -> Future[list[Outcome]]:
         """Begin to make a slice."""
+        try:
+            future = self._executor.submit(_make, tasks)
+        except BrokenProcessPool:
+            # It died while it had nothing to do.
+            self.restart()
+            future = self._executor.submit(_make, tasks)
         self.made += len(tasks)
-        return self._executor.submit(_make, tasks)
+        return future
 
     def why_it_died(self) -> str:
         """Return why a process that died failed its document."""
@@ -356,11 +381,14 @@ class _Process:
 _worker: Worker | None = None
 
 
-def _prepare(job: IssueJob, warehouse: Path, limits: Limits) -> tuple[str, ...]:
-    global _worker
+def _begin() -> None:
     threading.Thread(target=_end_with_parent, daemon=True).start()
     # Ctrl-C reaches the whole group: the parent ends this process.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _prepare(job: IssueJob, warehouse: Path, limits: Limits) -> tuple[str, ...]:
+    global _worker
     # WeasyPrint puts the fonts in a folder that a process that is killed cannot remove; the notes go with the run.
     tempfile.tempdir = str(job.folder / NOTES)
     limit_memory(limits.memory)

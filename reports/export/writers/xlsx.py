@@ -23,7 +23,7 @@ from xlsxwriter.utility import xl_col_to_name
 
 from reports.export.columns import Column, Kind
 from reports.export.filter_wording import worded_in_a_line
-from reports.export.lines import OrderedLines, Part, displayed, local_instant, printed
+from reports.export.lines import OrderedLines, Part, displayed, local_instant, printed, rows_of
 from reports.export.totals import TOTALS, Totals
 from reports.export.writers import CutCell, WriterInput, Written
 from reports.export.writers.texts import texts_of, written_behind
@@ -152,7 +152,13 @@ class XlsxWriter:
         return Written(self._cut_cells(given, tables[0]))
 
     def _lines(self, given: WriterInput) -> _Table:
-        longest = _longest_texts(given.db, given.columns, given.selection.source, given.selection.parameters)
+        longest = [0] * len(given.columns)
+        for level in {column.level for column in given.columns}:
+            places = [place for place, column in enumerate(given.columns) if column.level is level]
+            columns = tuple(given.columns[place] for place in places)
+            found = _longest_texts(given.db, columns, rows_of(level, given.selection), given.selection.parameters)
+            for place, length in zip(places, found, strict=True):
+                longest[place] = length
         count = given.selection.count
         widths = _widths(given, given.columns, longest)
         return _Table(SHEET_NAMES[given.language], given.columns, widths, count, count, longest=max(longest))
@@ -455,7 +461,7 @@ def _longest_texts(
 ) -> list[int]:
     """Return the characters of the longest text of each column, 0 for one without a text."""
     lengths = ", ".join(
-        f"max(length({printed(column)}))" if column.kind in (Kind.TEXT, Kind.TEXTS) else "0" for column in columns
+        f"max(length({printed(column)}))" if column.kind in (Kind.TEXT, Kind.TEXTS) else "max(0)" for column in columns
     )
     row = db.execute(f"select {lengths} from {source}", parameters).fetchone()
     return [length or 0 for length in row or ()]

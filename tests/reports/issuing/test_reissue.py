@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
 from datetime import date
 from multiprocessing import forkserver
@@ -15,6 +16,7 @@ import pypdfium2
 import pytest
 
 from reports.attestation.inputs import AttestationInputs
+from reports.issuing import workers
 from reports.issuing.issue import Foresight, IssueSummary, NothingToAttestError
 from reports.issuing.manifest import Cause, read_manifest
 from reports.issuing.verify import verify
@@ -406,6 +408,34 @@ def test_a_process_that_dies_fails_its_document_alone(campus: Any, tmp_path: Pat
     assert "1 of 6 attestations could not be made" in str(failure.value)
     assert "Fatal (U3): the process that made it died" in str(failure.value)
     assert len(list((tmp_path / "issues").glob(".issue-1.part/*.pdf"))) == 5
+
+
+def test_a_process_that_dies_while_it_waits_costs_no_document(issue: Issue, monkeypatch: pytest.MonkeyPatch) -> None:
+    processes: list[Any] = []
+    start = workers._Process._start
+
+    def noted(process: Any) -> None:
+        start(process)
+        processes.append(process)
+
+    monkeypatch.setattr(workers._Process, "_start", noted)
+
+    def kill(done: int, total: int, learner: str) -> None:
+        del total, learner
+        if done == 1:
+            (process,) = processes
+            process._child.kill()
+            while not process._executor._broken:
+                time.sleep(0.01)
+
+    assert len(issue(workers=1, on_progress=kill).documents) == 3
+    assert len(processes) == 2
+
+
+def test_processes_that_cannot_begin_are_told_in_words(issue: Issue, own_processes: Path) -> None:
+    own_processes.write_text("import os, sys\nif 'forkserver' in str(sys.orig_argv): os._exit(9)\n")
+    with pytest.raises(OpcoError, match="The processes that make the documents die as they start"):
+        issue(workers=2)
 
 
 def test_a_document_beyond_its_time_or_memory_fails_alone_and_in_words(
