@@ -17,7 +17,10 @@ delivered as {{ not_materialized() }} (
     select proofs.*
     from proofs
     inner join concerned on proofs.table_name = concerned.table_name
-    where proofs.row_status not in ('gone', 'withdrawn_gone', 'superseded_version')
+    where
+        -- by the join alone all rows would be put into a hash table
+        (select count(*) from candidates) > 0
+        and proofs.row_status not in ('gone', 'withdrawn_gone', 'superseded_version')
 ),
 
 -- where an id that an earlier version held says something else now, and no row delivered now says what it said
