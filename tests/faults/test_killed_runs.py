@@ -103,17 +103,20 @@ def test_no_process_outlives_a_run_that_is_killed_while_it_asks_for_one(tmp_path
 
 
 def test_modules_of_the_folder_in_which_a_command_is_called_are_not_run(campus_home: Path, tmp_path: Path) -> None:
+    home, place = tmp_path / "home", tmp_path / "place"
+    shutil.copytree(campus_home, home, symlinks=True)
+    place.mkdir()
     for module in ("csv", "json", "reports", "signal"):
-        (tmp_path / f"{module}.py").write_text("import os\nos.mkdir('was_run')\n")
+        (place / f"{module}.py").write_text("import os\nos.mkdir('was_run')\n")
     finished = subprocess.run(
-        [str(OPCO), "attest", SESSION, "--force", "--home", str(campus_home)],
-        cwd=tmp_path,
+        [str(OPCO), "attest", SESSION, "--force", "--home", str(home)],
+        cwd=place,
         capture_output=True,
         text=True,
         check=False,
     )
     assert finished.returncode == 0, finished.stderr
-    assert not (tmp_path / "was_run").exists()
+    assert not (place / "was_run").exists()
 
 
 def libraries_of_children(process: int) -> list[str]:
