@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,6 +36,7 @@ from warehouse.published import (
     shown_file,
     was_written_to,
 )
+from warehouse.steps import TellStep, tell_nobody
 from warehouse.wording import counted, size
 
 if TYPE_CHECKING:
@@ -260,7 +261,7 @@ def status_of(
     now: datetime,
     *,
     to_the_last_byte: bool,
-    progress: Callable[[int, int, str], None] = lambda _done, _total, _file: None,
+    progress: TellStep = tell_nobody,
 ) -> StatusResult:
     """Return the status of a home at `now` (aware).
 

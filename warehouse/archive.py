@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from warehouse.files import fsync_path, sha256_of, written_atomically
 from warehouse.forgotten import Forgotten, Redactor, RewrittenFile
 from warehouse.raw_folder import find_files, missing_tables, opened
 from warehouse.readers import UTF_8, ReadSettings, check_header, read_file
+from warehouse.steps import TellStep, tell_nobody, told
 
 MANIFEST = "manifest.json"
 MANIFEST_FORMAT = 3
@@ -247,22 +248,16 @@ def fault_of_file(archive: Path, version: FileVersion) -> str | None:
     return None if found == version.archive_sha256 else f"its SHA-256 is {found}, {version.archive_sha256} was archived"
 
 
-def check_files(
-    archive: Path, manifest: Manifest, progress: Callable[[int, int, str], None] = lambda _done, _total, _file: None
-) -> list[str]:
+def check_files(archive: Path, manifest: Manifest, progress: TellStep = tell_nobody) -> list[str]:
     """Read every file that the archive holds, and return which are not what was archived, each with the reason."""
-    faults, held = [], manifest.held_files
-    for done, version in enumerate(held):
-        progress(done, len(held), version.archive_file)
-        if fault := fault_of_file(archive, version):
-            faults.append(f"{archive / version.archive_file} ({version.file}): {fault}")
-    progress(len(held), len(held), "")
-    return faults
+    return [
+        f"{archive / version.archive_file} ({version.file}): {fault}"
+        for version in told(manifest.held_files, progress, lambda one: one.archive_file)
+        if (fault := fault_of_file(archive, version))
+    ]
 
 
-def require_whole_files(
-    archive: Path, manifest: Manifest, progress: Callable[[int, int, str], None] = lambda _done, _total, _file: None
-) -> None:
+def require_whole_files(archive: Path, manifest: Manifest, progress: TellStep = tell_nobody) -> None:
     """Raise OpcoError naming the files of the archive that are not what was archived."""
     if faults := check_files(archive, manifest, progress):
         named = "\n".join(f"  {fault}" for fault in faults[:FAULTS_NAMED])
@@ -298,7 +293,7 @@ def load_delivery(
     *,
     loaded_at: datetime,
     settings: ReadSettings | None = None,
-    progress: Callable[[int, int, str], None] = lambda _done, _total, _file: None,
+    progress: TellStep = tell_nobody,
 ) -> DeliverySummary:
     """Take the delivery in `raw_folder` into the archive and return what it brought.
 

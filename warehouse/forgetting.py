@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from warehouse.files import sha256_of, written_atomically
 from warehouse.forgotten import BLANKS, PERSONAL, Forgotten, Identifiers, Redactor, RewrittenFile
 from warehouse.readers import literal_path
 from warehouse.sql import quoted_literal
+from warehouse.steps import TellStep, told
 
 NAME_LENGTH = 4
 VALUE_LENGTH = 6
@@ -108,16 +109,14 @@ def _files(archive: Path, manifest: Manifest, table_name: str) -> str | None:
 
 
 def rows_to_forget(
-    archive: Path, manifest: Manifest, redactor: Redactor, progress: Callable[[int, int, str], None]
+    archive: Path, manifest: Manifest, redactor: Redactor, progress: TellStep
 ) -> list[tuple[FileVersion, int]]:
     """Return the files of the archive that hold the learners' data, and how many rows of each do."""
     found = []
-    for done, table in enumerate(raw_tables().values()):
-        progress(done, len(raw_tables()), table.name)
+    for table in told(list(raw_tables().values()), progress, lambda one: one.name):
         versions = {archive / one.archive_file: one for one in manifest.held_files if one.table_name == table.name}
         touched = redactor.count(list(versions), table)
         found += [(version, touched[path]) for path, version in versions.items() if path in touched]
-    progress(len(raw_tables()), len(raw_tables()), "")
     return found
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import stat
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from warehouse.published import (
 )
 from warehouse.readers import literal_path
 from warehouse.sql import quoted_identifier, quoted_literal
+from warehouse.steps import TellStep, tell_nobody, told
 from warehouse.views import create_views
 
 # What a file needs beside the blocks of its tables.
@@ -103,17 +104,16 @@ def publish(
     build_id: str,
     keep: int,
     archive_head: str | None = None,
-    progress: Callable[[int, int, str], None] = lambda _done, _total, _table: None,
+    progress: TellStep = tell_nobody,
 ) -> PublishSummary:
     """Copy schema `marts` of the build file to `published/builds/<build_id>.duckdb` and set the link to it.
 
     Tables stand in schema `main`, with the models' descriptions as comments and the keys of `PRIMARY_KEYS` and
     `FOREIGN_KEYS`; the views of `views/` stand beside them. A mart that is a view in the build file stays Parquet,
     beside the published file, which has a view of it. A build whose file is there and whole is only shown again. Its
-    record names `archive_head`, the archive's head that it was made of. The newest `keep` builds stay. `progress` is
-    called with the tables copied, all of them, and the one that is being copied. Raises
-    OpcoError, with nothing changed for readers, when the build file holds another build than `build_id`, when the disk
-    has no room, or when the copy fails.
+    record names `archive_head`, the archive's head that it was made of. The newest `keep` builds stay. The steps of
+    `progress` are tables. Raises OpcoError, with nothing changed for readers, when the build file holds another build
+    than `build_id`, when the disk has no room, or when the copy fails.
     """
     target = published / BUILDS / f"{build_id}{SUFFIX}"
     make_folder(target.parent)
@@ -137,7 +137,7 @@ def _write(
     target: Path,
     build_id: str,
     archive_head: str | None,
-    progress: Callable[[int, int, str], None],
+    progress: TellStep,
 ) -> BuildRecord:
     try:
         with written_atomically(target) as temporary:
@@ -170,7 +170,7 @@ def _write(
 
 
 def _copy_marts(
-    build_file: Path, target: Path, build_id: str, parquet: Path, progress: Callable[[int, int, str], None]
+    build_file: Path, target: Path, build_id: str, parquet: Path, progress: TellStep
 ) -> tuple[datetime, dict[str, int]]:
     with duckdb.connect() as db:
         db.execute(f"attach {quoted_literal(build_file)} as build (read_only)")
@@ -189,12 +189,11 @@ def _copy_marts(
         ).fetchall()
         _check_room(db, target.parent, [table for table, _, is_table in marts if is_table])
         db.execute(f"attach {quoted_literal(target)} as published")
-        row_counts: dict[str, int] = {}
-        keyed = set()
+        row_counts, keyed = {}, set()
         db.execute("use published.main")
         # What is pointed to stands there first.
-        for table, comment, is_table in sorted(marts, key=lambda one: one[0] in FOREIGN_KEYS):
-            progress(len(row_counts), len(marts), table)
+        in_order = sorted(marts, key=lambda one: one[0] in FOREIGN_KEYS)
+        for table, comment, is_table in told(in_order, progress, lambda one: str(one[0])):
             name = quoted_identifier(table)
             order = f"order by {ORDERED[table]}" if table in ORDERED else ""
             db.execute(f"set preserve_insertion_order = {'true' if order else 'false'}")
@@ -213,7 +212,6 @@ def _copy_marts(
             if comment:
                 kind = "table" if is_table else "view"
                 db.execute(f"comment on {kind} published.main.{name} is {quoted_literal(comment)}")
-        progress(len(marts), len(marts), "")
         # One transaction: each of the comments, some hundred, would be written to the disk by itself.
         db.execute("begin")
         comments = db.execute(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Protocol
+
+from warehouse.steps import TellStep
 
 
 class Progress(Protocol):
@@ -32,7 +33,7 @@ class NoProgress:
         """Ignore the position."""
 
 
-def counted_stage(progress: Progress, title: str) -> Callable[[int, int, str], None]:
+def counted_stage(progress: Progress, title: str) -> TellStep:
     """Return what to call with the steps done, all of them, and what is waited for: the first call starts the stage.
 
     So its first line has a total, which is found by the step that does the work.

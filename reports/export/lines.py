@@ -6,7 +6,7 @@ put together once for each of them, lines are sorted by whole numbers, and the t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 
@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from reports.export.columns import Column, Kind, Level
 from warehouse.sql import quoted_identifier
+from warehouse.steps import TellStep
 
 LINES_A_BATCH = 50_000
 
@@ -76,7 +77,7 @@ class OrderedLines:
     db: duckdb.DuckDBPyConnection
     selection: Selection
     parts: Sequence[Part]
-    progress: Callable[[int, int, str], None]
+    progress: TellStep
     lines_a_batch: int = LINES_A_BATCH
 
     def __post_init__(self) -> None:

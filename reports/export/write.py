@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass, replace
@@ -29,6 +29,7 @@ from reports.export.writers.xlsx import XlsxWriter
 from warehouse.errors import OpcoError, UserError
 from warehouse.files import remove_leftovers, sha256_of, written_atomically
 from warehouse.published import open_published
+from warehouse.steps import TellStep, tell_nobody
 
 MEMORY_LIMIT = "200MB"
 """What DuckDB may hold while it sorts; the rest goes to its own temporary folder."""
@@ -128,10 +129,6 @@ class FileNotSoundError(OpcoError):
         )
 
 
-def _unreported(done: int, total: int, note: str) -> None:
-    """Report progress to nobody."""
-
-
 def count_export(warehouse: Path, filters: ExportFilters) -> ExportCount:
     """Return what an export of `filters` would hold, without writing anything. Errors as `write_export`."""
     with _reading(warehouse, f"The lines of {warehouse} could not be counted") as db:
@@ -152,7 +149,7 @@ def write_export(
     filters: ExportFilters,
     options: ExportOptions,
     *,
-    progress: Callable[[int, int, str], None] = _unreported,
+    progress: TellStep = tell_nobody,
 ) -> ExportSummary:
     """Write the OPCO export (E) of the published file `warehouse` to `output`, and its JSON to `<output>.json`.
 
@@ -175,7 +172,7 @@ def write_few_lines(
     The connection's temporary tables are used; others of the same file are not hindered.
     """
     with _failing_as(f"The export {output} could not be written"):
-        return _written(db, output, filters, options, _unreported, may_spill=False)
+        return _written(db, output, filters, options, tell_nobody, may_spill=False)
 
 
 def _written(
@@ -183,7 +180,7 @@ def _written(
     output: Path,
     filters: ExportFilters,
     options: ExportOptions,
-    progress: Callable[[int, int, str], None],
+    progress: TellStep,
     *,
     may_spill: bool,
 ) -> ExportSummary:

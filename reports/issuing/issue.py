@@ -54,6 +54,7 @@ from warehouse.archive import INSTANT
 from warehouse.errors import OpcoError, UserError
 from warehouse.files import fsync_path, sha256_of, try_lock
 from warehouse.published import BuildRecord, file_of
+from warehouse.steps import TellStep, tell_nobody
 
 FAILURES_NAMED = 10
 WHO_ATTESTS = ("name", "legal_representative", "capacity", "stamp")
@@ -164,7 +165,7 @@ def issue_documents(
     as_published: Callable[[Path], BuildRecord | None] = lambda _file: None,
     workers: int = 0,
     limits: Limits = Limits(),  # noqa: B008 - it does not change
-    on_progress: Callable[[int, int, str], None] = lambda _done, _total, _learner: None,
+    on_progress: TellStep = tell_nobody,
 ) -> IssueSummary:
     """Make the next issue of a session's documents of a kind (section A, D5) in `folder`/issue-N.
 

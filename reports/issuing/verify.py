@@ -25,6 +25,7 @@ from reports.issuing.removal import RECORD, read_removal
 from reports.language import short_date
 from reports.printing.structure import fault_of_form
 from warehouse.errors import OpcoError, UserError
+from warehouse.steps import TellStep, tell_nobody, told
 
 # A file that is larger is none of ours: a document of 100,000 connections has 25 MB.
 MAX_FILE_BYTES = 500_000_000
@@ -61,7 +62,7 @@ class _Files:
     has_later: bool = False
 
 
-def verify(path: Path, progress: Callable[[int, int, str], None] = lambda _done, _total, _file: None) -> Verification:
+def verify(path: Path, progress: TellStep = tell_nobody) -> Verification:
     """Verify a PDF, the ZIP or the folder of an issue, or the folder of a session with all its issues.
 
     Of each PDF: it has the form in which it was issued, with nothing laid over it, run by it or attached besides; its
@@ -92,7 +93,7 @@ def verify(path: Path, progress: Callable[[int, int, str], None] = lambda _done,
     return found
 
 
-def _verify_folder(folder: Path, progress: Callable[[int, int, str], None]) -> Verification:
+def _verify_folder(folder: Path, progress: TellStep) -> Verification:
     if (folder / MANIFEST).exists():
         found = Verification(folder, "issue")
         match = re.fullmatch(r"issue-(\d+)", folder.resolve().name)
@@ -148,9 +149,7 @@ def _faults_of_links(number: int, manifest: Manifest, earlier: dict[int, tuple[M
     return faults
 
 
-def _verify_issue_folder(
-    folder: Path, found: Verification, progress: Callable[[int, int, str], None], *, has_later: bool
-) -> Manifest | None:
+def _verify_issue_folder(folder: Path, found: Verification, progress: TellStep, *, has_later: bool) -> Manifest | None:
     names = tuple(sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")))
 
     def read(name: str) -> bytes:
@@ -193,7 +192,7 @@ def _of_zip(archive: zipfile.ZipFile) -> _Files:
     return _Files(tuple(sorted(archive.namelist())), read)
 
 
-def _verify_issue(files: _Files, found: Verification, progress: Callable[[int, int, str], None]) -> Manifest | None:
+def _verify_issue(files: _Files, found: Verification, progress: TellStep) -> Manifest | None:
     """Verify the files of an issue against its manifest; return it, or None when it is missing or unreadable."""
     if MANIFEST not in files.names:
         found.faults.append((MANIFEST, "it is missing"))
@@ -211,11 +210,9 @@ def _verify_issue(files: _Files, found: Verification, progress: Callable[[int, i
         remark = f"its documents were removed on {removal.removed_at[:10]} by {removal.removed_by}; the manifest stayed"
         found.remarks.append((RECORD, remark))
     found.remarks += [(MANIFEST, remark) for remark in _remarks(manifest)]
-    for done, document in enumerate(manifest.documents):
-        progress(done, len(manifest.documents), document.file)
+    for document in told(manifest.documents, progress, lambda one: one.file):
         if not removal or document.file in files.names:
             _verify_document(files, manifest, document, found)
-    progress(len(manifest.documents), len(manifest.documents), "")
     listed = {document.file for document in manifest.documents} | {MANIFEST, RECORD}
     for name in files.names:
         if name not in listed and name not in zip_names_of(manifest):

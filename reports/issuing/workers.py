@@ -40,6 +40,7 @@ from reports.issuing.planner import IssueJob, Outcome, Planner, Task, in_slices
 from warehouse.errors import OpcoError, UserError
 from warehouse.files import fsync_path, sha256_of
 from warehouse.published import file_of, open_published
+from warehouse.steps import TellStep
 
 # Objects that Python's collector lets grow before it looks; a page of the log makes some ten thousand.
 COLLECT_AFTER = 50_000
@@ -224,7 +225,7 @@ def make_documents(
     tasks: Sequence[Task],
     workers: int,
     limits: Limits,
-    on_progress: Callable[[int, int, str], None],
+    on_progress: TellStep,
     before_making: Callable[[], object],
 ) -> tuple[list[Outcome], tuple[str, ...]]:
     """Return the outcomes in the order of `tasks`, and warnings that concern all of them.

@@ -1,7 +1,7 @@
 """The attestations of one program session."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
@@ -20,6 +20,7 @@ from reports.attestation.inputs import GivenInputs
 from reports.issuing.issue import IssueSummary
 from reports.issuing.kinds import ATTESTATION, KINDS
 from reports.issuing.verify import verify
+from warehouse.steps import TellStep
 
 CHECK = "adds_up"
 CHECKED = (
@@ -164,7 +165,7 @@ def defs() -> dg.Definitions:
     )
 
 
-def on_progress(progress: Progress, context: dg.AssetExecutionContext, nouns: str) -> Callable[[int, int, str], None]:
+def on_progress(progress: Progress, context: dg.AssetExecutionContext, nouns: str) -> TellStep:
     """Return what reports documents as they are made: the terminal's bar, and every tenth in the run's log.
 
     Raises OpcoError, before they are issued, where the run is on record no more.

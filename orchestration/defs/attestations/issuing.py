@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -29,6 +29,7 @@ from warehouse.archive import INSTANT
 from warehouse.archive import read_manifest as read_archive_manifest
 from warehouse.errors import UserError
 from warehouse.published import open_published, require_as_published
+from warehouse.steps import TellStep, tell_nobody
 
 # The folder of documents about a whole session, beside those about months.
 WHOLE = "session"
@@ -57,7 +58,7 @@ def issue_session(
     force: bool = False,
     reuse_inputs: bool = False,
     allow_missing_letters: bool = False,
-    on_progress: Callable[[int, int, str], None] = lambda _done, _total, _learner: None,
+    on_progress: TellStep = tell_nobody,
 ) -> IssueSummary:
     """Issue the documents of a kind of one session, of a `month` (YYYY-MM) or of the whole of it.
 

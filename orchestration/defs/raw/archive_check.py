@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from orchestration.home.paths import Home
 from reports.issuing.manifest import issue_folders
 from reports.issuing.manifest import read_manifest as read_issue
 from warehouse.archive import Manifest, check_files
 from warehouse.errors import OpcoError
 from warehouse.published import BUILDS, unknown_head
+from warehouse.steps import TellStep
 
 
 def require_known_archive(home: Home, manifest: Manifest) -> None:
@@ -24,9 +23,7 @@ def require_known_archive(home: Home, manifest: Manifest) -> None:
         )
 
 
-def archive_fault(
-    home: Home, manifest: Manifest, progress: Callable[[int, int, str], None] | None = None
-) -> str | None:
+def archive_fault(home: Home, manifest: Manifest, progress: TellStep | None = None) -> str | None:
     """Return why the archive must have been changed by other means than this program; None when it was not.
 
     With `progress` every file is read.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ import duckdb
 from reports.export.columns import Column, Language
 from reports.export.filters import ExportFilters
 from reports.export.lines import Selection
+from warehouse.steps import TellStep
 
 Format = Literal["csv", "xlsx", "parquet"]
 
@@ -32,7 +32,7 @@ class WriterInput:
     filters: ExportFilters
     data_as_of: datetime
     about: dict[str, Any]
-    progress: Callable[[int, int, str], None]
+    progress: TellStep
 
 
 @dataclass(frozen=True)

@@ -152,13 +152,12 @@ class XlsxWriter:
         return Written(self._cut_cells(given, tables[0]))
 
     def _lines(self, given: WriterInput) -> _Table:
-        longest = [0] * len(given.columns)
+        by_column: dict[Column, int] = {}
         for level in {column.level for column in given.columns}:
-            places = [place for place, column in enumerate(given.columns) if column.level is level]
-            columns = tuple(given.columns[place] for place in places)
+            columns = tuple(column for column in given.columns if column.level is level)
             found = _longest_texts(given.db, columns, rows_of(level, given.selection), given.selection.parameters)
-            for place, length in zip(places, found, strict=True):
-                longest[place] = length
+            by_column |= zip(columns, found, strict=True)
+        longest = [by_column[column] for column in given.columns]
         count = given.selection.count
         widths = _widths(given, given.columns, longest)
         return _Table(SHEET_NAMES[given.language], given.columns, widths, count, count, longest=max(longest))
