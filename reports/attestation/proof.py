@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from typing import get_args
 
 import pypdfium2
@@ -171,8 +172,9 @@ def read_proof(content: bytes, *, with_pages: bool = False) -> Proof:
             raise ValueError(f"it has {len(logs)} attached logs of connections, not one")
         ((attachment, wording),) = logs
         rows = tuple(read_log_csv(bytes(attachment.get_data())))
-        total = _total(document, wording)
-        pages = tuple(page.get_textpage().get_text_range() for page in document) if with_pages else ()
+        page = pages_of(document)
+        total = _total(map(page, range(len(document))), wording)
+        pages = tuple(page(index).get_text_range() for index in range(len(document))) if with_pages else ()
         return Proof(number_of(document), rows, pages, wording, created_on(document), total)
     except pypdfium2.PdfiumError as error:
         raise ValueError(f"it cannot be read ({error})") from error
@@ -287,15 +289,19 @@ def number_of(document: pypdfium2.PdfDocument) -> str:
     return str(document.get_metadata_value("Title")).rpartition(" ")[2]
 
 
-def _total(document: pypdfium2.PdfDocument, wording: Wording) -> int:
+def pages_of(document: pypdfium2.PdfDocument) -> Callable[[int], pypdfium2.PdfTextPage]:
+    """Return what reads the text of the page of an index, once."""
+    return cache(lambda index: document[index].get_textpage())
+
+
+def _total(pages: Iterable[pypdfium2.PdfTextPage], wording: Wording) -> int:
     """Return the total of the summary, in seconds: it stands with its hours in hundredths, in large type.
 
     User text may look like a total; it is never printed so large.
     """
     hours = re.escape(wording.text("hours", hours="\0")).replace("\0", r"(\d+[.,]\d\d)").replace("\\ ", r"\s+")
     pattern = rf"(?<![\d:])(\d{{2,}}:[0-5]\d:[0-5]\d)\s+{hours}"
-    for page in document:
-        words = page.get_textpage()
+    for words in pages:
         found = {match[1]: match[2] for match in re.finditer(pattern, words.get_text_range())}
         large = [printed for printed in found if type_size(words, printed) >= LARGE_TYPE]
         if len(large) > 1:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import get_args
 
 import pypdfium2
 
 from reports.attestation.attachment import read_csv
-from reports.attestation.proof import LARGE_TYPE, PrintedDocument, created_on, letters, number_of, read_proof, type_size
+from reports.attestation.proof import (
+    LARGE_TYPE,
+    PrintedDocument,
+    created_on,
+    letters,
+    number_of,
+    pages_of,
+    read_proof,
+    type_size,
+)
 from reports.documents.attachment import COLUMNS
 from reports.documents.wording import hours_and_minutes, load_wording
 from reports.language import Language
@@ -75,11 +85,12 @@ def read_document(content: bytes, *, with_pages: bool = False) -> PrintedDocumen
             for key in ("activities_attachment", "hours_attachment"):
                 if names != [wording.text(key)]:
                     continue
-                hours, hundredths = _hours(document, wording.text("hours", hours="\0"))
+                page, indexes = pages_of(document), range(len(document))
+                hours, hundredths = _hours(map(page, indexes), wording.text("hours", hours="\0"))
                 return CreditedDocument(
                     number=number_of(document),
                     rows=tuple(read_csv(bytes(attachments[0].get_data()), COLUMNS)),
-                    pages=tuple(page.get_textpage().get_text_range() for page in document) if with_pages else (),
+                    pages=tuple(page(index).get_text_range() for index in indexes) if with_pages else (),
                     wording=wording,
                     created_on=created_on(document),
                     hours=hours,
@@ -93,11 +104,10 @@ def read_document(content: bytes, *, with_pages: bool = False) -> PrintedDocumen
     return read_proof(content, with_pages=with_pages)
 
 
-def _hours(document: pypdfium2.PdfDocument, words: str) -> tuple[str, str]:
+def _hours(pages: Iterable[pypdfium2.PdfTextPage], words: str) -> tuple[str, str]:
     """Return the credited hours as printed, as HH:MM and in hundredths: in large type, as no text of users is."""
     in_hundredths = re.escape(words).replace("\0", r"(\d+[.,]\d\d)").replace("\\ ", r"\s+")
-    for page in document:
-        text = page.get_textpage()
+    for text in pages:
         found: list[tuple[str, str]] = re.findall(
             rf"(?<![\d:])(\d{{2,}}:[0-5]\d)\s+{in_hundredths}", text.get_text_range()
         )

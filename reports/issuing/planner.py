@@ -121,9 +121,12 @@ class Planner:
 
 
 def in_slices(tasks: Sequence[Task], workers: int = 1) -> Iterator[Sequence[Task]]:
-    """Part the tasks so that each process gets several turns, and none waits long for the last."""
-    size = max(1, min(SLICE, len(tasks) // (4 * workers)))
-    return (tasks[start : start + size] for start in range(0, len(tasks), size))
+    """Part the tasks so that each process gets several turns, smaller and smaller: none waits long for the last."""
+    start = 0
+    while start < len(tasks):
+        size = max(1, min(SLICE, (len(tasks) - start) // (workers + 1)))
+        yield tasks[start : start + size]
+        start += size
 
 
 def read_kept(path: Path, document: IssuedDocument) -> bytes:

@@ -15,7 +15,6 @@ from importlib import resources
 
 import pymupdf_fonts  # type: ignore[import-untyped]
 from fontTools.ttLib import TTFont  # type: ignore[import-untyped]
-from fontTools.varLib.instancer import instantiateVariableFont  # type: ignore[import-untyped]
 
 from warehouse.errors import UserError
 
@@ -104,6 +103,9 @@ def own_font(name: str) -> bytes:
 @cache
 def other_font(family: str) -> bytes:
     """Return the file of one of `OTHERS`, of a variable font its regular weight."""
+    # This takes a tenth of a second to load, and few documents have such letters.
+    from fontTools.varLib.instancer import instantiateVariableFont  # type: ignore[import-untyped]
+
     package, file = OTHERS[family]
     content = resources.files(package).joinpath(file).read_bytes()
     # WeasyPrint would do it again for every document, and write the time of the day into it.

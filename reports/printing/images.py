@@ -15,6 +15,7 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,16 @@ def read_images(assets: Path, names: Mapping[str, str | None]) -> dict[str, Chec
         return {part: image.result() for part, image in read.items()}
 
 
+def begin_to_read(assets: Path, names: Mapping[str, str | None]) -> None:
+    """Begin to decode what `read_images` of the same will be asked for, and leave what is wrong with it to that."""
+
+    def read() -> None:
+        with suppress(UserError):
+            read_images(assets, names)
+
+    threading.Thread(target=read, daemon=True).start()
+
+
 def read_image(assets: Path, name: str, part: str) -> CheckedImage:
     """Return the picture of the image `name` of the `assets` folder; `part` ("logo", "stamp") says what it is for.
 
@@ -84,7 +95,8 @@ def check_image(content: bytes, name: str, what: str) -> CheckedImage:
     if len(content) > MAX_BYTES:
         raise UserError(f"The {what} is larger than 2 MiB. Save it smaller.")
     try:
-        found, picture = _decoded(content)
+        with _turn(content):
+            found, picture = _decoded(content)
     except subprocess.TimeoutExpired as error:
         raise UserError(
             f"The {what} was not decoded within {WALL_SECONDS} seconds. Save it smaller, or try again when the machine "
@@ -101,6 +113,13 @@ def check_image(content: bytes, name: str, what: str) -> CheckedImage:
         tuple(found["messages"]),
         found["dots"],
     )
+
+
+@functools.lru_cache(maxsize=16)
+def _turn(content: bytes) -> threading.Lock:
+    """Return what lets one at a time decode an image: who asks meanwhile waits for the answer."""
+    del content
+    return threading.Lock()
 
 
 # A night makes the documents of many sessions with the same images.

@@ -20,31 +20,33 @@ MOST_UNPACKED_BYTES = 100_000_000
 HEADER = re.compile(rb"%PDF-\d\.\d\n%[^\n]*\n")
 OBJECT = re.compile(rb"(\d+) 0 obj\n")
 END = re.compile(rb"startxref\n(\d+)\n%%EOF\n")
-BLANK = re.compile(rb"[ \n\r\t\f\0]*")
 TOKEN = re.compile(
-    rb"(?P<name>/[^ \n\r\t\f\0()<>\[\]{}/%]*)|(?P<reference>\d+ \d+ R\b)|(?P<number>[+-]?(?:\d+\.?\d*|\.\d+))"
-    rb"|(?P<word>true|false|null)|(?P<hex><[0-9A-Fa-f \n\r\t]*>)|(?P<open><<|\[)|(?P<close>>>|\])|(?P<text>\()"
+    rb"[ \n\r\t\f\0]*(?:(?P<name>/[^ \n\r\t\f\0()<>\[\]{}/%]*)|(?P<reference>\d+ \d+ R\b)"
+    rb"|(?P<number>[+-]?(?:\d+\.?\d*|\.\d+))|(?P<word>true|false|null)|(?P<hex><[0-9A-Fa-f \n\r\t]*>)"
+    rb"|(?P<open><<|\[)|(?P<close>>>|\])|(?P<text>\())"
 )
+CODE = re.compile(rb"#([0-9A-Fa-f]{2})")
 STREAM = b"\nstream\n"
 
 
 def fault_of_form(content: bytes) -> str:
     """Return what in the form of a PDF is not as it was written, or an empty text."""
+    names: set[str] = set()
     try:
-        objects = _objects(content)
+        objects = _objects(content, names)
     except (ValueError, IndexError, KeyError, TypeError, zlib.error) as error:
         return f"it is not in the form in which it was issued ({error}): another program saved or changed it"
-    attached = 0
-    for value in objects:
-        for name in _names(value):
-            if name in ACTING:
-                return f"it holds /{name}: something that acts, hides or is laid over what was issued"
-        attached += isinstance(value, dict) and value.get("Type") == "/EmbeddedFile"
+    if acting := ACTING & names:
+        return f"it holds /{min(acting)}: something that acts, hides or is laid over what was issued"
+    attached = sum(isinstance(value, dict) and value.get("Type") == "/EmbeddedFile" for value in objects)
     return "" if attached == 1 else f"it has {attached} attached files, not one"
 
 
-def _objects(content: bytes) -> list[Any]:
-    """Return the values of all objects; a stream is its dictionary. Raises ValueError where a byte is none of these."""
+def _objects(content: bytes, names: set[str]) -> list[Any]:
+    """Return the values of all objects; a stream is its dictionary. Raises ValueError where a byte is none of these.
+
+    Every name in them, keys among them, is added to `names` without its slash.
+    """
     header = HEADER.match(content)
     if not header:
         raise ValueError("its beginning is another")
@@ -55,7 +57,7 @@ def _objects(content: bytes) -> list[Any]:
         if table:
             raise ValueError("objects follow its table")
         number, start = int(match[1]), at
-        value, at = _value(content, match.end())
+        value, at = _value(content, match.end(), names)
         if content.startswith(STREAM, at):
             at += len(STREAM)
             stream, at = content[at : at + value["Length"]], at + value["Length"]
@@ -74,7 +76,7 @@ def _objects(content: bytes) -> list[Any]:
     if not end or not table or int(end[1]) != table[0]:
         raise ValueError("its end is another, or something follows it")
     for number, value, stream in packed:
-        for index, (inner, one) in enumerate(_unpacked(value, stream)):
+        for index, (inner, one) in enumerate(_unpacked(value, stream, names)):
             if inner in found:
                 raise ValueError(f"object {inner} is there twice")
             found[inner], places[inner] = one, (2, number, index)
@@ -99,7 +101,7 @@ def _inflated(value: dict[str, Any], stream: bytes) -> bytes:
     return content
 
 
-def _unpacked(value: dict[str, Any], stream: bytes) -> Iterator[tuple[int, Any]]:
+def _unpacked(value: dict[str, Any], stream: bytes, names: set[str]) -> Iterator[tuple[int, Any]]:
     """Yield number and value of each object of an object stream."""
     content = _inflated(value, stream)
     heads = [int(part) for part in content[: value["First"]].split()]
@@ -110,7 +112,7 @@ def _unpacked(value: dict[str, Any], stream: bytes) -> Iterator[tuple[int, Any]]
         begin = value["First"] + start
         if content[expected:begin].strip():
             raise ValueError("an object stream holds what is no object of it")
-        one, expected = _value(content, begin)
+        one, expected = _value(content, begin, names)
         yield number, one
     if content[expected:].strip():
         raise ValueError("an object stream holds what is no object of it")
@@ -134,32 +136,35 @@ def _table(value: dict[str, Any], stream: bytes) -> dict[int, tuple[int, int, in
     return places
 
 
-def _value(content: bytes, at: int) -> tuple[Any, int]:
+def _value(content: bytes, at: int, names: set[str]) -> tuple[Any, int]:
     """Return the value that begins at a byte, and where it ends. Names keep their slash, other atoms are bytes."""
     stack: list[list[Any]] = [[]]
     while True:
-        at = BLANK.match(content, at).end()  # type: ignore[union-attr]
         match = TOKEN.match(content, at)
         if not match:
             raise ValueError(f"byte {at} is not as expected")
-        at, kind, token = match.end(), match.lastgroup, match[0]
-        if kind == "open":
+        at, kind = match.end(), match.lastgroup
+        token: bytes = match[kind]  # type: ignore[index]  # one of the groups is there
+        if kind == "name":
+            value: Any = token.decode("latin-1")
+            if "#" in value:
+                value = CODE.sub(lambda code: bytes([int(code[1], 16)]), token).decode("latin-1")
+            names.add(value[1:])
+        elif kind == "number":
+            value = int(token) if b"." not in token else float(token)
+        elif kind == "open":
             stack.append([token])
             continue
-        if kind == "close":
+        elif kind == "close":
             opened, *values = stack.pop()
             if (opened, token) == (b"[", b"]"):
-                value: Any = values
+                value = values
             elif (opened, token) == (b"<<", b">>") and len(values) % 2 == 0:
                 value = {name[1:]: one for name, one in zip(values[::2], values[1::2], strict=True)}
                 if len(value) != len(values) // 2:
                     raise ValueError("a dictionary has a key twice")
             else:
                 raise ValueError(f"byte {at} is not as expected")
-        elif kind == "name":
-            value = re.sub(rb"#([0-9A-Fa-f]{2})", lambda code: bytes([int(code[1], 16)]), token).decode("latin-1")
-        elif kind == "number":
-            value = int(token) if token.lstrip(b"+-").isdigit() else float(token)
         elif kind == "text":
             value, at = _text(content, at)
         else:
@@ -179,16 +184,3 @@ def _text(content: bytes, at: int) -> tuple[bytes, int]:
         depth += {b"(": 1, b")": -1}.get(match[0], 0)
         at = match.end()
     return content[start : at - 1], at
-
-
-def _names(value: Any) -> Iterator[str]:
-    """Yield every name in a value, keys among them, without their slashes."""
-    if isinstance(value, dict):
-        for key, one in value.items():
-            yield key
-            yield from _names(one)
-    elif isinstance(value, list):
-        for one in value:
-            yield from _names(one)
-    elif isinstance(value, str):
-        yield value[1:]

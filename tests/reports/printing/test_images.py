@@ -20,7 +20,7 @@ from PIL import Image
 
 from reports.attestation.inputs import AttestationInputs
 from reports.printing import images as images_module
-from reports.printing.images import CheckedImage, check_image, read_image
+from reports.printing.images import CheckedImage, begin_to_read, check_image, read_image, read_images
 from reports.printing.svg import clean_svg
 from tests.issuing import issue_from
 from warehouse.errors import UserError
@@ -425,6 +425,29 @@ def test_no_process_decodes_but_the_cell_which_knows_no_secret(monkeypatch: pyte
     # The second time it is known.
     (environment,) = environments
     assert not [name for name in environment if name.startswith("OPCO_")]
+
+
+def test_an_image_that_was_begun_early_is_decoded_once_and_its_fault_told_later(
+    assets: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, begun, decoded = subprocess.run, threading.Event(), []
+
+    def run(*command: Any, **options: Any) -> Any:
+        decoded.append(options["input"])
+        begun.set()
+        return real(*command, **options)
+
+    monkeypatch.setattr(subprocess, "run", run)
+    content = png((4, 3), b"\0\0\0\0\0" * 3)
+    (assets / "logo.png").write_bytes(content)
+    names = {"logo": "logo.png", "stamp": None}
+    begin_to_read(assets, names)
+    assert begun.wait(60)
+    assert read_images(assets, names)["logo"].sha256 == hashlib.sha256(content).hexdigest()
+    assert decoded == [content]
+    begin_to_read(assets, {"logo": "none.png"})
+    with pytest.raises(UserError, match=r"The logo none\.png is not in the assets folder"):
+        read_images(assets, {"logo": "none.png"})
 
 
 def test_cmyk_and_sixteen_bits_make_a_document_that_every_viewer_shows(campus: Any, tmp_path: Path) -> None:
