@@ -26,7 +26,7 @@ from reports.attestation.inputs import GivenInputs
 from reports.attestation.model import Finding
 from reports.issuing.kinds import ATTESTATION, KINDS
 from reports.issuing.manifest import MANIFEST, CancelledDocument, Cause, IssuedDocument, LeftOut, read_manifest
-from reports.issuing.workers import load_early
+from reports.issuing.processes import context
 from reports.language import duration
 from reports.printing.images import begin_to_read
 from warehouse.errors import OpcoError, UserError
@@ -247,7 +247,8 @@ def _make(
     """Issue documents of a kind, and copy them to `output`, if that is named."""
     _check_output(home, session_id, kind, month, output)
     job = ATTESTATIONS if kind == ATTESTATION else kind
-    load_early()
+    # What makes the documents is loaded, and their images decoded, while Dagster is.
+    context()
     inputs = session_inputs(
         home,
         session_id,

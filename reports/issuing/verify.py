@@ -7,12 +7,16 @@ not found out. That takes a head that was noted elsewhere, or a seal.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import zipfile
 import zlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -21,6 +25,7 @@ from reports.attestation.proof import PrintedDocument
 from reports.documents.proof import read_document
 from reports.issuing.manifest import MANIFEST, IssuedDocument, Manifest, issue_folders, parse_manifest
 from reports.issuing.naming import zip_names_of, zip_of_issue
+from reports.issuing.processes import READING, begin, context
 from reports.issuing.removal import RECORD, read_removal
 from reports.language import short_date
 from reports.printing.structure import fault_of_form
@@ -30,6 +35,8 @@ from warehouse.steps import TellStep, tell_nobody, told
 # A file that is larger is none of ours: a document of 100,000 connections has 25 MB.
 MAX_FILE_BYTES = 500_000_000
 UNREADABLE_ZIP = (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError)
+# Documents that are worth a process of their own, and how many it is given at once.
+OF_A_PROCESS, AT_ONCE = 10, 4
 SIGNATORY = ("organisation_name", "legal_representative", "capacity", "place")
 
 
@@ -55,11 +62,15 @@ class Verification:
 
 @dataclass(frozen=True)
 class _Files:
-    """Where files are read from: a folder or a ZIP; `has_later` says whether a later issue is beside it."""
+    """Where files are read from: a folder or a ZIP; `has_later` says whether a later issue is beside it.
+
+    `processes` may read them at once: a ZIP is read by one.
+    """
 
     names: tuple[str, ...]
     read: Callable[[str], bytes]
     has_later: bool = False
+    processes: int = 1
 
 
 def verify(path: Path, progress: TellStep = tell_nobody) -> Verification:
@@ -69,6 +80,7 @@ def verify(path: Path, progress: TellStep = tell_nobody) -> Verification:
     printed lines, connections, number, date and total are those of its attached rows. Of folders and ZIPs: each file
     that the manifest lists is there, has its SHA-256, prints what the manifest says, and no other PDF is. Of a session:
     no issue is missing before the latest, and each names the one before it. Nothing is unpacked or fetched.
+    Many documents of a folder are read by as many processes as there are cores.
 
     Raises UserError when `path` is none of these.
     """
@@ -151,14 +163,8 @@ def _faults_of_links(number: int, manifest: Manifest, earlier: dict[int, tuple[M
 
 def _verify_issue_folder(folder: Path, found: Verification, progress: TellStep, *, has_later: bool) -> Manifest | None:
     names = tuple(sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")))
-
-    def read(name: str) -> bytes:
-        path = folder / name
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise OSError(0, f"it is larger than {MAX_FILE_BYTES:,} bytes")
-        return path.read_bytes()
-
-    manifest = _verify_issue(_Files(names, read, has_later), found, progress)
+    read = partial(_read_from, folder)
+    manifest = _verify_issue(_Files(names, read, has_later, os.cpu_count() or 1), found, progress)
     if manifest is None:
         return None
     name = zip_of_issue(folder, manifest).name
@@ -181,6 +187,13 @@ def _verify_issue_folder(folder: Path, found: Verification, progress: TellStep, 
     except (*UNREADABLE_ZIP, OSError) as error:
         found.faults.append((name, f"the ZIP is damaged: {error}"))
     return manifest
+
+
+def _read_from(folder: Path, name: str) -> bytes:
+    path = folder / name
+    if path.stat().st_size > MAX_FILE_BYTES:
+        raise OSError(0, f"it is larger than {MAX_FILE_BYTES:,} bytes")
+    return path.read_bytes()
 
 
 def _of_zip(archive: zipfile.ZipFile) -> _Files:
@@ -210,9 +223,12 @@ def _verify_issue(files: _Files, found: Verification, progress: TellStep) -> Man
         remark = f"its documents were removed on {removal.removed_at[:10]} by {removal.removed_by}; the manifest stayed"
         found.remarks.append((RECORD, remark))
     found.remarks += [(MANIFEST, remark) for remark in _remarks(manifest)]
-    for document in told(manifest.documents, progress, lambda one: one.file):
-        if not removal or document.file in files.names:
-            _verify_document(files, manifest, document, found)
+    present = [one for one in manifest.documents if not removal or one.file in files.names]
+    steps = told(present, progress, lambda one: one.file)
+    for _, one in zip(steps, _verified(files, manifest, present), strict=True):
+        found.documents += one.documents
+        found.total_seconds += one.total_seconds
+        found.faults += one.faults
     listed = {document.file for document in manifest.documents} | {MANIFEST, RECORD}
     for name in files.names:
         if name not in listed and name not in zip_names_of(manifest):
@@ -239,20 +255,39 @@ def _remarks(manifest: Manifest) -> list[str]:
     return remarks
 
 
-def _verify_document(files: _Files, manifest: Manifest, document: IssuedDocument, found: Verification) -> None:
+def _verified(files: _Files, manifest: Manifest, documents: Sequence[IssuedDocument]) -> Iterator[Verification]:
+    """Yield what is found of each document, in their order."""
+    # The other documents are of no matter to one: they do not go to each process with it.
+    verify_one = partial(_verify_document, files, replace(manifest, documents=(), cancelled=(), left_out=()))
+    processes = min(files.processes, len(documents) // OF_A_PROCESS)
+    if processes < 2:
+        yield from map(verify_one, documents)
+        return
+    try:
+        with ProcessPoolExecutor(processes, mp_context=context(READING), initializer=begin) as pool:
+            yield from pool.map(verify_one, documents, chunksize=AT_ONCE)
+    except (BrokenProcessPool, EOFError) as error:
+        raise OpcoError(
+            "A process that verified documents died: out of memory, or a fault in a system library. Verify them one by "
+            "one, each by its file."
+        ) from error
+
+
+def _verify_document(files: _Files, manifest: Manifest, document: IssuedDocument) -> Verification:
+    found = Verification(Path(document.file), "pdf")
     if document.file not in files.names:
         found.faults.append((document.file, f"it is missing (no. {document.number})"))
-        return
+        return found
     try:
         content = files.read(document.file)
     except OSError as error:
         found.faults.append((document.file, f"it cannot be read: {error.strerror or error}"))
-        return
+        return found
     if hashlib.sha256(content).hexdigest() != document.sha256:
         found.faults.append((document.file, "it has been changed: its SHA-256 is not that of the manifest"))
     proof = _verify_pdf(document.file, content, found)
     if proof is None:
-        return
+        return found
     if (proof.number, proof.printed_seconds) != (document.number, document.total_seconds):
         found.faults.append(
             (
@@ -262,6 +297,7 @@ def _verify_document(files: _Files, manifest: Manifest, document: IssuedDocument
             )
         )
     found.faults += [(document.file, fault) for fault in _faults_of_words(manifest, document, proof)]
+    return found
 
 
 def _faults_of_words(manifest: Manifest, document: IssuedDocument, proof: PrintedDocument) -> list[str]:

@@ -6,26 +6,20 @@ takes no other with it, and the next run makes only what is missing.
 
 from __future__ import annotations
 
-import atexit
 import gc
 import hashlib
 import json
-import multiprocessing
-import os
 import resource
 import signal
 import tempfile
-import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import date
 from functools import cache
-from multiprocessing import forkserver, resource_tracker
-from multiprocessing.context import BaseContext
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +31,7 @@ from reports.issuing.changes import causes_of_change
 from reports.issuing.manifest import Cause, IssuedDocument, document_of
 from reports.issuing.naming import document_number
 from reports.issuing.planner import IssueJob, Outcome, Planner, Task, in_slices
+from reports.issuing.processes import begin, context
 from warehouse.errors import OpcoError, UserError
 from warehouse.files import fsync_path, sha256_of
 from warehouse.published import file_of, open_published
@@ -51,8 +46,6 @@ DIED = (
     "The processes that make the documents die as they start. Is there enough memory? "
     "Try fewer with the setting attestations.processes."
 )
-# A process is asked to fork by a socket below the temporary folder, whose path may be of so many bytes.
-LONGEST_SOCKET, SOCKET_NAME = 107, len("/pymp-01234567/listener-01234567")
 
 
 @dataclass(frozen=True)
@@ -183,42 +176,6 @@ class Worker(Planner):
         return hashlib.sha256(json.dumps(deciding, sort_keys=True).encode()).hexdigest()
 
 
-def load_early() -> None:
-    """Begin to load what makes documents, beside what this process does until it wants some."""
-    _context()
-
-
-def _context() -> BaseContext:
-    """Return how worker processes begin: forked from one that has loaded the printing and does nothing else.
-
-    A child of this process would inherit locks that its other threads hold, those of a database at work among them.
-    """
-    if len(os.fsencode(tempfile.gettempdir())) + SOCKET_NAME > LONGEST_SOCKET:
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["reports.issuing.loaded"])
-    if forkserver._forkserver._forkserver_pid is None:  # type: ignore[attr-defined]
-        atexit.register(_end_server)
-    # Ctrl-C reaches the whole group: this process ends that one, which would end with its own words while it loads.
-    # What watches over both would let it through again, if it began later.
-    resource_tracker.ensure_running()
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        forkserver.ensure_running()
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-    return context
-
-
-def _end_server() -> None:
-    """End the process that others are forked from, which would go on loading though nobody wants it any more."""
-    server = forkserver._forkserver._forkserver_pid  # type: ignore[attr-defined]
-    if server is not None:
-        with suppress(ProcessLookupError, ChildProcessError):
-            os.kill(server, signal.SIGKILL)
-            os.waitpid(server, 0)
-
-
 def make_documents(
     job: IssueJob,
     db: duckdb.DuckDBPyConnection,
@@ -333,7 +290,7 @@ class _Process:
 
     def _start(self) -> None:
         # What watches over the parent begins before the process waits for work: nobody may be left to send any.
-        self._executor = ProcessPoolExecutor(1, mp_context=_context(), initializer=_begin)
+        self._executor = ProcessPoolExecutor(1, mp_context=context(), initializer=begin)
         try:
             self._prepared = self._executor.submit(_prepare, self._job, self._warehouse, self._limits)
         except (EOFError, OSError) as error:
@@ -382,12 +339,6 @@ class _Process:
 _worker: Worker | None = None
 
 
-def _begin() -> None:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-    # Ctrl-C reaches the whole group: the parent ends this process.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
 def _prepare(job: IssueJob, warehouse: Path, limits: Limits) -> tuple[str, ...]:
     global _worker
     # WeasyPrint puts the fonts in a folder that a process that is killed cannot remove; the notes go with the run.
@@ -428,13 +379,6 @@ def time_limit(seconds: int) -> Iterator[None]:
         yield
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def write_file(path: Path, content: bytes) -> None:

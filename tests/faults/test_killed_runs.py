@@ -79,9 +79,9 @@ def test_ctrl_c_ends_an_attestation_run_in_a_sentence(campus_home: Path) -> None
 FORKED = """
 import time
 from concurrent.futures import ProcessPoolExecutor
-from reports.issuing.workers import _begin, _context
+from reports.issuing.processes import begin, context
 print("ready", flush=True)
-ProcessPoolExecutor(1, mp_context=_context(), initializer=_begin).submit(time.sleep, 1000)
+ProcessPoolExecutor(1, mp_context=context(), initializer=begin).submit(time.sleep, 1000)
 """
 
 

@@ -20,7 +20,7 @@ from reports.attestation.inputs import GivenInputs
 from reports.issuing.issue import IssueSummary
 from reports.issuing.kinds import ATTESTATION, KINDS
 from reports.issuing.verify import verify
-from warehouse.steps import TellStep
+from warehouse.steps import TellStep, tell_nobody
 
 CHECK = "adds_up"
 CHECKED = (
@@ -110,16 +110,16 @@ def issued(
     )
     for warning in summary.warnings:
         context.log.warning(warning)
-    passed, found = checked_issue(summary)
+    passed, found = checked_issue(summary, counted_stage(progress, f"Verifying the {nouns}"))
     yield dg.MaterializeResult(
         metadata=issue_metadata(summary),
         check_results=[dg.AssetCheckResult(check_name=CHECK, passed=passed, metadata=found)],
     )
 
 
-def checked_issue(summary: IssueSummary) -> tuple[bool, dict[str, Any]]:
+def checked_issue(summary: IssueSummary, progress: TellStep = tell_nobody) -> tuple[bool, dict[str, Any]]:
     """Return whether an issue is sound, as `opco verify` finds out, and what was found."""
-    found = verify(summary.folder)
+    found = verify(summary.folder, progress)
     faults = [f"{name}: {fault}" for name, fault in found.faults]
     return found.is_sound, {
         "session": summary.manifest.session_name,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import zipfile
 from collections.abc import Callable
@@ -16,12 +17,13 @@ import pytest
 
 from reports.attestation.inputs import AttestationInputs
 from reports.attestation.proof import read_proof
+from reports.issuing import verify as verifying
 from reports.issuing.manifest import Making, read_manifest
-from reports.issuing.verify import verify
+from reports.issuing.verify import Verification, verify
 from reports.printing.structure import fault_of_form
 from tests.issuing import issue_from
 from tests.reports.conftest import Campus
-from warehouse.errors import UserError
+from warehouse.errors import OpcoError, UserError
 
 SESSION = "SST-26"
 FIRST = "attestation-ARAGO-Ada-U1.pdf"
@@ -116,6 +118,46 @@ def test_what_is_missing_changed_or_foreign_is_named(issue: Path) -> None:
     # A copy without a ZIP is a copy.
     (issue / ZIP).unlink()
     assert (ZIP, "the ZIP is not there") in verify(issue).remarks
+
+
+@pytest.fixture
+def two_processes(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    monkeypatch.setattr(verifying, "OF_A_PROCESS", 1)
+    monkeypatch.setattr(verifying, "AT_ONCE", 1)
+    return monkeypatch
+
+
+def _with_its_process(*arguments: Any) -> Verification:
+    found = verifying._verify_document(*arguments)
+    found.faults.append((found.path.name, f"read by {os.getpid()}"))
+    return found
+
+
+def _dying(*_arguments: Any) -> Verification:
+    os._exit(9)
+
+
+def test_several_processes_find_what_one_does(issue: Path, two_processes: pytest.MonkeyPatch) -> None:
+    with (issue / SECOND).open("ab") as stream:
+        stream.write(b"\n% seen\n")
+    two_processes.setattr(verifying, "_verify_document", _with_its_process)
+    steps = list[tuple[int, int, str]]()
+    found = verify(issue, lambda *step: steps.append(step))
+    read_by = {what for _, what in found.faults if what.startswith("read by ")}
+    assert read_by
+    assert f"read by {os.getpid()}" not in read_by
+    # Its digest and its form.
+    assert [name for name, what in found.faults if what not in read_by] == [SECOND, SECOND]
+    assert [name for name, what in found.faults if what in read_by] == [FIRST, SECOND]
+    assert (found.documents, found.total_seconds) == (2, 9000)
+    assert steps == [(0, 2, FIRST), (1, 2, SECOND), (2, 2, "")]
+
+
+def test_a_process_that_dies_while_it_verifies_is_told(issue: Path, two_processes: pytest.MonkeyPatch) -> None:
+    two_processes.setattr(verifying, "_verify_document", _dying)
+    with pytest.raises(OpcoError, match="A process that verified documents died"):
+        verify(issue)
 
 
 def test_rows_that_do_not_add_up_to_the_printed_total(issue: Path) -> None:
