@@ -11,9 +11,10 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from functools import partial
@@ -225,10 +226,11 @@ def _verify_issue(files: _Files, found: Verification, progress: TellStep) -> Man
     found.remarks += [(MANIFEST, remark) for remark in _remarks(manifest)]
     present = [one for one in manifest.documents if not removal or one.file in files.names]
     steps = told(present, progress, lambda one: one.file)
-    for _, one in zip(steps, _verified(files, manifest, present), strict=True):
-        found.documents += one.documents
-        found.total_seconds += one.total_seconds
-        found.faults += one.faults
+    with closing(_verified(files, manifest, present)) as verified:
+        for _, one in zip(steps, verified, strict=True):
+            found.documents += one.documents
+            found.total_seconds += one.total_seconds
+            found.faults += one.faults
     listed = {document.file for document in manifest.documents} | {MANIFEST, RECORD}
     for name in files.names:
         if name not in listed and name not in zip_names_of(manifest):
@@ -255,7 +257,9 @@ def _remarks(manifest: Manifest) -> list[str]:
     return remarks
 
 
-def _verified(files: _Files, manifest: Manifest, documents: Sequence[IssuedDocument]) -> Iterator[Verification]:
+def _verified(
+    files: _Files, manifest: Manifest, documents: Sequence[IssuedDocument]
+) -> Generator[Verification, None, None]:
     """Yield what is found of each document, in their order."""
     # The other documents are of no matter to one: they do not go to each process with it.
     verify_one = partial(_verify_document, files, replace(manifest, documents=(), cancelled=(), left_out=()))
@@ -263,14 +267,19 @@ def _verified(files: _Files, manifest: Manifest, documents: Sequence[IssuedDocum
     if processes < 2:
         yield from map(verify_one, documents)
         return
+    pool = ProcessPoolExecutor(processes, mp_context=context(READING), initializer=begin)
     try:
-        with ProcessPoolExecutor(processes, mp_context=context(READING), initializer=begin) as pool:
-            yield from pool.map(verify_one, documents, chunksize=AT_ONCE)
+        yield from pool.map(verify_one, documents, chunksize=AT_ONCE)
     except (BrokenProcessPool, EOFError) as error:
         raise OpcoError(
             "A process that verified documents died: out of memory, or a fault in a system library. Verify them one by "
             "one, each by its file."
         ) from error
+    finally:
+        # Ctrl-C waits for no document, which may be anybody's and take as long as it likes.
+        for process in list(pool._processes.values()):
+            process.kill()
+        pool.shutdown(cancel_futures=True)
 
 
 def _verify_document(files: _Files, manifest: Manifest, document: IssuedDocument) -> Verification:

@@ -61,7 +61,7 @@ def begin_to_read(assets: Path, names: Mapping[str, str | None]) -> None:
     """Begin to decode what `read_images` of the same will be asked for, and leave what is wrong with it to that."""
 
     def read() -> None:
-        with suppress(UserError):
+        with suppress(Exception):
             read_images(assets, names)
 
     threading.Thread(target=read, daemon=True).start()

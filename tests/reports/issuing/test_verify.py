@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import os
 import shutil
+import time
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -134,6 +136,12 @@ def _with_its_process(*arguments: Any) -> Verification:
     return found
 
 
+def _waiting_at_the_second(files: Any, manifest: Any, document: Any) -> Verification:
+    if document.file == SECOND:
+        time.sleep(10_000)
+    return verifying._verify_document(files, manifest, document)
+
+
 def _dying(*_arguments: Any) -> Verification:
     os._exit(9)
 
@@ -152,6 +160,18 @@ def test_several_processes_find_what_one_does(issue: Path, two_processes: pytest
     assert [name for name, what in found.faults if what in read_by] == [FIRST, SECOND]
     assert (found.documents, found.total_seconds) == (2, 9000)
     assert steps == [(0, 2, FIRST), (1, 2, SECOND), (2, 2, "")]
+
+
+def test_who_stops_verifying_waits_for_no_document(issue: Path, two_processes: pytest.MonkeyPatch) -> None:
+    two_processes.setattr(verifying, "_verify_document", _waiting_at_the_second)
+
+    def stop(done: int, _total: int, _file: str) -> None:
+        if done:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        verify(issue, stop)
+    assert multiprocessing.active_children() == []
 
 
 def test_a_process_that_dies_while_it_verifies_is_told(issue: Path, two_processes: pytest.MonkeyPatch) -> None:
