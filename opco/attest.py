@@ -16,19 +16,14 @@ import typer
 from opco.options import DebugOption, HomeOption, JsonOption, SessionArgument, app, field_option
 from opco.running import open_home, run
 from opco.terminal import HomeResult, print_result
-from orchestration.defs.attestations.inputs import session_inputs
-from orchestration.defs.attestations.issuing import checked_month, issues_folder
+from orchestration.defs.attestations.issuing import begin_early, checked_month
 from orchestration.home.paths import Home
 from orchestration.home.sections.documents import OrganisationSettings
-from orchestration.home.settings import load_settings
 from orchestration.runs.background import ASSETS, DOCUMENT_KINDS
-from reports.attestation.inputs import GivenInputs
 from reports.attestation.model import Finding
 from reports.issuing.kinds import ATTESTATION, KINDS
 from reports.issuing.manifest import MANIFEST, CancelledDocument, Cause, IssuedDocument, LeftOut, read_manifest
-from reports.issuing.processes import context
 from reports.language import duration
-from reports.printing.images import begin_to_read
 from warehouse.errors import OpcoError, UserError
 from warehouse.files import remove_leftovers, written_atomically
 from warehouse.wording import counted, size
@@ -247,17 +242,7 @@ def _make(
     """Issue documents of a kind, and copy them to `output`, if that is named."""
     _check_output(home, session_id, kind, month, output)
     job = ATTESTATIONS if kind == ATTESTATION else kind
-    # What makes the documents is loaded, and their images decoded, while Dagster is.
-    context()
-    inputs = session_inputs(
-        home,
-        session_id,
-        load_settings(home, session_id=session_id),
-        {name: config[name] for name in GivenInputs.model_fields},
-        from_settings=config["from_settings"],
-        folder=issues_folder(home, session_id, kind, month),
-    )
-    begin_to_read(home.assets, inputs.inputs.images)
+    begin_early(home, session_id, job, config)
     issue = run(home, job, {ASSETS[job]: config}, session_id=session_id, debug=debug)[ASSETS[job]]
     return _result(result, home, session_id, issue, _copy(issue, kind, output))
 

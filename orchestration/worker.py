@@ -51,6 +51,11 @@ def run_order(order: Order, progress: FileProgress, made: str | None = None) -> 
     `made` is what the page made of it already, as JSON: the run puts it on record.
     """
     progress.stage("Starting", 1)
+    if order.session_id and order.kind != "export" and not made:
+        # Loaded where it is needed: an export makes no documents.
+        from orchestration.defs.attestations.issuing import begin_early
+
+        begin_early(Home.find(), order.session_id, order.kind, order.config)
     # Dagster is loaded once somebody who looks is told so.
     from orchestration.runs.jobs import open_instance, run_job
 

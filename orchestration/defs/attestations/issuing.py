@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from orchestration.defs.attestations.inputs import input_warnings, session_inputs
 from orchestration.home.paths import Home
@@ -16,18 +17,21 @@ from orchestration.home.sections.building import NightlySettings
 from orchestration.home.sections.kinds import bytes_of
 from orchestration.home.settings import Settings, load_settings
 from orchestration.runs.asker import Asker
+from reports.attestation.inputs import GivenInputs
 from reports.attestation.model import Build
 from reports.attestation.queries import read_build
 from reports.days import today_in
 from reports.issuing.issue import IssueSummary, issue_documents
-from reports.issuing.kinds import ATTESTATION
+from reports.issuing.kinds import ATTESTATION, KINDS
 from reports.issuing.manifest import Making, issue_folders, read_manifest
 from reports.issuing.naming import session_folder, session_name
+from reports.issuing.processes import context
 from reports.issuing.workers import Limits
+from reports.printing.images import begin_to_read
 from reports.sessions import sessions_ended
 from warehouse.archive import INSTANT
 from warehouse.archive import read_manifest as read_archive_manifest
-from warehouse.errors import UserError
+from warehouse.errors import OpcoError, UserError
 from warehouse.published import open_published, require_as_published
 from warehouse.steps import TellStep, tell_nobody
 
@@ -41,6 +45,25 @@ class EndedSessions:
 
     due: tuple[str, ...]
     waiting: tuple[str, ...]
+
+
+def begin_early(home: Home, session_id: str, job: str, config: Mapping[str, Any]) -> None:
+    """Begin to load what makes documents and to decode their images, while this process loads what runs the job.
+
+    `config` is that of the job's asset. What is wrong with it, the run says.
+    """
+    context()
+    kind = job if job in KINDS else ATTESTATION
+    with suppress(OpcoError):
+        inputs = session_inputs(
+            home,
+            session_id,
+            load_settings(home, session_id=session_id),
+            {name: config.get(name) for name in GivenInputs.model_fields},
+            from_settings=bool(config.get("from_settings")),
+            folder=issues_folder(home, session_id, kind, config.get("month")),
+        )
+        begin_to_read(home.assets, inputs.inputs.images)
 
 
 def issue_session(

@@ -10,6 +10,7 @@ from typer.main import get_command
 
 from opco.attest import OPTIONS
 from opco.cli import app, load_commands
+from orchestration.defs.attestations import issuing
 from orchestration.defs.attestations.assets import DocumentConfig
 from orchestration.defs.attestations.inputs import SessionInputs, input_warnings, session_inputs
 from orchestration.home.paths import Home
@@ -154,3 +155,20 @@ def test_each_input_is_a_setting_an_option_and_a_field_of_the_run() -> None:
     for name, description in declared.items():
         assert options[OPTIONS.get(name, name)].startswith(description or "?")
     assert set(INPUTS) == declared.keys() - {"language", "custom_fields"}
+
+
+def test_the_images_that_an_issue_will_take_are_begun_early(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[object] = []
+    monkeypatch.setattr(issuing, "context", lambda: begun.append("loading"))
+    monkeypatch.setattr(issuing, "begin_to_read", lambda _assets, names: begun.append(names))
+    with_logo = SETTINGS.replace("[organisation]", '[organisation]\nlogo = "usual.png"')
+    home.settings_file.write_text(with_logo, encoding="utf-8")
+    issuing.begin_early(home, "S", "attestations", {"stamp": "given.png"})
+    issuing.begin_early(home, "S", "certificate", {})
+    # The run says what is wrong with it.
+    issuing.begin_early(home, "S", "attestations", {"language": "xx"})
+    assert begun == [
+        *("loading", {"logo": "usual.png", "stamp": "given.png"}),
+        *("loading", {"logo": "usual.png", "stamp": None}),
+        "loading",
+    ]

@@ -11,15 +11,18 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from orchestration import worker as page_worker
+from orchestration.defs.attestations import issuing
 from orchestration.home.paths import Home
 from orchestration.home.sections.portal import RunSettings
-from orchestration.runs.background import BackgroundRun, BackgroundRuns
+from orchestration.runs import jobs
+from orchestration.runs.background import BackgroundRun, BackgroundRuns, Kind, Order
 from orchestration.runs.supervision import TOO_LARGE, TOO_LONG, FileProgress, supervise
 from warehouse.errors import UserError
 from warehouse.files import try_lock
@@ -255,6 +258,28 @@ def test_the_worker_puts_on_record_what_was_made(home: Home, monkeypatch: pytest
     found = BackgroundRuns(home).find(ID)
     assert found is not None
     assert (found.status, found.result) == ("done", {"rows": 1})
+
+
+@pytest.mark.parametrize(
+    ("kind", "made", "begun"),
+    [
+        ("attestations", None, ["attestations"]),
+        ("log", None, ["log"]),
+        ("attestations", "{}", []),
+        ("export", None, []),
+    ],
+)
+def test_the_worker_begins_early_what_makes_documents(
+    home: Home, monkeypatch: pytest.MonkeyPatch, kind: Kind, made: str | None, begun: list[str]
+) -> None:
+    monkeypatch.setenv("OPCO_HOME", str(home.folder))
+    early: list[str] = []
+    monkeypatch.setattr(issuing, "begin_early", lambda _home, _session_id, job, _config: early.append(job))
+    monkeypatch.setattr(jobs, "open_instance", nullcontext)
+    monkeypatch.setattr(jobs, "run_job", lambda *_arguments, **_options: {})
+    order = Order(ID, kind, {}, "a@exemple.fr", "", session_id="S")
+    page_worker.run_order(order, FileProgress(home.folder / "progress.json"), made)
+    assert early == begun
 
 
 def test_what_is_no_id_never_becomes_a_path(runs: BackgroundRuns, home: Home) -> None:
