@@ -18,6 +18,7 @@ from opco import options
 from opco.terminal import lasting_streams, print_error, print_json, print_lines, restart_in_utf8
 from orchestration.home.disk_space import explain_full_disk
 from orchestration.home.paths import HOME_VARIABLE
+from orchestration.runs.loading import loading
 from warehouse.errors import OpcoError, UserError
 
 app = options.app
@@ -119,7 +120,8 @@ def _run_command(arguments: list[str]) -> int:
         message = f"The command opco {arguments[0]} has another name now: opco {now}"
         return _failed(arguments, UserError(message), message, UserError.exit_code)
     try:
-        load_commands(*(one for one in arguments[:1] if one in MODULES))
+        with loading():
+            load_commands(*(one for one in arguments[:1] if one in MODULES))
         code = app(arguments, standalone_mode=False, prog_name="opco")
     except (OpcoError, typer.TyperException, typer.Abort, OSError) as error:
         return _failed(arguments, error, _message(error), getattr(error, "exit_code", 1))

@@ -14,6 +14,7 @@ from orchestration.home.paths import HOME_VARIABLE, Home, keep_from_others
 from orchestration.home.settings import load_settings, variable_of
 from orchestration.home.stamp import check_home
 from orchestration.runs.json_logs import log_as_json
+from orchestration.runs.loading import loading
 
 if TYPE_CHECKING:
     import dagster as dg
@@ -43,7 +44,8 @@ def at_work(home: Home, *, debug: bool) -> Iterator[tuple[dg.DagsterInstance, Te
         quiet = sys.stderr if debug else stack.enter_context(Path(os.devnull).open("w", encoding="utf-8"))
         stack.enter_context(contextlib.redirect_stdout(quiet))
         progress.stage("Starting", 3, "loading Dagster")
-        from orchestration.runs.jobs import open_instance
+        with loading():
+            from orchestration.runs.jobs import open_instance
 
         progress.step("opening its records of runs")
         instance = stack.enter_context(open_instance(home))

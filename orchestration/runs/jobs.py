@@ -36,6 +36,7 @@ from orchestration.runs.dagster_internals import (
 )
 from orchestration.runs.dead_runs import close_dead_runs, living
 from orchestration.runs.json_logs import RUN_ID
+from orchestration.runs.loading import loading
 from orchestration.runs.progress import Progress
 from orchestration.runs.resources import run_resources
 from warehouse.account import account
@@ -207,9 +208,11 @@ def run_job(
     well when the disk is too full.
     """
     check_disk_space(home)
-    domains = (
-        import_module(f"orchestration.defs.{domain}.assets").defs() for domain in DOMAINS.get(job, DOMAIN_OF_EXPORTS)
-    )
+    with loading():
+        domains = [
+            import_module(f"orchestration.defs.{domain}.assets").defs()
+            for domain in DOMAINS.get(job, DOMAIN_OF_EXPORTS)
+        ]
     resources = run_resources(home, progress, output, asker or this_account("command"), made)
     complete = dg.Definitions.merge(*domains, dg.Definitions(resources=resources, executor=dg.in_process_executor))
     partition_key = None
